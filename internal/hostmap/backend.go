@@ -1,0 +1,63 @@
+package hostmap
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"net/netip"
+)
+
+// Protocol is what is spoken to a backend's endpoints.
+type Protocol uint8
+
+const (
+	// HTTP is HTTP/1.1 without TLS.
+	HTTP Protocol = iota
+	// HTTPS is HTTP/1.1 or HTTP/2 over TLS, as the endpoint chooses.
+	HTTPS
+	// H2C is HTTP/2 without TLS, by prior knowledge.
+	H2C
+	// GRPC is H2C for gRPC.
+	GRPC
+	// GRPCS is HTTP/2 over TLS for gRPC.
+	GRPCS
+)
+
+var protocolNames = [...]string{"HTTP", "HTTPS", "H2C", "GRPC", "GRPCS"}
+
+func (p Protocol) String() string { return protocolNames[p] }
+
+// TLS tells whether the protocol runs over TLS.
+func (p Protocol) TLS() bool { return p == HTTPS || p == GRPCS }
+
+// Why a backend cannot be reached, whatever its endpoints. Requests for it are
+// answered 503.
+const (
+	// MissingService: the Service does not exist.
+	MissingService = "service_not_found"
+	// MissingPort: the Service has no such port.
+	MissingPort = "port_not_found"
+	// UnsupportedBackend: a resource backend, or a Service of type ExternalName.
+	UnsupportedBackend = "unsupported"
+	// MissingCA: the CAs to verify the backend with cannot be read.
+	MissingCA = "ca_not_found"
+)
+
+// Backend is a Service port. It is immutable.
+type Backend struct {
+	// Namespace and Service name the Service, Port its port as the Ingress
+	// spells it: a name or a number.
+	Namespace, Service, Port string
+	// Protocol is what the endpoints speak.
+	Protocol Protocol
+	// ServerName is the host that the backend is asked for, in the Host header
+	// and in its TLS handshake; "" is the request's own.
+	ServerName string
+	// CAs verify the backend's certificate; nil: it is not verified.
+	CAs *x509.CertPool
+	// CAID identifies the content of CAs.
+	CAID [sha256.Size]byte
+	// Endpoints are the addresses that take requests, sorted.
+	Endpoints []netip.AddrPort
+	// Missing is why there can be no endpoints, "" where there can.
+	Missing string
+}

@@ -1,0 +1,82 @@
+package hostmap
+
+import (
+	"crypto/tls"
+	"net/netip"
+)
+
+// Rule is what a site asks of a request beyond its TLS policy. Steps 4 and 5
+// of [Judge] read it.
+type Rule uint8
+
+const (
+	// RuleCertificate asks that the certificate the connection was served
+	// covers the host: what RFC 9110 section 7.4 asks.
+	RuleCertificate Rule = iota
+	// RuleSameCertificate asks moreover that it is one of the site's own
+	// certificates, or of the same Secret as one of them.
+	RuleSameCertificate
+	// RuleServerName asks moreover that the host is the server name of the
+	// handshake.
+	RuleServerName
+	// RuleOff asks nothing. The TLS policy is still asked for.
+	RuleOff
+)
+
+var ruleNames = [...]string{"certificate", "same-certificate", "server-name", "off"}
+
+func (r Rule) String() string { return ruleNames[r] }
+
+// OriginMode says when an ORIGIN frame (RFC 8336) is sent.
+type OriginMode uint8
+
+const (
+	// OriginAuto sends one where some host that the certificate covers would
+	// be refused on the connection.
+	OriginAuto OriginMode = iota
+	// OriginAlways sends one on every HTTP/2 connection over TLS.
+	OriginAlways
+	// OriginNever sends none.
+	OriginNever
+)
+
+// Class is what the sites of one IngressClass have in common. It is immutable.
+type Class struct {
+	// Name is the IngressClass's name, "" for the built-in defaults.
+	Name string
+	// Rule judges sites whose Ingresses name no rule.
+	Rule Rule
+	// Report counts and logs what steps 4 and 5 would refuse, and serves it.
+	Report bool
+	// UnservedMisdirected answers 421 instead of 404 to unserved authorities.
+	UnservedMisdirected bool
+	// CloseOnMisdirected closes the connection after a 421.
+	CloseOnMisdirected bool
+	// Origin says when ORIGIN frames are sent.
+	Origin OriginMode
+	// TrustedGateways are the addresses of immediate peers that terminate TLS
+	// themselves and reuse their connections for any host.
+	TrustedGateways []netip.Prefix
+	// MinVersion is the lowest TLS version, as in crypto/tls.
+	MinVersion uint16
+	// Limits bound the connections of the class.
+	Limits Limits
+}
+
+// BuiltinClass returns the defaults that hold where no class says otherwise:
+// the rule certificate, enforced; TLS 1.2; nobody trusted.
+func BuiltinClass() *Class { return &Class{MinVersion: tls.VersionTLS12} }
+
+// trusts tells whether a peer is a trusted gateway of the class.
+func (c *Class) trusts(peer netip.Addr) bool {
+	if len(c.TrustedGateways) == 0 {
+		return false
+	}
+	peer = peer.Unmap()
+	for _, p := range c.TrustedGateways {
+		if p.Contains(peer) {
+			return true
+		}
+	}
+	return false
+}

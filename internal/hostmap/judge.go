@@ -1,0 +1,213 @@
+package hostmap
+
+import "strings"
+
+// Reason says why a request is not served as it came: one word, told to the
+// client, to the log and to the metrics. "" is no reason.
+type Reason string
+
+// The reasons of [Judge], in the order of its steps.
+const (
+	ReasonScheme           Reason = "scheme"
+	ReasonTLSPolicy        Reason = "tls_policy"
+	ReasonCertificate      Reason = "certificate"
+	ReasonOtherCertificate Reason = "other_certificate"
+	ReasonServerName       Reason = "server_name"
+	ReasonUnserved         Reason = "unserved"
+	ReasonNoRoute          Reason = "no_route"
+)
+
+// Request is what Judge is told of a request.
+type Request struct {
+	// Scheme is ":scheme", or that of an HTTP/1.1 request in absolute form;
+	// "" where the request names none.
+	Scheme string
+	// Host is the canonical host of the authority (see [Authority]).
+	Host string
+	// Path is the canonical path (see [Path]).
+	Path string
+}
+
+// Verdict is the outcome of the rule for one request.
+type Verdict struct {
+	// Status is what to answer: 421, 404 or 308. 0: serve by Route.
+	Status int
+	// Reason is why it is not served, "" where it is or is redirected.
+	Reason Reason
+	// Reported is the reason of step 4 or 5 that would have been Reason, had
+	// the site or its class not asked for a report only.
+	Reported Reason
+	// Rule is the rule that was in force.
+	Rule Rule
+	// Retry tells whether a request on a fresh connection whose server name is
+	// the authority would get past step 5. It means something beside a 421 or
+	// a Reported reason.
+	Retry bool
+	// Close asks for the connection to be closed after the answer.
+	Close bool
+	// Site is the authority's, nil where none serves it.
+	Site *Site
+	// Route serves the request; nil unless Status is 0.
+	Route *Route
+}
+
+// Misdirected tells whether the verdict is a 421.
+func (v *Verdict) Misdirected() bool { return v.Status == statusMisdirected }
+
+const (
+	statusPermanentRedirect = 308
+	statusNotFound          = 404
+	statusMisdirected       = 421
+)
+
+// acmePrefix is where an ACME server looks for its token, always in cleartext
+// at first (RFC 8555 section 8.3).
+const acmePrefix = "/.well-known/acme-challenge/"
+
+// Judge says what becomes of a request that arrived on a connection: RFC 9110
+// section 7.4, step by step as the package's page lists them. It is pure and
+// does not allocate.
+func Judge(m *Map, f *Facts, r Request) Verdict {
+	site := m.Site(r.Host)
+	class := m.Class()
+	v := Verdict{Site: site, Rule: class.Rule}
+	var policy *TLSPolicy
+	report := class.Report
+	trusted := false
+	if site != nil {
+		class, policy, report, v.Rule = site.Class, &site.Policy, site.Report, site.Rule
+		trusted = f.TLS && class.trusts(f.Peer)
+	}
+
+	// 1. Scheme. RFC 9113 section 8.3.1 leaves ":scheme" to the client; one
+	// that denies the connection's TLS would be believed by the backend.
+	if r.Scheme != "" && !schemeAgrees(r.Scheme, f.TLS) {
+		return v.misdirect(class, ReasonScheme, false)
+	}
+
+	if !f.TLS {
+		return judgeCleartext(v, class, r)
+	}
+
+	// 3. TLS policy. Asked of trusted gateways too, under every rule, and
+	// never only reported: what it protects is client authentication.
+	if policy != nil {
+		if policy.Unresolved {
+			return v.misdirect(class, ReasonTLSPolicy, false)
+		}
+		if (policy.Mode != ClientAuthNone && policy.ID != f.Policy) || f.Version < class.MinVersion {
+			return v.misdirect(class, ReasonTLSPolicy, m.retry(f, r.Host, site, v.Rule))
+		}
+	}
+
+	// 2, 4, 5. Coverage and the site's own rule.
+	if !trusted && v.Rule != RuleOff {
+		if reason := judgeCertificate(f, r.Host, site, v.Rule); reason != "" {
+			again := m.retry(f, r.Host, site, v.Rule)
+			if !report {
+				return v.misdirect(class, reason, again)
+			}
+			v.Reported, v.Retry = reason, again
+		}
+	}
+	return v.route(class, r.Path)
+}
+
+// judgeCleartext is Judge after step 1 without TLS: no certificate is there to
+// be asked for.
+func judgeCleartext(v Verdict, class *Class, r Request) Verdict {
+	if v.Site != nil {
+		if v.Site.Redirect && !strings.HasPrefix(r.Path, acmePrefix) {
+			v.Status = statusPermanentRedirect
+			return v
+		}
+		if v.Site.Policy.asks() {
+			return v.misdirect(class, ReasonTLSPolicy, false)
+		}
+	}
+	return v.route(class, r.Path)
+}
+
+// judgeCertificate is steps 4 and 5.
+func judgeCertificate(f *Facts, host string, site *Site, rule Rule) Reason {
+	if f.Leaf == nil || !f.Leaf.Covers(host) {
+		return ReasonCertificate
+	}
+	switch rule {
+	case RuleSameCertificate:
+		if site != nil && !site.owns(f.Leaf) {
+			return ReasonOtherCertificate
+		}
+	case RuleServerName:
+		if serverNameOf(host) != f.ServerName {
+			return ReasonServerName
+		}
+	}
+	return ""
+}
+
+// route is steps 6 and 7.
+func (v Verdict) route(class *Class, path string) Verdict {
+	if v.Site == nil {
+		if class.UnservedMisdirected {
+			return v.misdirect(class, ReasonUnserved, false)
+		}
+		v.Status, v.Reason = statusNotFound, ReasonUnserved
+		return v
+	}
+	if v.Route = v.Site.Route(path); v.Route == nil {
+		v.Status, v.Reason = statusNotFound, ReasonNoRoute
+	}
+	return v
+}
+
+func (v Verdict) misdirect(class *Class, reason Reason, retry bool) Verdict {
+	v.Status, v.Reason, v.Retry, v.Close = statusMisdirected, reason, retry, class.CloseOnMisdirected
+	return v
+}
+
+// retry tells whether a request for a host on a fresh connection that asked
+// for that very host would get past step 5. The client is taken to be the same
+// one: it would negotiate the same version and take the preferred certificate.
+func (m *Map) retry(f *Facts, host string, site *Site, rule Rule) bool {
+	serverName := serverNameOf(host)
+	fresh, certificates := m.Handshake(serverName)
+	if len(certificates) == 0 {
+		return false
+	}
+	again := Facts{TLS: true, ServerName: serverName, Leaf: certificates[0], Version: f.Version, Peer: f.Peer}
+	if fresh != nil {
+		again.Policy = fresh.Policy.ID
+		again.Version = max(again.Version, fresh.Class.MinVersion)
+	}
+	if site != nil {
+		if site.Policy.Mode != ClientAuthNone && site.Policy.ID != again.Policy {
+			return false
+		}
+		if again.Version < site.Class.MinVersion {
+			return false
+		}
+		if site.Class.trusts(f.Peer) {
+			return true
+		}
+	}
+	return rule == RuleOff || judgeCertificate(&again, host, site, rule) == ""
+}
+
+// serverNameOf is the server name that a client sends for a host: none for an
+// IP literal (RFC 6066 section 3).
+func serverNameOf(host string) string {
+	if IsIP(host) {
+		return ""
+	}
+	return host
+}
+
+// schemeAgrees tells whether a scheme, which is case-insensitive (RFC 3986
+// section 3.1), is the one of the connection.
+func schemeAgrees(scheme string, tls bool) bool {
+	if tls {
+		return scheme == "https" || strings.EqualFold(scheme, "https")
+	}
+	return scheme == "http" || strings.EqualFold(scheme, "http")
+}

@@ -1,0 +1,38 @@
+package hostmap
+
+import "time"
+
+// Limits bound what the connections of a class may cost. A zero field is the
+// process's own limit, set by a flag.
+type Limits struct {
+	// MaxStreams is how many HTTP/2 requests one connection may have open.
+	MaxStreams int
+	// MaxHeaderBytes bounds the header list of a request, in octets as RFC
+	// 9113 section 6.5.2 counts them.
+	MaxHeaderBytes int
+	// MaxHeaderFields bounds the fields of a request, cookie crumbs counted.
+	MaxHeaderFields int
+	// MaxContinuations bounds the CONTINUATION frames of one field block.
+	MaxContinuations int
+	// ResetBurst and ResetRate (per second) bound the streams of a connection
+	// that either side resets before they were answered.
+	ResetBurst, ResetRate int
+	// ControlBurst and ControlRate (per second) bound the frames of a
+	// connection that carry neither a request nor its body.
+	ControlBurst, ControlRate int
+	// HandshakeTimeout bounds the TLS handshake.
+	HandshakeTimeout time.Duration
+	// PrefaceTimeout bounds the wait for the HTTP/2 preface and for SETTINGS.
+	PrefaceTimeout time.Duration
+	// HeaderTimeout bounds the time from a request's first octet to the end of
+	// its header.
+	HeaderTimeout time.Duration
+	// IdleTimeout closes a connection without requests.
+	IdleTimeout time.Duration
+	// StallTimeout ends a request whose body makes no progress, either way.
+	StallTimeout time.Duration
+	// MaxConnectionAge drains a connection, with jitter.
+	MaxConnectionAge time.Duration
+	// MaxConnectionsPerSource bounds the connections of one source address.
+	MaxConnectionsPerSource int
+}

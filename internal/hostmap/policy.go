@@ -1,0 +1,93 @@
+package hostmap
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/binary"
+	"slices"
+)
+
+// ClientAuth is what a site asks of its clients in the TLS handshake.
+type ClientAuth uint8
+
+const (
+	// ClientAuthNone asks for no client certificate.
+	ClientAuthNone ClientAuth = iota
+	// ClientAuthOptional asks for one and takes none; a bad one still fails
+	// the handshake.
+	ClientAuthOptional
+	// ClientAuthRequire refuses the handshake without one.
+	ClientAuthRequire
+)
+
+func (m ClientAuth) String() string {
+	switch m {
+	case ClientAuthOptional:
+		return "optional"
+	case ClientAuthRequire:
+		return "require"
+	default:
+		return "none"
+	}
+}
+
+// PolicyID identifies a TLS policy by its content: mode, depth and the set of
+// CA certificates. Two Ingresses that name different Secrets with the same CAs
+// have the same policy. The zero value is the policy that asks for nothing.
+type PolicyID [sha256.Size]byte
+
+// TLSPolicy is what a site asks of client certificates. The zero value asks
+// for none. It is immutable.
+type TLSPolicy struct {
+	// Mode says whether a client certificate is asked for.
+	Mode ClientAuth
+	// Depth is how many CA certificates a client's chain may hold at most.
+	Depth int
+	// CAs verify client certificates. It is nil where Mode is ClientAuthNone
+	// or the policy is unresolved.
+	CAs *x509.CertPool
+	// ID identifies the content.
+	ID PolicyID
+	// Unresolved tells that the site asks for client certificates and that how
+	// to verify them is not known: a CA Secret that is missing or broken, or
+	// Ingresses that contradict each other. Such a site refuses every
+	// handshake and every request.
+	Unresolved bool
+}
+
+// DefaultClientAuthDepth is the depth of a TLS policy that names none: a
+// client certificate issued directly by one of the CAs.
+const DefaultClientAuthDepth = 1
+
+// NewTLSPolicy makes the policy of a mode, a depth (at least 1) and the CA
+// certificates, in whatever order and however often each is named.
+func NewTLSPolicy(mode ClientAuth, depth int, cas []*x509.Certificate) TLSPolicy {
+	if mode == ClientAuthNone {
+		return TLSPolicy{}
+	}
+	sorted := slices.Clone(cas)
+	slices.SortFunc(sorted, func(a, b *x509.Certificate) int { return bytes.Compare(a.Raw, b.Raw) })
+	sorted = slices.CompactFunc(sorted, func(a, b *x509.Certificate) bool { return bytes.Equal(a.Raw, b.Raw) })
+	pool := x509.NewCertPool()
+	h := sha256.New()
+	var head [9]byte
+	head[0] = byte(mode)
+	binary.BigEndian.PutUint64(head[1:], uint64(depth))
+	h.Write(head[:])
+	for _, ca := range sorted {
+		sum := sha256.Sum256(ca.Raw)
+		h.Write(sum[:])
+		pool.AddCert(ca)
+	}
+	return TLSPolicy{Mode: mode, Depth: depth, CAs: pool, ID: PolicyID(h.Sum(nil))}
+}
+
+// UnresolvedTLSPolicy is the policy of a site that asks for client
+// certificates in a way that cannot be resolved.
+func UnresolvedTLSPolicy(mode ClientAuth) TLSPolicy {
+	return TLSPolicy{Mode: mode, Unresolved: true}
+}
+
+// asks tells whether a connection must have been made under this very policy.
+func (p *TLSPolicy) asks() bool { return p.Mode != ClientAuthNone || p.Unresolved }

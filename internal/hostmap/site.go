@@ -1,0 +1,76 @@
+package hostmap
+
+// Site is one host with its certificates, TLS policy, rule and routes. It is
+// immutable once [NewSite] has returned it.
+type Site struct {
+	// Host is the canonical host or "*." pattern; "" is the default site,
+	// which takes every host that no other site does.
+	Host string
+	// Class is the class of the site's Ingresses.
+	Class *Class
+	// Certificates are what a handshake for the host is answered with, the
+	// preferred first. A site without any refuses every handshake.
+	Certificates []*Certificate
+	// Policy is what the site asks of its clients.
+	Policy TLSPolicy
+	// Rule is the rule in force: the Ingress's, else the class's.
+	Rule Rule
+	// Report counts and logs what steps 4 and 5 would refuse, and serves it.
+	Report bool
+	// Redirect sends cleartext requests to https with 308.
+	Redirect bool
+	// Routes are the path rules, in the order in which they are tried.
+	Routes []*Route
+
+	router router
+}
+
+// Label values of metrics and logs for what has no host of its own.
+const (
+	// LabelDefault stands for the default site.
+	LabelDefault = "_default"
+	// LabelUnserved stands for every authority that is not served.
+	LabelUnserved = "_unserved"
+)
+
+// NewSite completes a site: it takes its exported fields, puts the routes in
+// order and indexes them. A nil Class is the built-in one.
+func NewSite(s Site) *Site {
+	if s.Class == nil {
+		s.Class = BuiltinClass()
+	}
+	sortRoutes(s.Routes)
+	s.router = newRouter(s.Routes)
+	return &s
+}
+
+// Route returns the route of a canonical path, or nil.
+func (s *Site) Route(path string) *Route { return s.router.match(path) }
+
+// Label is the site's host as metrics name it: never what a client sent.
+func (s *Site) Label() string {
+	if s == nil {
+		return LabelUnserved
+	}
+	if s.Host == "" {
+		return LabelDefault
+	}
+	return s.Host
+}
+
+// owns tells whether a leaf is one of the site's present certificates, or of
+// the same Secret as one of them (a renewal, or ECDSA beside RSA).
+func (s *Site) owns(c *Certificate) bool {
+	for _, own := range s.Certificates {
+		if own == c || own.Fingerprint == c.Fingerprint || own.Secret == c.Secret {
+			return true
+		}
+	}
+	return false
+}
+
+// strict tells whether a connection whose leaf covers the site's host may
+// still be refused by Judge.
+func (s *Site) strict() bool {
+	return s.Policy.asks() || (!s.Report && (s.Rule == RuleSameCertificate || s.Rule == RuleServerName))
+}

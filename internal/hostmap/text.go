@@ -1,0 +1,142 @@
+package hostmap
+
+import (
+	"crypto/tls"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// String is the canonical text of a host map: one line for each class,
+// certificate, site and route, in a fixed order. It serves golden files, the
+// admin page and bug reports, and holds no key.
+func (m *Map) String() string {
+	var b strings.Builder
+	var classes []*Class
+	seen := make(map[*Class]bool)
+	note := func(c *Class) {
+		if !seen[c] {
+			seen[c] = true
+			classes = append(classes, c)
+		}
+	}
+	note(m.Class())
+	for _, s := range m.sites {
+		note(s.Class)
+	}
+	for _, c := range classes {
+		c.text(&b)
+	}
+	for _, c := range m.certificates {
+		c.text(&b)
+	}
+	for _, c := range m.defaults {
+		fmt.Fprintf(&b, "default-certificate %s %s\n", c.Secret, c.ShortFingerprint())
+	}
+	for _, s := range m.sites {
+		s.text(&b)
+	}
+	return b.String()
+}
+
+func (c *Class) text(b *strings.Builder) {
+	name := c.Name
+	if name == "" {
+		name = "(built-in)"
+	}
+	fmt.Fprintf(b, "class %s rule=%s min-version=%s", name, c.Rule, strings.ReplaceAll(tls.VersionName(c.MinVersion), " ", ""))
+	for _, o := range []struct {
+		on   bool
+		name string
+	}{
+		{c.Report, "report"},
+		{c.UnservedMisdirected, "unserved=421"},
+		{c.CloseOnMisdirected, "close-on-misdirected"},
+		{c.Origin == OriginAlways, "origin=always"},
+		{c.Origin == OriginNever, "origin=never"},
+	} {
+		if o.on {
+			b.WriteString(" " + o.name)
+		}
+	}
+	for _, p := range c.TrustedGateways {
+		fmt.Fprintf(b, " trusts=%s", p)
+	}
+	if c.Limits != (Limits{}) {
+		fmt.Fprintf(b, " limits=%+v", c.Limits)
+	}
+	b.WriteByte('\n')
+}
+
+func (c *Certificate) text(b *strings.Builder) {
+	key := "RSA"
+	if c.ECDSA {
+		key = "ECDSA"
+	}
+	fmt.Fprintf(b, "certificate %s %s %s not-after=%s names=%s\n", c.Secret, c.ShortFingerprint(), key,
+		c.NotAfter.UTC().Format(time.RFC3339), strings.Join(c.Names, ","))
+}
+
+func (s *Site) text(b *strings.Builder) {
+	fmt.Fprintf(b, "site %s rule=%s", s.Label(), s.Rule)
+	if s.Class.Name != "" {
+		fmt.Fprintf(b, " class=%s", s.Class.Name)
+	}
+	if s.Report {
+		b.WriteString(" report")
+	}
+	if s.Redirect {
+		b.WriteString(" redirect")
+	}
+	switch {
+	case s.Policy.Unresolved:
+		fmt.Fprintf(b, " client-auth=%s(unresolved)", s.Policy.Mode)
+	case s.Policy.Mode != ClientAuthNone:
+		fmt.Fprintf(b, " client-auth=%s depth=%d policy=%x", s.Policy.Mode, s.Policy.Depth, s.Policy.ID[:8])
+	}
+	b.WriteString(" certificates=")
+	if len(s.Certificates) == 0 {
+		b.WriteString("none")
+	}
+	for i, c := range s.Certificates {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(b, "%s@%s", c.Secret, c.ShortFingerprint())
+	}
+	b.WriteByte('\n')
+	for _, rt := range s.Routes {
+		rt.text(b)
+	}
+}
+
+func (r *Route) text(b *strings.Builder) {
+	if r.Default {
+		b.WriteString("  default")
+	} else {
+		fmt.Fprintf(b, "  %s %q", r.Type, r.Path)
+	}
+	k := r.Backend
+	fmt.Fprintf(b, " -> %s %s/%s:%s", k.Protocol, k.Namespace, k.Service, k.Port)
+	if k.ServerName != "" {
+		fmt.Fprintf(b, " host=%s", k.ServerName)
+	}
+	if k.CAs != nil {
+		fmt.Fprintf(b, " ca=%x", k.CAID[:8])
+	}
+	switch {
+	case k.Missing != "":
+		fmt.Fprintf(b, " missing=%s", k.Missing)
+	case len(k.Endpoints) == 0:
+		b.WriteString(" endpoints=none")
+	default:
+		b.WriteString(" endpoints=")
+		for i, e := range k.Endpoints {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(e.String())
+		}
+	}
+	fmt.Fprintf(b, " ingress=%s/%s\n", r.IngressNamespace, r.IngressName)
+}
