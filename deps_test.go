@@ -1,0 +1,293 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const module = "github.com/ingress421/ingress421"
+
+// room says what one package, or a tree of them, may import in its non-test
+// files. A path that ends in "/..." stands for the package and all below it.
+// Packages of this module are named by their folder, as in "internal/hostmap".
+type room struct {
+	path   string
+	may    []string    // besides the standard library
+	never  []forbidden // wins over may, and holds for the standard library too
+	reason string      // of may
+}
+
+type forbidden struct {
+	path   string
+	reason string
+}
+
+const (
+	anything   = "*"
+	xnet       = "golang.org/x/net/..."
+	prometheus = "github.com/prometheus/..."
+)
+
+// rooms is the import table, from the roof to the ground floor. A package that
+// no line names is an error: a new room needs a line, with its reason.
+var rooms = []room{
+	{
+		path:   ".",
+		may:    []string{"internal/cli"},
+		reason: "main only starts the command line, which tests can call",
+	},
+	{
+		path:   "internal/cli/...",
+		may:    []string{anything},
+		never:  []forbidden{{"test/...", "test helpers are not shipped"}},
+		reason: "the roof wires everything together",
+	},
+	{
+		path:   "internal/admin/...",
+		may:    []string{"internal/hostmap", "internal/audit", prometheus},
+		reason: "the read-only page shows the host map, whoever built it and whoever serves it",
+	},
+	{
+		path:   "controllers/...",
+		may:    []string{"internal/compile", "internal/hostmap", "api/...", "k8s.io/...", "sigs.k8s.io/...", "github.com/go-logr/logr/...", prometheus},
+		never:  []forbidden{{"proxy/...", "the cluster and the wire share the host map alone, so that either can be replaced and tested without the other"}},
+		reason: "a source of host maps knows the cluster and the compiler",
+	},
+	{
+		path:   "internal/manifests/...",
+		may:    []string{"internal/compile", "internal/hostmap", "api/...", "k8s.io/...", "sigs.k8s.io/...", "github.com/fsnotify/fsnotify", prometheus},
+		never:  []forbidden{{"proxy/...", "the folder and the wire share the host map alone, so that either can be replaced and tested without the other"}},
+		reason: "a source of host maps knows YAML files and the compiler",
+	},
+	{
+		path: "proxy",
+		may:  []string{"internal/hostmap", "proxy/h2", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
+		never: []forbidden{
+			{"k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
+			{"sigs.k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
+			{"internal/compile", "a request never causes a compilation"},
+			{"controllers/...", "the cluster and the wire share the host map alone"},
+			{"api/...", "the wire knows no Kubernetes: what it serves is in the host map"},
+		},
+		reason: "the wire judges by the host map, reads by proxy/h2 and forwards by proxy/upstream",
+	},
+	{
+		path:   "proxy/h2/...",
+		may:    []string{xnet, prometheus},
+		reason: "an HTTP/2 engine knows frames and streams, not hosts and certificates",
+	},
+	{
+		path:   "proxy/upstream/...",
+		may:    []string{xnet, prometheus},
+		reason: "a pool knows endpoints and protocols, not hosts and certificates",
+	},
+	{
+		path:   "internal/audit/...",
+		may:    []string{"internal/hostmap"},
+		reason: "the report is a pure function of the host map",
+	},
+	{
+		path: "internal/compile/...",
+		may:  []string{"internal/hostmap", "api/...", "k8s.io/api/...", "k8s.io/apimachinery/..."},
+		never: []forbidden{
+			{"context", "compilation is a pure function: it neither waits nor can be cancelled"},
+			{"log/...", "compilation is a pure function: what is wrong with an object is a problem in its result"},
+			{"net/http/...", "compilation is a pure function: it asks nobody"},
+			{"os/...", "compilation is a pure function: its whole input is an argument"},
+		},
+		reason: "objects in, host map out",
+	},
+	{
+		path:   "api/...",
+		may:    []string{"k8s.io/apimachinery/..."},
+		reason: "other programs import the API types, and should get nothing else with them",
+	},
+	{
+		path: "internal/hostmap/...",
+		may:  []string{"golang.org/x/net/idna"},
+		never: []forbidden{
+			{"context", "the rule is a pure function: it neither waits nor can be cancelled"},
+			{"log/...", "the rule is a pure function: its verdict says all there is to say"},
+			{"net/http/...", "the rule is the same for every protocol, so it knows none"},
+			{"os/...", "the rule is a pure function: its whole input is an argument"},
+		},
+		reason: "the ground floor stands on nothing",
+	},
+	{
+		path:   "test/...",
+		may:    []string{anything},
+		reason: "test helpers are not shipped",
+	},
+}
+
+// goPackage is what `go list -json` says of a package.
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImports(t *testing.T) {
+	watchFolders(t)
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	var packages []goPackage
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("read the output of go list: %v", err)
+		}
+		packages = append(packages, p)
+	}
+	if len(packages) == 0 {
+		t.Fatal("go list names no package")
+	}
+	for _, breach := range breaches(packages) {
+		t.Error(breach)
+	}
+}
+
+// watchFolders opens each folder of the module, so that the test cache notices
+// a change of a source file although go list, another process, reads it.
+func watchFolders(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && (path == "bin" || path == "tools" || len(path) > 1 && strings.HasPrefix(d.Name(), ".")) {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatalf("walk the module: %v", err)
+	}
+}
+
+// breaches returns a sentence for each import that the table does not allow and
+// for each package that it does not know.
+func breaches(packages []goPackage) []string {
+	var found []string
+	for _, p := range packages {
+		name := local(p.ImportPath)
+		i := slices.IndexFunc(rooms, func(r room) bool { return within(name, r.path) })
+		if i < 0 {
+			found = append(found, fmt.Sprintf("%s: no line of the import table names it; add one, with its reason", name))
+			continue
+		}
+		for _, imported := range p.Imports {
+			if why := rooms[i].refuses(local(imported)); why != "" {
+				found = append(found, fmt.Sprintf("%s must not import %s: %s", name, local(imported), why))
+			}
+		}
+	}
+	return found
+}
+
+// refuses says why the room may not import a package, or "" if it may.
+func (r room) refuses(imported string) string {
+	for _, f := range r.never {
+		if within(imported, f.path) {
+			return f.reason
+		}
+	}
+	allowed := func(path string) bool { return path == anything || within(imported, path) }
+	if standard(imported) || slices.ContainsFunc(r.may, allowed) {
+		return ""
+	}
+	return r.reason
+}
+
+// local turns the import path of a package of this module into its folder.
+func local(importPath string) string {
+	if importPath == module {
+		return "."
+	}
+	return strings.TrimPrefix(importPath, module+"/")
+}
+
+// standard tells packages of the standard library from others: their first
+// element has no dot, and they are not folders of this module.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	ours := slices.ContainsFunc(rooms, func(r room) bool { return within(path, r.path) })
+	return !strings.Contains(first, ".") && !ours
+}
+
+// within reports whether path is the package that pattern names, or one below
+// it if pattern ends in "/...".
+func within(path, pattern string) bool {
+	tree, below := strings.CutSuffix(pattern, "/...")
+	return path == tree || below && strings.HasPrefix(path, tree+"/")
+}
+
+func TestBreaches(t *testing.T) {
+	tests := []struct {
+		name string
+		pkg  goPackage
+		want []string
+	}{
+		{
+			name: "standard library and named packages are allowed",
+			pkg:  goPackage{module + "/proxy", []string{"net/http", module + "/proxy/h2", "golang.org/x/net/http2/hpack"}},
+		},
+		{
+			name: "the wire and the cluster never meet",
+			pkg:  goPackage{module + "/proxy", []string{module + "/controllers", "k8s.io/api/networking/v1"}},
+			want: []string{
+				"proxy must not import controllers: the cluster and the wire share the host map alone",
+				"proxy must not import k8s.io/api/networking/v1: the wire knows no Kubernetes: what it serves is in the host map",
+			},
+		},
+		{
+			name: "a forbidden part of the standard library",
+			pkg:  goPackage{module + "/internal/hostmap", []string{"crypto/x509", "log/slog", "net/http"}},
+			want: []string{
+				"internal/hostmap must not import log/slog: the rule is a pure function: its verdict says all there is to say",
+				"internal/hostmap must not import net/http: the rule is the same for every protocol, so it knows none",
+			},
+		},
+		{
+			name: "another package of ours that no line allows",
+			pkg:  goPackage{module + "/internal/audit", []string{module + "/internal/compile"}},
+			want: []string{"internal/audit must not import internal/compile: the report is a pure function of the host map"},
+		},
+		{
+			name: "another module that no line allows",
+			pkg:  goPackage{module + "/proxy/h2", []string{"go.uber.org/zap"}},
+			want: []string{"proxy/h2 must not import go.uber.org/zap: an HTTP/2 engine knows frames and streams, not hosts and certificates"},
+		},
+		{
+			name: "test helpers are not shipped",
+			pkg:  goPackage{module + "/internal/cli", []string{module + "/proxy", module + "/test/kube"}},
+			want: []string{"internal/cli must not import test/kube: test helpers are not shipped"},
+		},
+		{
+			name: "an unknown room",
+			pkg:  goPackage{module + "/internal/util", nil},
+			want: []string{"internal/util: no line of the import table names it; add one, with its reason"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, breaches([]goPackage{tt.pkg})); diff != "" {
+				t.Errorf("breaches (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
