@@ -1,0 +1,46 @@
+package compile
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ingress421/ingress421/api/v1alpha1"
+)
+
+// DefaultController is the IngressClass.spec.controller that is ours unless a
+// flag says otherwise.
+const DefaultController = "ingress421.dev/controller"
+
+// Input is the whole state that a host map is built from. The objects of each
+// kind may come in any order, each namespace and name once. Build does not
+// change them and keeps no pointer to them.
+type Input struct {
+	// Now is the time at which the validity of certificates is judged.
+	Now time.Time
+	// Controller is the IngressClass.spec.controller that is ours.
+	Controller string
+
+	// Classes are all IngressClasses, those of other controllers too: the
+	// default class may be one of theirs.
+	Classes        []*networkingv1.IngressClass
+	Ingresses      []*networkingv1.Ingress
+	Secrets        []*corev1.Secret
+	Services       []*corev1.Service
+	EndpointSlices []*discoveryv1.EndpointSlice
+	Policies       []*v1alpha1.AuthorityPolicy
+
+	// AnyClass serves every Ingress where no IngressClass exists at all. It is
+	// meant for a folder of manifests, where nobody else would serve them.
+	AnyClass bool
+	// DefaultCertificate names the Secret for handshakes that no site has a
+	// certificate for, where the class names none. Zero: there is none.
+	DefaultCertificate types.NamespacedName
+	// AllowSharedHosts merges the rules that several namespaces have for one
+	// host. Everything else about the host is still said by the namespace that
+	// claimed it first.
+	AllowSharedHosts bool
+}
