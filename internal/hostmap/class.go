@@ -72,7 +72,8 @@ func (c *Class) trusts(peer netip.Addr) bool {
 	if len(c.TrustedGateways) == 0 {
 		return false
 	}
-	peer = peer.Unmap()
+	// A prefix contains no address with a zone, which link-local peers have.
+	peer = peer.Unmap().WithZone("")
 	for _, p := range c.TrustedGateways {
 		if p.Contains(peer) {
 			return true

@@ -87,7 +87,7 @@ func newRouter(routes []*Route) router {
 			if r.prefix == nil {
 				r.prefix = make(map[string]*Route)
 			}
-			key := strings.TrimRight(rt.Path, "/")
+			key := strings.TrimSuffix(rt.Path, "/")
 			// "/a/" and "/a" are one prefix; the longer came first.
 			if _, taken := r.prefix[key]; !taken {
 				r.prefix[key] = rt
@@ -104,7 +104,7 @@ func (r *router) match(path string) *Route {
 		return rt
 	}
 	if r.prefix != nil {
-		p := strings.TrimRight(path, "/")
+		p := strings.TrimSuffix(path, "/")
 		for {
 			if len(p) <= r.longest {
 				if rt := r.prefix[p]; rt != nil {
