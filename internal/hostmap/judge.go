@@ -102,7 +102,7 @@ func Judge(m *Map, f *Facts, r Request) Verdict {
 
 	// 2, 4, 5. Coverage and the site's own rule.
 	if !trusted && v.Rule != RuleOff {
-		if reason := judgeCertificate(f, r.Host, site, v.Rule); reason != "" {
+		if reason := m.judgeCertificate(f, r.Host, site, v.Rule); reason != "" {
 			again := m.retry(f, r.Host, site, v.Rule)
 			if !report {
 				return v.misdirect(class, reason, again)
@@ -129,13 +129,21 @@ func judgeCleartext(v Verdict, class *Class, r Request) Verdict {
 }
 
 // judgeCertificate is steps 4 and 5.
-func judgeCertificate(f *Facts, host string, site *Site, rule Rule) Reason {
+func (m *Map) judgeCertificate(f *Facts, host string, site *Site, rule Rule) Reason {
 	if f.Leaf == nil || !f.Leaf.Covers(host) {
 		return ReasonCertificate
 	}
 	switch rule {
 	case RuleSameCertificate:
-		if site != nil && !site.owns(f.Leaf) {
+		own := m.defaults
+		if site != nil {
+			own = site.Certificates
+		} else if len(own) == 0 {
+			// No handshake for this authority would be answered: no
+			// certificate is the right one, and step 6 says what is wrong.
+			return ""
+		}
+		if !owns(own, f.Leaf) {
 			return ReasonOtherCertificate
 		}
 	case RuleServerName:
@@ -168,30 +176,33 @@ func (v Verdict) misdirect(class *Class, reason Reason, retry bool) Verdict {
 
 // retry tells whether a request for a host on a fresh connection that asked
 // for that very host would get past step 5. The client is taken to be the same
-// one: it would negotiate the same version and take the preferred certificate.
+// one: it would take the preferred certificate, and it has no better version
+// than the connection's, which is the best of both sides already.
 func (m *Map) retry(f *Facts, host string, site *Site, rule Rule) bool {
 	serverName := serverNameOf(host)
 	fresh, certificates := m.Handshake(serverName)
 	if len(certificates) == 0 {
 		return false
 	}
-	again := Facts{TLS: true, ServerName: serverName, Leaf: certificates[0], Version: f.Version, Peer: f.Peer}
+	again := Facts{TLS: true, ServerName: serverName, Leaf: certificates[0]}
 	if fresh != nil {
+		if f.Version < fresh.Class.MinVersion {
+			return false
+		}
 		again.Policy = fresh.Policy.ID
-		again.Version = max(again.Version, fresh.Class.MinVersion)
 	}
 	if site != nil {
 		if site.Policy.Mode != ClientAuthNone && site.Policy.ID != again.Policy {
 			return false
 		}
-		if again.Version < site.Class.MinVersion {
+		if f.Version < site.Class.MinVersion {
 			return false
 		}
 		if site.Class.trusts(f.Peer) {
 			return true
 		}
 	}
-	return rule == RuleOff || judgeCertificate(&again, host, site, rule) == ""
+	return rule == RuleOff || m.judgeCertificate(&again, host, site, rule) == ""
 }
 
 // serverNameOf is the server name that a client sends for a host: none for an

@@ -58,10 +58,10 @@ func (s *Site) Label() string {
 	return s.Host
 }
 
-// owns tells whether a leaf is one of the site's present certificates, or of
-// the same Secret as one of them (a renewal, or ECDSA beside RSA).
-func (s *Site) owns(c *Certificate) bool {
-	for _, own := range s.Certificates {
+// owns tells whether a leaf is one of some present certificates, or of the
+// same Secret as one of them (a renewal, or ECDSA beside RSA).
+func owns(present []*Certificate, c *Certificate) bool {
+	for _, own := range present {
 		if own == c || own.Fingerprint == c.Fingerprint || own.Secret == c.Secret {
 			return true
 		}
