@@ -1,0 +1,332 @@
+package hostmap_test
+
+import (
+	"bytes"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// oracle judges requests a second time, from the text of the rule and of RFC
+// 9110 section 7.4 alone: linear scans over the sites as they were given, names
+// of certificates compared as they stand in the certificate. It shares types
+// with the package and no code, so that a mistake must be made twice to pass.
+type oracle struct {
+	sites    []*hostmap.Site
+	class    *hostmap.Class
+	defaults []*hostmap.Certificate
+}
+
+// ruling is what the oracle says of a request. Retry is "" where it means
+// nothing.
+type ruling struct {
+	Status   int
+	Reason   hostmap.Reason
+	Reported hostmap.Reason
+	Retry    string
+	Close    bool
+	Site     *hostmap.Site
+	Route    *hostmap.Route
+}
+
+func (o *oracle) judge(f *hostmap.Facts, r hostmap.Request) ruling {
+	site := o.site(r.Host)
+	class := o.class
+	if site != nil {
+		class = site.Class
+	}
+	refuse := func(reason hostmap.Reason) ruling {
+		return ruling{Status: 421, Reason: reason, Retry: o.retry(f, r, reason), Close: class.CloseOnMisdirected, Site: site}
+	}
+
+	// 1. "does :scheme agree with the connection (https on TLS, http on
+	// cleartext)?" Schemes are case-insensitive: RFC 9110 section 4.2.3.
+	if r.Scheme != "" && !strings.EqualFold(r.Scheme, map[bool]string{true: "https", false: "http"}[f.TLS]) {
+		return refuse(hostmap.ReasonScheme)
+	}
+
+	var reported hostmap.Reason
+	if f.TLS {
+		// 3. "Never opt-out, never report-only", so before 2, which skips only
+		// 4 and 5.
+		if !o.policyHolds(f, site) {
+			return refuse(hostmap.ReasonTLSPolicy)
+		}
+		if !o.trusted(f, site) {
+			reason := o.certificateSteps(f, r.Host, site)
+			switch {
+			case reason == "":
+			case o.reportOnly(site):
+				reported = reason
+			default:
+				return refuse(reason)
+			}
+		}
+	} else {
+		// "Cleartext connections run 1, then the https redirect, 3, 6 and 7."
+		if site != nil && site.Redirect && !strings.HasPrefix(r.Path, "/.well-known/acme-challenge/") {
+			return ruling{Status: 308, Site: site}
+		}
+		if site != nil && (site.Policy.Unresolved || site.Policy.Mode != hostmap.ClientAuthNone) {
+			return refuse(hostmap.ReasonTLSPolicy)
+		}
+	}
+
+	v := ruling{Reported: reported, Site: site}
+	if reported != "" {
+		v.Retry = o.retry(f, r, reported)
+	}
+	switch {
+	case site == nil && class.UnservedMisdirected:
+		v := refuse(hostmap.ReasonUnserved)
+		v.Reported = reported
+		return v
+	case site == nil:
+		v.Status, v.Reason = 404, hostmap.ReasonUnserved
+	default:
+		if v.Route = routeOf(site, r.Path); v.Route == nil {
+			v.Status, v.Reason = 404, hostmap.ReasonNoRoute
+		}
+	}
+	return v
+}
+
+// policyHolds is step 3 on TLS.
+func (o *oracle) policyHolds(f *hostmap.Facts, site *hostmap.Site) bool {
+	switch {
+	case site == nil:
+		return true
+	case site.Policy.Unresolved:
+		return false
+	case site.Policy.Mode != hostmap.ClientAuthNone && f.Policy != site.Policy.ID:
+		return false
+	default:
+		return f.Version >= site.Class.MinVersion
+	}
+}
+
+// trusted is step 2: "is the immediate peer in trustedGateways" of the
+// authority's site's class? "No site: built-in defaults, nobody trusted."
+func (o *oracle) trusted(f *hostmap.Facts, site *hostmap.Site) bool {
+	if site == nil || !f.Peer.IsValid() {
+		return false
+	}
+	ip := net.IP(f.Peer.AsSlice())
+	for _, p := range site.Class.TrustedGateways {
+		_, cidr, err := net.ParseCIDR(p.String())
+		if err == nil && cidr.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// rule: "The rule of step 5 is the one of the authority's site, or the class
+// default for an unserved authority."
+func (o *oracle) rule(site *hostmap.Site) hostmap.Rule {
+	if site == nil {
+		return o.class.Rule
+	}
+	return site.Rule
+}
+
+func (o *oracle) reportOnly(site *hostmap.Site) bool {
+	if site == nil {
+		return o.class.Report
+	}
+	return site.Report
+}
+
+// certificateSteps are 4 and 5; it returns the reason of the first that fails.
+func (o *oracle) certificateSteps(f *hostmap.Facts, host string, site *hostmap.Site) hostmap.Reason {
+	rule := o.rule(site)
+	if rule == hostmap.RuleOff {
+		return ""
+	}
+	if f.Leaf == nil || !leafCovers(f.Leaf.KeyPair.Leaf, host) {
+		return hostmap.ReasonCertificate
+	}
+	switch rule {
+	case hostmap.RuleSameCertificate:
+		// A handshake for an authority without a site is answered with the
+		// default certificates; where there are none, none is the right one.
+		own := o.defaults
+		if site != nil {
+			own = site.Certificates
+		} else if len(own) == 0 {
+			return ""
+		}
+		if !slices.ContainsFunc(own, func(c *hostmap.Certificate) bool {
+			return bytes.Equal(c.KeyPair.Leaf.Raw, f.Leaf.KeyPair.Leaf.Raw) || c.Secret == f.Leaf.Secret
+		}) {
+			return hostmap.ReasonOtherCertificate
+		}
+	case hostmap.RuleServerName:
+		if f.ServerName != nameToSend(host) {
+			return hostmap.ReasonServerName
+		}
+	}
+	return ""
+}
+
+// retry: "whether a retry can help: would a request on a fresh connection with
+// SNI = authority (none for an IP) get past step 5?" It is the same client with
+// the same request: the scheme is what it was; cleartext has no server name; an
+// authority that is unserved is unserved again; and the version is again the
+// best that the client has, since the server takes the best of both.
+func (o *oracle) retry(f *hostmap.Facts, r hostmap.Request, failed hostmap.Reason) string {
+	if !f.TLS || failed == hostmap.ReasonScheme || failed == hostmap.ReasonUnserved {
+		return "no"
+	}
+	site := o.site(r.Host)
+	name := nameToSend(r.Host)
+	var answers *hostmap.Site // the site of the fresh handshake
+	if name == "" {
+		answers = o.site("")
+	} else {
+		answers = o.site(name)
+	}
+	certificates := o.defaults
+	fresh := hostmap.Facts{TLS: true, ServerName: name, Version: f.Version, Peer: f.Peer}
+	if answers != nil {
+		if answers.Policy.Unresolved || fresh.Version < answers.Class.MinVersion {
+			return "no"
+		}
+		fresh.Policy = answers.Policy.ID
+		if name != "" || len(o.defaults) == 0 {
+			certificates = answers.Certificates
+		}
+	}
+	if !o.policyHolds(&fresh, site) {
+		return "no"
+	}
+	// "of the site's certificates take one that the client's hello supports,
+	// ECDSA before RSA": the first, what the hello was being unknown here.
+	if len(certificates) == 0 {
+		return "no"
+	}
+	fresh.Leaf = certificates[0]
+	if o.trusted(f, site) || o.certificateSteps(&fresh, r.Host, site) == "" {
+		return "yes"
+	}
+	return "no"
+}
+
+// site: exact, then wildcard of one label, then the default site.
+func (o *oracle) site(host string) *hostmap.Site {
+	var wildcard, rest *hostmap.Site
+	for _, s := range o.sites {
+		switch {
+		case s.Host == "":
+			rest = s
+		case s.Host == host:
+			return s
+		case strings.HasPrefix(s.Host, "*."):
+			labels := strings.Split(host, ".")
+			if host != "" && net.ParseIP(host) == nil && "*."+strings.Join(labels[1:], ".") == s.Host {
+				wildcard = s
+			}
+		}
+	}
+	if wildcard != nil {
+		return wildcard
+	}
+	return rest
+}
+
+// nameToSend is the server name that a client sends for a host: itself, or
+// none for an address (RFC 6066 section 3).
+func nameToSend(host string) string {
+	if net.ParseIP(strings.Trim(host, "[]")) != nil {
+		return ""
+	}
+	return host
+}
+
+// leafCovers compares a canonical host with the names as they stand in a leaf:
+// RFC 9525 section 6.3 for DNS names, 6.5 for addresses.
+func leafCovers(leaf *x509.Certificate, host string) bool {
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		// Octet by octet: four and sixteen of them are never equal.
+		return slices.ContainsFunc(leaf.IPAddresses, func(a net.IP) bool { return bytes.Equal(a, ip.AsSlice()) })
+	}
+	want := strings.Split(host, ".")
+	for _, n := range leaf.DNSNames {
+		have := strings.Split(strings.TrimSuffix(strings.ToLower(n), "."), ".")
+		if len(have) != len(want) || slices.Contains(have, "") {
+			continue
+		}
+		same := true
+		for i := range have {
+			if have[i] != want[i] && !(i == 0 && have[i] == "*" && len(have) > 1) {
+				same = false
+			}
+		}
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
+// routeOf is the documentation of Ingress read aloud: of the rules that match,
+// the one with the most elements; of two such, Exact before Prefix.
+func routeOf(site *hostmap.Site, path string) *hostmap.Route {
+	var best, rest *hostmap.Route
+	better := func(a, b *hostmap.Route) bool {
+		if a.Type != b.Type && strings.TrimSuffix(a.Path, "/") == strings.TrimSuffix(b.Path, "/") {
+			return a.Type == hostmap.Exact
+		}
+		return len(a.Path) > len(b.Path)
+	}
+	for _, r := range site.Routes {
+		switch {
+		case r.Default:
+			if rest == nil {
+				rest = r
+			}
+			continue
+		case r.Type == hostmap.Exact:
+			if r.Path != path {
+				continue
+			}
+		default:
+			rule, request := elements(r.Path), elements(path)
+			if len(rule) > len(request) || !slices.Equal(rule, request[:len(rule)]) {
+				continue
+			}
+		}
+		if best == nil || better(r, best) {
+			best = r
+		}
+	}
+	if best == nil {
+		return rest
+	}
+	return best
+}
+
+// elements are the parts of a path between slashes; one trailing slash opens
+// none.
+func elements(path string) []string {
+	path = strings.TrimSuffix(path, "/")
+	if path == "" {
+		return nil
+	}
+	return strings.Split(path[1:], "/")
+}
+
+// compared brings a verdict into the oracle's form.
+func compared(v hostmap.Verdict) ruling {
+	r := ruling{Status: v.Status, Reason: v.Reason, Reported: v.Reported, Close: v.Close, Site: v.Site, Route: v.Route}
+	if v.Status == 421 || v.Reported != "" {
+		r.Retry = map[bool]string{true: "yes", false: "no"}[v.Retry]
+	}
+	return r
+}
+
+var loopback = netip.MustParseAddr("127.0.0.1")
