@@ -62,7 +62,7 @@ verify: bin/tools/controller-gen ## Check that generated files, go.mod and forma
 
 .PHONY: chart
 chart: bin/tools/helm ## Lint the Helm chart, and render it to bin/chart.yaml
-	bin/tools/helm lint --strict --quiet charts/ingress421
+	bin/tools/helm lint --strict charts/ingress421
 	bin/tools/helm template ingress421 charts/ingress421 --namespace ingress421 --include-crds > bin/chart.yaml
 
 .PHONY: image
