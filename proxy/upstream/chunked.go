@@ -1,0 +1,250 @@
+package upstream
+
+import (
+	"bytes"
+	"io"
+	"time"
+)
+
+// chunkState is what comes next in a chunked body (RFC 9112 section 7.1).
+type chunkState uint8
+
+const (
+	chunkSize    chunkState = iota // a line with the size
+	chunkData                      // e.left bytes
+	chunkEnd                       // the line end after them
+	chunkTrailer                   // the trailer section, after the last chunk
+)
+
+// maxChunkLine bounds a size with its extensions, which nobody needs.
+const maxChunkLine = 1 << 10
+
+// errMore says that the buffer does not hold what is to be parsed.
+const errMore = tooLarge("more bytes are needed")
+
+// chunkLine reads a size line at the start of b.
+func chunkLine(b []byte) (size int64, n int, err error) {
+	nl := bytes.IndexByte(b, '\n')
+	if nl < 0 && len(b) < maxChunkLine {
+		return 0, 0, errMore
+	}
+	if nl < 1 || nl > maxChunkLine || b[nl-1] != '\r' {
+		return 0, 0, malformed("bad end of a chunk size")
+	}
+	line, i := b[:nl-1], 0
+	for ; i < len(line); i++ {
+		digit := hexDigit(line[i])
+		if digit < 0 {
+			break
+		}
+		if i == 15 {
+			return 0, 0, malformed("chunk size overflows")
+		}
+		size = size<<4 | int64(digit)
+	}
+	if i == 0 {
+		return 0, 0, malformed("chunk without size")
+	}
+	rest := bytes.TrimLeft(line[i:], " \t")
+	if len(rest) > 0 && rest[0] != ';' {
+		return 0, 0, malformed("bad chunk size")
+	}
+	for _, c := range rest {
+		if octets[c]&octetValue == 0 {
+			return 0, 0, malformed("control character in a chunk extension")
+		}
+	}
+	return size, nl + 1, nil
+}
+
+func hexDigit(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// chunkCRLF reads the line end after a chunk's data.
+func chunkCRLF(b []byte) error {
+	switch {
+	case len(b) > 0 && b[0] != '\r', len(b) > 1 && b[1] != '\n':
+		return malformed("chunk data longer than its size")
+	case len(b) < 2:
+		return errMore
+	}
+	return nil
+}
+
+// trailerEnd returns the length of the trailer section at the start of b.
+func trailerEnd(b []byte, from int) (end, next int, err error) {
+	switch {
+	case len(b) == 0:
+		return 0, 0, errMore
+	case b[0] == '\r' && len(b) == 1:
+		return 0, 0, errMore
+	case b[0] == '\r' && b[1] == '\n':
+		return 2, 0, nil
+	}
+	end, next = headEnd(b, from)
+	switch {
+	case end > MaxHeadBytes, end == 0 && len(b) >= MaxHeadBytes:
+		return 0, 0, tooLarge("trailers over 64 KiB")
+	case end == 0:
+		return 0, next, errMore
+	}
+	return end, 0, nil
+}
+
+// decodeHeld looks whether the whole chunked body is in the buffer already, as
+// small ones are, and then makes it one piece where it lies. What is wrong with
+// it, readChunked will say.
+func (e *Exchange) decodeHeld() bool {
+	b := e.in.b[e.in.r:e.in.w]
+	var chunks [8]struct{ from, to int }
+	n, at := 0, 0
+	for {
+		size, line, err := chunkLine(b[at:])
+		if err != nil {
+			return false
+		}
+		at += line
+		if size == 0 {
+			break
+		}
+		if n == len(chunks) || size > int64(len(b)-at) || chunkCRLF(b[at+int(size):]) != nil {
+			return false
+		}
+		chunks[n].from, chunks[n].to = at, at+int(size)
+		at += int(size) + 2
+		n++
+	}
+	end, _, err := trailerEnd(b[at:], 0)
+	if err != nil {
+		return false
+	}
+	trailer, err := parseTrailer(b[at : at+end])
+	if err != nil {
+		return false
+	}
+	e.trailer = trailer
+	e.cutAt(e.in.r + at + end)
+	e.in.w = e.in.r
+	for _, c := range chunks[:n] {
+		e.in.w += copy(e.in.b[e.in.w:], b[c.from:c.to])
+	}
+	return true
+}
+
+// readChunked fills p from as many chunks as are at hand, and waits only while
+// it has nothing. io.EOF comes with the last bytes if the end is at hand too.
+func (e *Exchange) readChunked(p []byte) (n int, err error) {
+	for {
+		if e.chunk == chunkData {
+			if n == len(p) {
+				return n, nil
+			}
+			m, err := e.readChunk(p[n:], n == 0)
+			if n += m; err != nil || e.left > 0 {
+				return n, err
+			}
+			e.chunk = chunkEnd
+		}
+		done, err := e.stepChunk()
+		switch {
+		case done:
+			e.finish()
+			return n, io.EOF
+		case err == errMore && n > 0:
+			return n, nil
+		case err == errMore:
+			e.c.armRead(time.Now(), e.readTimeout)
+			err = e.fill()
+		}
+		if err == io.EOF {
+			err = errTruncated
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// readChunk reads data of the present chunk; it touches the connection only if
+// it may wait and the buffer is empty.
+func (e *Exchange) readChunk(p []byte, wait bool) (int, error) {
+	if int64(len(p)) > e.left {
+		p = p[:e.left]
+	}
+	if e.in.r == e.in.w {
+		if !wait {
+			return 0, nil
+		}
+		e.c.armRead(time.Now(), e.readTimeout)
+		if len(p) >= smallBuffer {
+			// Large chunks bypass the buffer.
+			n, err := e.receive(p)
+			e.left -= int64(n)
+			if n > 0 {
+				return n, nil
+			}
+			return 0, truncated(err)
+		}
+		if err := e.fill(); err != nil {
+			return 0, truncated(err)
+		}
+	}
+	n := copy(p, e.in.b[e.in.r:e.in.w])
+	e.in.r += n
+	e.left -= int64(n)
+	return n, nil
+}
+
+func truncated(err error) error {
+	if err == io.EOF {
+		return errTruncated
+	}
+	return err
+}
+
+// stepChunk parses what is between two chunks' data, as far as it is in the
+// buffer, and moves to the next state.
+func (e *Exchange) stepChunk() (done bool, err error) {
+	b := e.in.b[e.in.r:e.in.w]
+	switch e.chunk {
+	case chunkEnd:
+		if err := chunkCRLF(b); err != nil {
+			return false, err
+		}
+		e.in.r += 2
+		e.chunk = chunkSize
+	case chunkSize:
+		size, n, err := chunkLine(b)
+		if err != nil {
+			return false, err
+		}
+		e.in.r += n
+		e.left, e.chunk = size, chunkData
+		if size == 0 {
+			e.chunk, e.scanned = chunkTrailer, 0
+		}
+	case chunkTrailer:
+		end, next, err := trailerEnd(b, e.scanned)
+		if e.scanned = next; err != nil {
+			return false, err
+		}
+		if e.trailer, err = parseTrailer(b[:end]); err != nil {
+			return false, err
+		}
+		e.in.r += end
+		if e.in.r < e.in.w {
+			e.cutAt(e.in.r)
+		}
+		return true, nil
+	}
+	return false, nil
+}

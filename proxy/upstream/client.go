@@ -1,0 +1,183 @@
+package upstream
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Protocol is what an endpoint speaks.
+type Protocol uint8
+
+const (
+	HTTP1 Protocol = iota // HTTP/1.1 in cleartext
+	H2C                   // HTTP/2 in cleartext, with prior knowledge
+	HTTPS                 // TLS; HTTP/2 or HTTP/1.1, as ALPN settles it
+	GRPC                  // as H2C, with "te: trailers"
+	GRPCS                 // TLS and HTTP/2 only, with "te: trailers"
+)
+
+func (p Protocol) String() string {
+	switch p {
+	case H2C:
+		return "h2c"
+	case HTTPS:
+		return "https"
+	case GRPC:
+		return "grpc"
+	case GRPCS:
+		return "grpcs"
+	}
+	return "http"
+}
+
+// Target is where a Pool's connections lead. Two that differ in anything but
+// CAs have pools of their own: a connection made for one server name never
+// carries requests for another.
+type Target struct {
+	Addr     netip.AddrPort
+	Protocol Protocol
+	// ServerName is the SNI for TLS protocols; Request.ServerName overrides it.
+	// Empty: none is sent.
+	ServerName string
+	// CAs verify the backend's certificate, for ServerName. When it is nil the
+	// certificate is NOT verified: the connection is secret from onlookers, but
+	// whoever answers at Addr is believed.
+	CAs *x509.CertPool
+	// CAID is the identity of CAs: two Targets with the same CAID have the same
+	// CAs. Empty if and only if CAs is nil.
+	CAID string
+}
+
+// key is a Target as its pool is found by.
+type key struct {
+	addr       netip.AddrPort
+	protocol   Protocol
+	serverName string
+	caID       string
+}
+
+// Defaults of Config.
+const (
+	DefaultConnectTimeout = 5 * time.Second
+	DefaultReadTimeout    = 60 * time.Second
+	DefaultSendTimeout    = 60 * time.Second
+	// DefaultIdleTimeout is below what backends commonly use themselves (Node
+	// and Apache 5 s, gunicorn 2 s but it tells so, nginx 75 s), so that it is
+	// us who close an idle connection, and no request meets a closing one.
+	DefaultIdleTimeout        = 4 * time.Second
+	DefaultMaxIdlePerEndpoint = 1024
+)
+
+// Config is the same for all pools of a Client. Zero values take the defaults,
+// negative durations mean no limit.
+type Config struct {
+	// Dial opens a TCP connection; nil: a net.Dialer. It must obey ctx.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// ConnectTimeout bounds dialling, and the TLS handshake by itself.
+	ConnectTimeout time.Duration
+	// ReadTimeout bounds the wait for the whole response head after the request
+	// was sent, and each wait for more of the body.
+	ReadTimeout time.Duration
+	// SendTimeout bounds each wait for the backend to take more of the request.
+	SendTimeout time.Duration
+	// IdleTimeout is how long a connection is kept without a request. A backend
+	// that tells less in a Keep-Alive field is believed. It cannot be switched
+	// off.
+	IdleTimeout time.Duration
+	// MaxIdlePerEndpoint bounds the idle connections of a Pool.
+	MaxIdlePerEndpoint int
+}
+
+func (c Config) withDefaults() Config {
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
+	}
+	setDefault(&c.ConnectTimeout, DefaultConnectTimeout)
+	setDefault(&c.ReadTimeout, DefaultReadTimeout)
+	setDefault(&c.SendTimeout, DefaultSendTimeout)
+	if c.IdleTimeout <= 0 {
+		c.IdleTimeout = DefaultIdleTimeout
+	}
+	if c.MaxIdlePerEndpoint <= 0 {
+		c.MaxIdlePerEndpoint = DefaultMaxIdlePerEndpoint
+	}
+	return c
+}
+
+func setDefault(d *time.Duration, to time.Duration) {
+	if *d == 0 {
+		*d = to
+	}
+}
+
+// Client holds the pools. Its methods may be called from any goroutine.
+type Client struct {
+	cfg       Config
+	buffers   buffers
+	exchanges sync.Pool
+
+	mu     sync.Mutex
+	pools  map[key]*Pool // guarded by mu
+	closed bool          // guarded by mu
+}
+
+// New returns a Client without connections. Close it when it is done.
+func New(cfg Config) *Client {
+	return &Client{cfg: cfg.withDefaults(), pools: make(map[key]*Pool)}
+}
+
+// Pool returns the one Pool of t, which it makes if need be. Call it when a map
+// is published, not for each request.
+func (c *Client) Pool(t Target) *Pool {
+	k := key{addr: t.Addr, protocol: t.Protocol}
+	switch t.Protocol {
+	case HTTPS, GRPCS:
+		k.serverName, k.caID = t.ServerName, t.CAID
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.pools[k]; p != nil {
+		return p
+	}
+	p := newPool(c, t)
+	if c.closed {
+		p.retire()
+		return p
+	}
+	c.pools[k] = p
+	return p
+}
+
+// Retain forgets the pools that are not in keep. Their idle connections are
+// closed; requests in progress, and such as still start, are finished, and
+// leave no connection behind.
+func (c *Client) Retain(keep []*Pool) {
+	kept := make(map[*Pool]bool, len(keep))
+	for _, p := range keep {
+		kept[p] = true
+	}
+	c.mu.Lock()
+	var gone []*Pool
+	for k, p := range c.pools {
+		if !kept[p] {
+			delete(c.pools, k)
+			gone = append(gone, p)
+		}
+	}
+	c.mu.Unlock()
+	for _, p := range gone {
+		p.retire()
+	}
+}
+
+// Close is Retain of nothing, for good.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.Retain(nil)
+}

@@ -1,0 +1,58 @@
+// Package upstream is the client side of the data plane: it carries one
+// request to one endpoint of a backend and brings the response back.
+//
+// A Client owns pools of connections. A Pool belongs to one Target: an
+// endpoint's address, the protocol spoken there, and for TLS the server name
+// and the CAs. Pools outlive host maps: whoever publishes a map resolves each
+// endpoint to its Pool once, and Retain lets go of those that no map names any
+// more. Requests never look anything up.
+//
+// An Exchange is one request and its response:
+//
+//	ex := pool.Start()
+//	defer ex.Close()
+//	stream.OnCancel(ex) // ex.Cancel may now be called from any goroutine
+//	if err := ex.Do(&req); err != nil { ... } // always an *Error
+//	if body, ok := ex.Whole(); ok { ... one write ... } else { ... ex.Read ... }
+//
+// HTTP/1.1 is this package's own client. Two thirds of a proxy's processor time
+// are system calls, so it is arranged around them: the request head and a small
+// body leave in one write, the response head and a small body come back in one
+// read, both on the goroutine that calls Do. The head is checked and its names
+// lower-cased where it lies in the read buffer, then copied to one string of
+// which all names and values are substrings. Buffers come from a pool when a
+// request needs them; an idle connection holds none. Deadlines are moved only
+// when the one in force is off by more than a sixteenth (see conn.armRead). A
+// connection goes back to its pool when the last byte of the response has been
+// read into memory, not when the client has got it.
+//
+// A body that is not yet whole is sent by a second goroutine, so that a backend
+// may answer before it has read everything; such a connection is not used again
+// unless the body was sent to its end.
+//
+// # What may be sent twice
+//
+// A kept-alive connection can be closed by the backend at any time. Before one
+// is used again it is asked, without blocking, whether it was closed or has
+// bytes that nobody asked for: always if the request cannot be repeated,
+// otherwise if it was idle for some milliseconds. A request is repeated once,
+// on a fresh connection, only if the used connection failed before any byte of
+// the response, and either no byte of the request was accepted by the kernel,
+// or the method is idempotent (RFC 9110 section 9.2.2) and all that was sent is
+// still in the buffer. Everything else is reported with Error.Sent, and is not
+// repeated.
+//
+// # What is refused
+//
+// Requests: any method, field name, value, path or host that could change the
+// framing. Responses: a bad status line, a field name that is no token, control
+// characters in values, obsolete line folding, more than one Content-Length,
+// Content-Length beside Transfer-Encoding, a transfer coding other than
+// chunked, chunk sizes that overflow, heads over 64 KiB. The connection is
+// closed then, and never used again.
+//
+// # Other protocols
+//
+// H2C, HTTPS, GRPC and GRPCS go through net/http's Transport, one for each
+// Pool, behind the same Exchange.
+package upstream

@@ -1,0 +1,331 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// outcome of one attempt.
+type outcome uint8
+
+const (
+	settled outcome = iota // done, or failed for good
+	again                  // nothing of it can have been processed: repeat it
+)
+
+// doHTTP1 is Do over a connection of our own.
+func (e *Exchange) doHTTP1(r *Request) error {
+	stream, err := e.compose(r)
+	if err != nil {
+		return err
+	}
+	for fresh := r.Fresh; ; fresh = true {
+		if result, err := e.attempt(r, stream, fresh); result == settled {
+			return err
+		}
+	}
+}
+
+// attempt sends what compose has made over one connection, and reads the head.
+// stream is the body if it goes on its own, else nil.
+func (e *Exchange) attempt(r *Request, stream io.Reader, fresh bool) (outcome, error) {
+	repeatable := stream == nil && idempotent(r.Method)
+	now, used, err := e.connect(!repeatable, fresh)
+	if err != nil {
+		return settled, err
+	}
+	e.c.armWrite(now, e.sendTimeout)
+	n, err := e.c.nc.Write(e.out.b)
+	e.keep = err == nil
+	switch {
+	case err == nil:
+		if stream != nil {
+			e.startSender(r, stream)
+		}
+	case isTimeout(err):
+		return settled, e.fail(ReasonSendTimeout, err, true)
+	case used && n == 0 && !e.isCanceled():
+		e.drop()
+		return again, nil
+	}
+	// After any other error the backend may have answered before it closed the
+	// connection, so the response is looked for all the same.
+
+	// Under load another request can go out meanwhile, and the read below finds
+	// its bytes there: two system calls and a wake-up less. Alone, it is free.
+	runtime.Gosched()
+	e.c.armRead(now, e.readTimeout)
+	first, err := e.readHead(r)
+	if err == nil {
+		e.beginBody(r)
+		return settled, nil
+	}
+	if first && used && repeatable && lost(err) && !e.isCanceled() {
+		e.drop()
+		return again, nil
+	}
+	return settled, e.fail(parseReason(err), err, true)
+}
+
+// lost tells the end of a connection from other errors.
+func lost(err error) bool {
+	var malformed malformed
+	return !isTimeout(err) && !errors.As(err, &malformed)
+}
+
+// connect sets e.c to an idle connection, or else to a new one. now is the time
+// after that.
+func (e *Exchange) connect(strict, fresh bool) (now time.Time, used bool, err error) {
+	now = time.Now()
+	if !fresh {
+		e.c = e.pool.take(now, strict)
+	}
+	if used = e.c != nil; !used {
+		ctx, stop := context.WithCancel(context.Background())
+		defer stop()
+		if !e.attach(nil, stop) {
+			return now, false, e.fail(ReasonCanceled, errCanceled, false)
+		}
+		if e.c, err = e.pool.dial(ctx, e.connectTimeout); err != nil {
+			return now, false, e.fail(dialReason(err), err, false)
+		}
+		now = time.Now()
+	}
+	if !e.attach(e.c.nc, nil) {
+		return now, used, e.fail(ReasonCanceled, errCanceled, false)
+	}
+	return now, used, nil
+}
+
+func dialReason(err error) string {
+	var ne net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout() {
+		return ReasonConnectTimeout
+	}
+	return ReasonConnect
+}
+
+// readHead reads heads until a final one (or 101), and has the others passed
+// on. first says that an error came before any byte did.
+func (e *Exchange) readHead(r *Request) (first bool, err error) {
+	if e.in == nil {
+		e.in = e.pool.client.buffers.get(smallBuffer)
+	}
+	for interim := 0; ; interim++ {
+		end, err := e.awaitHead()
+		if err != nil {
+			return interim == 0 && e.in.w == 0, err
+		}
+		b := e.in.b[e.in.r : e.in.r+end]
+		e.in.r += end
+		if err := e.head.parse(b); err != nil {
+			return false, err
+		}
+		if e.head.status >= 200 {
+			return false, nil
+		}
+		if e.head.status == 101 {
+			if r.Upgrade == "" || !equalFold(e.head.upgrade, strings.ToLower(r.Upgrade)) {
+				return false, malformed("switched to a protocol that was not asked for")
+			}
+			return false, nil
+		}
+		if interim == maxInterim {
+			return false, malformed("too many interim responses")
+		}
+		if r.Interim != nil {
+			r.Interim(e.head.status, e.head.fields)
+		}
+		e.c.armRead(time.Now(), e.readTimeout)
+	}
+}
+
+// awaitHead reads until a whole head is in e.in, and returns its length.
+func (e *Exchange) awaitHead() (int, error) {
+	e.scanned = 0
+	for {
+		held := e.in.b[e.in.r:e.in.w]
+		end, next := headEnd(held, e.scanned)
+		switch {
+		case end > MaxHeadBytes, end == 0 && len(held) >= MaxHeadBytes:
+			return 0, tooLarge("head over 64 KiB")
+		case end > 0:
+			return end, nil
+		}
+		e.scanned = next
+		if err := e.fill(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// fill reads once into e.in, under the deadline in force.
+func (e *Exchange) fill() error {
+	e.pool.client.buffers.room(e.in)
+	n, err := e.receive(e.in.b[e.in.w:])
+	e.in.w += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// receive reads from the connection. While the request body is still on its
+// way, and for ReadTimeout after that, waiting is not the backend's fault.
+func (e *Exchange) receive(p []byte) (int, error) {
+	for {
+		n, err := e.c.nc.Read(p)
+		if n > 0 || err == nil || e.send == nil || !isTimeout(err) {
+			return n, err
+		}
+		now := time.Now()
+		wait := e.send.patience(now, e.readTimeout)
+		if wait <= 0 {
+			return 0, err
+		}
+		e.c.reads = now.Add(wait)
+		_ = e.c.nc.SetReadDeadline(e.c.reads)
+	}
+}
+
+// beginBody sets up reading of the body that follows the head just parsed
+// (RFC 9112 section 6.3).
+func (e *Exchange) beginBody(r *Request) {
+	h := &e.head
+	e.Status, e.Header, e.ContentLength = h.status, h.fields, h.contentLength
+	e.keep = e.keep && h.keepAlive
+	switch {
+	case h.status == 101:
+		e.mode = bodyUpgraded
+		_ = e.c.nc.SetDeadline(time.Time{})
+		return
+	case h.status == 204:
+		e.ContentLength = -1
+		fallthrough
+	case h.status == 304, r.Method == "HEAD":
+		e.mode, e.left = bodyNone, 0
+	case h.chunked:
+		e.mode, e.chunk = bodyChunked, chunkSize
+		if e.decodeHeld() {
+			e.finish()
+		}
+		return
+	case h.contentLength >= 0:
+		e.mode, e.left = bodyLength, h.contentLength
+	default:
+		e.mode, e.keep = bodyClose, false
+		return
+	}
+	if held := int64(e.in.w - e.in.r); held >= e.left {
+		e.cutAt(e.in.r + int(e.left))
+		e.finish()
+	}
+}
+
+// cutAt says where the response ends. A backend that sent more than that cannot
+// be followed: its next response might be anything.
+func (e *Exchange) cutAt(end int) {
+	if e.in.w > end {
+		e.keep = false
+	}
+	e.in.w = end
+}
+
+// finish gives the connection back: all of the response is in memory.
+func (e *Exchange) finish() {
+	c := e.c
+	e.c, e.done = nil, true
+	if e.send != nil && !e.send.settle() {
+		e.keep = false
+	}
+	if ok := e.attach(nil, nil); ok && e.keep {
+		e.pool.put(c, time.Now(), e.head.keepFor)
+		return
+	}
+	_ = c.nc.Close()
+}
+
+// readHTTP1 is Read.
+func (e *Exchange) readHTTP1(p []byte) (int, error) {
+	switch {
+	case e.err != nil:
+		return 0, e.err
+	case e.done:
+		n := copy(p, e.in.b[e.in.r:e.in.w])
+		if e.in.r += n; e.in.r == e.in.w {
+			return n, io.EOF
+		}
+		return n, nil
+	case len(p) == 0:
+		return 0, nil
+	case e.mode == bodyUpgraded:
+		return 0, io.EOF
+	case e.mode == bodyChunked:
+		n, err := e.readChunked(p)
+		if err != nil && err != io.EOF {
+			return n, e.fail(parseReason(err), err, true)
+		}
+		return n, err
+	}
+	if e.mode == bodyLength && int64(len(p)) > e.left {
+		p = p[:e.left]
+	}
+	n, err := e.next(p)
+	e.left -= int64(n)
+	switch {
+	case e.mode == bodyLength && e.left == 0:
+		e.finish()
+		return n, io.EOF
+	case n > 0:
+		return n, nil
+	case err == io.EOF && e.mode == bodyClose:
+		e.finish()
+		return 0, io.EOF
+	case err == io.EOF:
+		err = errTruncated
+	}
+	return 0, e.fail(parseReason(err), err, true)
+}
+
+// next returns what is in the buffer, or else reads from the connection.
+func (e *Exchange) next(p []byte) (int, error) {
+	if e.in.r < e.in.w {
+		n := copy(p, e.in.b[e.in.r:e.in.w])
+		e.in.r += n
+		return n, nil
+	}
+	e.c.armRead(time.Now(), e.readTimeout)
+	return e.receive(p)
+}
+
+// tunnel is the connection after 101.
+type tunnel Exchange
+
+func (t *tunnel) Read(p []byte) (int, error) {
+	if t.in.r < t.in.w {
+		n := copy(p, t.in.b[t.in.r:t.in.w])
+		t.in.r += n
+		return n, nil
+	}
+	return t.c.nc.Read(p)
+}
+
+func (t *tunnel) Write(p []byte) (int, error) { return t.c.nc.Write(p) }
+
+// CloseWrite tells the backend that no more will come, where that is possible.
+func (t *tunnel) CloseWrite() error {
+	if half, ok := t.c.nc.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+func (t *tunnel) Close() error { return t.c.nc.Close() }

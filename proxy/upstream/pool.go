@@ -1,0 +1,160 @@
+package upstream
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// probeAfter is how long a connection may have been idle and still be trusted
+// without asking with a request that can be repeated. A backend that closes
+// sooner costs a retry.
+const probeAfter = 20 * time.Millisecond
+
+// Pool is the connections to one Target. It lives longer than any host map that
+// names it. Its methods may be called from any goroutine.
+type Pool struct {
+	client    *Client
+	target    Target
+	addr      string     // target.Addr, for dialling
+	transport *transport // nil for HTTP1
+
+	mu      sync.Mutex
+	idle    []*conn     // guarded by mu; the last is the newest
+	reaper  *time.Timer // guarded by mu; nil until first needed
+	armed   bool        // guarded by mu; the reaper will run
+	retired bool        // guarded by mu
+}
+
+func newPool(c *Client, t Target) *Pool {
+	p := &Pool{client: c, target: t, addr: t.Addr.String()}
+	if t.Protocol != HTTP1 {
+		p.transport = newTransport(&c.cfg, t, p.addr)
+	}
+	return p
+}
+
+// Target returns what the Pool was made for.
+func (p *Pool) Target() Target { return p.target }
+
+// Start returns an Exchange for one request. It must be closed.
+func (p *Pool) Start() *Exchange {
+	e, ok := p.client.exchanges.Get().(*Exchange)
+	if !ok {
+		e = new(Exchange)
+	}
+	e.pool = p
+	return e
+}
+
+// take returns the idle connection that was used last, or nil. With strict it
+// asks each that it is not closed, else only those idle for a while.
+func (p *Pool) take(now time.Time, strict bool) *conn {
+	for {
+		p.mu.Lock()
+		n := len(p.idle)
+		if n == 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		c := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+
+		idle := now.Sub(c.idleSince)
+		if idle < c.idleLimit && (!strict && idle < probeAfter || c.usable()) {
+			return c
+		}
+		_ = c.nc.Close()
+	}
+}
+
+// put keeps c for another request. keepFor is the backend's own idle limit, 0
+// if it is not known.
+func (p *Pool) put(c *conn, now time.Time, keepFor time.Duration) {
+	c.idleSince, c.idleLimit = now, p.client.cfg.IdleTimeout
+	if keepFor > 0 {
+		// A second less, as the closing may be on its way to us already.
+		c.idleLimit = min(c.idleLimit, max(keepFor-time.Second, keepFor/2))
+	}
+	p.mu.Lock()
+	if p.retired || len(p.idle) >= p.client.cfg.MaxIdlePerEndpoint {
+		p.mu.Unlock()
+		_ = c.nc.Close()
+		return
+	}
+	p.idle = append(p.idle, c)
+	if !p.armed {
+		p.arm()
+	}
+	p.mu.Unlock()
+}
+
+// arm has the idle connections looked through in a while: a connection is open
+// for at most five quarters of its limit. p.mu is held.
+func (p *Pool) arm() {
+	p.armed = true
+	after := p.client.cfg.IdleTimeout / 4
+	if p.reaper == nil {
+		p.reaper = time.AfterFunc(after, p.reap)
+	} else {
+		p.reaper.Reset(after)
+	}
+}
+
+// reap closes what has been idle for too long.
+func (p *Pool) reap() {
+	now := time.Now()
+	var gone []*conn
+	p.mu.Lock()
+	kept := p.idle[:0]
+	for _, c := range p.idle {
+		if now.Sub(c.idleSince) < c.idleLimit {
+			kept = append(kept, c)
+		} else {
+			gone = append(gone, c)
+		}
+	}
+	clear(p.idle[len(kept):])
+	p.idle = kept
+	p.armed = false
+	if len(kept) > 0 && !p.retired {
+		p.arm()
+	}
+	p.mu.Unlock()
+	for _, c := range gone {
+		_ = c.nc.Close()
+	}
+}
+
+// retire closes the idle connections and keeps no more.
+func (p *Pool) retire() {
+	p.mu.Lock()
+	gone := p.idle
+	p.idle, p.retired = nil, true
+	if p.reaper != nil {
+		p.reaper.Stop()
+	}
+	p.mu.Unlock()
+	for _, c := range gone {
+		_ = c.nc.Close()
+	}
+	if p.transport != nil {
+		p.transport.retire()
+	}
+}
+
+// dial opens a connection within the timeout; it ends early with ctx.
+func (p *Pool) dial(ctx context.Context, timeout time.Duration) (*conn, error) {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	nc, err := p.client.cfg.Dial(ctx, "tcp", p.addr)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(nc), nil
+}

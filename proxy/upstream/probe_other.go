@@ -1,0 +1,6 @@
+//go:build !unix
+
+package upstream
+
+// silent cannot tell here; a stale connection then costs a retry or an error.
+func silent(uintptr) bool { return true }

@@ -1,0 +1,148 @@
+package upstream
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// turn is who must act for a request body to go on.
+type turn uint8
+
+const (
+	turnWrite   turn = iota // net/http, and so the backend, must take what was read
+	turnClient              // the client must send more
+	turnBackend             // the body is at its end
+)
+
+// relayBody is a request body as net/http's Transport reads it, from a goroutine
+// of its own that may outlive RoundTrip. It counts bytes, knows whose turn it
+// is, and can be taken away.
+type relayBody struct {
+	body    io.Reader
+	trailer func() []hpack.HeaderField
+	into    http.Header // the announced trailer fields; nil: none
+	left    int64       // -1: unknown; owned by the reading goroutine
+
+	mu     sync.Mutex
+	whose  turn          // guarded by mu
+	since  time.Time     // guarded by mu; when whose changed
+	closed bool          // guarded by mu
+	idle   chan struct{} // guarded by mu; closed when the last Read has returned
+	err    error         // guarded by mu; why it failed
+}
+
+func newRelayBody(r *Request, trailer http.Header) *relayBody {
+	return &relayBody{body: r.Body, trailer: r.Trailer, into: trailer, left: r.ContentLength, since: time.Now()}
+}
+
+func (b *relayBody) Read(p []byte) (int, error) {
+	if !b.begin() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n, err := b.body.Read(p)
+	if b.left >= 0 {
+		switch b.left -= int64(n); {
+		case b.left < 0:
+			n, err = 0, errBodyLong
+		case err == io.EOF && b.left > 0:
+			err = errBodyShort
+		}
+	}
+	if err == io.EOF && b.into != nil && b.trailer != nil {
+		for _, f := range b.trailer() {
+			name := http.CanonicalHeaderKey(f.Name)
+			if values, ok := b.into[name]; ok && isValue(f.Value) {
+				b.into[name] = append(values, f.Value)
+			}
+		}
+	}
+	b.finish(err)
+	return n, err
+}
+
+func (b *relayBody) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.whose, b.since = turnClient, time.Now()
+	return true
+}
+
+func (b *relayBody) finish(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.since = time.Now()
+	switch {
+	case err == nil:
+		b.whose = turnWrite
+	case err == io.EOF:
+		b.whose = turnBackend
+	default:
+		b.whose = turnBackend
+		if !b.closed {
+			b.err = err
+		}
+	}
+	if b.idle != nil {
+		close(b.idle)
+		b.idle = nil
+	}
+}
+
+// Close is called by net/http when it wants no more, or has all.
+func (b *relayBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.close()
+	return nil
+}
+
+// close lets a Read that waits return. b.mu is held.
+func (b *relayBody) close() {
+	if b.closed {
+		return
+	}
+	b.closed = true
+	if b.whose != turnClient {
+		b.whose, b.since = turnBackend, time.Now()
+		return
+	}
+	if body, ok := b.body.(interface{ StopRead() }); ok {
+		body.StopRead()
+	}
+}
+
+// release closes the body and waits until it is not read any more.
+func (b *relayBody) release() {
+	b.mu.Lock()
+	b.close()
+	var idle chan struct{}
+	if b.whose == turnClient {
+		idle = make(chan struct{})
+		b.idle = idle
+	}
+	b.mu.Unlock()
+	if idle != nil {
+		<-idle
+	}
+}
+
+// failure is why reading the body failed, nil if it did not.
+func (b *relayBody) failure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+// turn returns whose turn it is, and since when, counted from start.
+func (b *relayBody) turn(start time.Time) (turn, time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.whose, b.since.Sub(start)
+}

@@ -1,0 +1,219 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// Request is one request as it goes to a backend. It is read until Do returns
+// and may be used again after that; Body and Trailer are used until
+// Exchange.Close returns.
+type Request struct {
+	// Method is a token, upper or lower case as the client sent it.
+	Method string
+	// Path is the origin-form with query, or "*" (RFC 9112 section 3.2).
+	Path string
+	// Host becomes the Host field or :authority.
+	Host string
+	// Header holds the other fields, in order, without hop-by-hop fields (the
+	// forwarder removes them), host, content-length and te. Cookie fields are
+	// joined for HTTP/1.1 (RFC 9113 section 8.2.3).
+	Header []hpack.HeaderField
+	// ContentLength is the length of Body in bytes, -1 if unknown. It is not
+	// looked at when Body is nil.
+	ContentLength int64
+	// Body is nil for a request without one. A Body with a method StopRead()
+	// is told so when the response ended or failed before the body did: a Read
+	// that waits must then return. One without it must return by itself.
+	Body io.Reader
+	// BodyWhole says that reading Body to its end will not block. Bodies up to
+	// 64 KiB then travel with the head.
+	BodyWhole bool
+	// Trailer returns the trailer fields after Body's io.EOF; nil: none.
+	// HTTP/2 backends get those that a "trailer" field in Header announced.
+	Trailer func() []hpack.HeaderField
+	// Upgrade is the protocol to ask for ("websocket"), or empty.
+	Upgrade string
+	// ServerName overrides the Target's for this request (TLS protocols only).
+	ServerName string
+	// Fresh demands a connection that carried no request before.
+	Fresh bool
+	// Timeouts for this request; 0 takes the Config's, negative means none.
+	ConnectTimeout, ReadTimeout, SendTimeout time.Duration
+	// Interim is given each 1xx response but 101, 100 (Continue) included.
+	// The fields are valid until it returns.
+	Interim func(status int, h []hpack.HeaderField)
+}
+
+// idempotent is RFC 9110 section 9.2.2: repeating such a request does no more
+// than sending it once. Methods that are not known are not.
+func idempotent(method string) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// framing fields are written by this package alone: a second one from outside
+// would let a client choose where its request ends.
+func framing(name string) bool {
+	switch name {
+	case "host", "content-length", "transfer-encoding", "connection", "keep-alive",
+		"proxy-connection", "upgrade", "te", "http2-settings":
+		return true
+	}
+	return false
+}
+
+// bodyFraming is how the end of a request body is told.
+type bodyFraming uint8
+
+const (
+	framingNone    bodyFraming = iota // no body, no field
+	framingLength                     // Content-Length
+	framingChunked                    // Transfer-Encoding: chunked
+)
+
+var (
+	errMethod  = errors.New("method is CONNECT or not a token")
+	errPath    = errors.New("path has characters that end a request line, or is not in origin-form")
+	errHost    = errors.New("host has characters that no host has")
+	errUpgrade = errors.New("upgrade is not a token")
+)
+
+// check refuses what would not arrive as it was meant: each name must be a
+// token, and no value may hold control characters (but a tab).
+func (r *Request) check() error {
+	// A 2xx to CONNECT has no body but a tunnel: it must never meet a pool.
+	if !isToken(r.Method) || r.Method == "CONNECT" {
+		return errMethod
+	}
+	if !isPath(r.Path) {
+		return errPath
+	}
+	for i := 0; i < len(r.Host); i++ {
+		if octets[r.Host[i]]&octetHost == 0 {
+			return errHost
+		}
+	}
+	if r.Upgrade != "" && !isToken(r.Upgrade) {
+		return errUpgrade
+	}
+	return checkFields(r.Header)
+}
+
+func checkFields(fields []hpack.HeaderField) error {
+	for i := range fields {
+		f := &fields[i]
+		if !isLowerToken(f.Name) {
+			return fmt.Errorf("field name %.64q is not a lower-case token", f.Name)
+		}
+		if !isValue(f.Value) {
+			return fmt.Errorf("field %s has a control character in its value", f.Name)
+		}
+		if framing(f.Name) {
+			return fmt.Errorf("field %s is not for the caller to set", f.Name)
+		}
+	}
+	return nil
+}
+
+// appendHead appends the request head for HTTP/1.1 (RFC 9112 section 3), with
+// the empty line at its end. The request must have passed check.
+func (r *Request) appendHead(b []byte, framing bodyFraming, length int64) []byte {
+	b = append(b, r.Method...)
+	b = append(b, ' ')
+	b = append(b, r.Path...)
+	b = append(b, " HTTP/1.1\r\nhost: "...)
+	b = append(b, r.Host...)
+	b = append(b, "\r\n"...)
+	cookies := false
+	for i := range r.Header {
+		f := &r.Header[i]
+		if f.Name == "cookie" {
+			if !cookies {
+				cookies = true
+				b = appendCookies(b, r.Header[i:])
+			}
+			continue
+		}
+		b = appendField(b, f)
+	}
+	switch {
+	case framing == framingChunked:
+		b = append(b, "transfer-encoding: chunked\r\n"...)
+	case framing == framingLength:
+		b = append(b, "content-length: "...)
+		b = strconv.AppendInt(b, length, 10)
+		b = append(b, "\r\n"...)
+	case r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH":
+		// RFC 9110 section 8.6: a method that gives content a meaning says so
+		// when there is none.
+		b = append(b, "content-length: 0\r\n"...)
+	}
+	if r.Upgrade != "" {
+		b = append(b, "connection: upgrade\r\nupgrade: "...)
+		b = append(b, r.Upgrade...)
+		b = append(b, "\r\n"...)
+	}
+	return append(b, "\r\n"...)
+}
+
+func appendField(b []byte, f *hpack.HeaderField) []byte {
+	b = append(b, f.Name...)
+	b = append(b, ": "...)
+	b = append(b, f.Value...)
+	return append(b, "\r\n"...)
+}
+
+// appendCookies joins what HTTP/2 may split (RFC 9113 section 8.2.3).
+func appendCookies(b []byte, fields []hpack.HeaderField) []byte {
+	b = append(b, "cookie: "...)
+	first := true
+	for i := range fields {
+		if fields[i].Name != "cookie" {
+			continue
+		}
+		if !first {
+			b = append(b, "; "...)
+		}
+		first = false
+		b = append(b, fields[i].Value...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// appendLastChunk ends a chunked body (RFC 9112 section 7.1). Trailer fields
+// that cannot be written are left out: the body is as good without them.
+func appendLastChunk(b []byte, trailer []hpack.HeaderField) []byte {
+	b = append(b, "0\r\n"...)
+	for i := range trailer {
+		f := &trailer[i]
+		if isLowerToken(f.Name) && isValue(f.Value) && !notInTrailer(f.Name) {
+			b = appendField(b, f)
+		}
+	}
+	return append(b, "\r\n"...)
+}
+
+// notInTrailer is RFC 9110 section 6.5.1: fields that frame, route or
+// authenticate a message must come before its content.
+func notInTrailer(name string) bool {
+	if framing(name) {
+		return true
+	}
+	switch name {
+	case "trailer", "authorization", "proxy-authorization", "cookie", "set-cookie",
+		"content-encoding", "content-type", "content-range", "expect", "max-forwards",
+		"cache-control", "forwarded", "x-forwarded-for", "x-forwarded-host",
+		"x-forwarded-proto", "x-forwarded-port", "x-real-ip":
+		return true
+	}
+	return false
+}

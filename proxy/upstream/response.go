@@ -1,0 +1,317 @@
+package upstream
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// Limits on response heads and trailers. A backend is not trusted either.
+const (
+	// MaxHeadBytes bounds a response head, and the trailers of a response.
+	MaxHeadBytes = 64 << 10
+	// MaxHeadFields bounds the number of their fields.
+	MaxHeadFields = 500
+	// maxInterim bounds the 1xx responses before the final one.
+	maxInterim = 32
+)
+
+// head is a parsed response head. Its slices are used again for the next one.
+type head struct {
+	status        int
+	fields        []hpack.HeaderField // lower-case names; what is for this hop only is left out
+	contentLength int64               // -1: not declared
+	chunked       bool
+	keepAlive     bool          // the connection persists (RFC 9112 section 9.3)
+	keepFor       time.Duration // from "keep-alive: timeout=N"; 0: not told
+	upgrade       string        // of 101
+
+	spans []span
+}
+
+// span is where a field's name and value lie in the head.
+type span struct{ name, nameEnd, value, valueEnd int32 }
+
+// headEnd returns the length of the head including the empty line at its end,
+// or 0 if b does not hold it all; from is where to go on looking next time.
+func headEnd(b []byte, from int) (end, next int) {
+	for i := from; ; {
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return 0, i
+		}
+		line := i + n
+		rest := b[line+1:]
+		switch {
+		case len(rest) == 0:
+			return 0, line
+		case rest[0] == '\n':
+			return line + 2, 0
+		case rest[0] == '\r' && len(rest) == 1:
+			return 0, line
+		case rest[0] == '\r' && rest[1] == '\n':
+			return line + 3, 0
+		}
+		i = line + 1
+	}
+}
+
+// parse reads the head in b, which ends with its empty line. Names in b are
+// lower-cased where they lie. Lines may end with a bare LF (RFC 9112 section
+// 2.2); what goes on to the client is written anew.
+func (h *head) parse(b []byte) error {
+	end := bytes.IndexByte(b, '\n')
+	minor, err := h.parseStatus(trimCR(b[:end]))
+	if err != nil {
+		return err
+	}
+	if err := h.scan(b, end+1); err != nil {
+		return err
+	}
+	return h.interpret(string(b), minor)
+}
+
+// parseStatus is the status line of RFC 9112 section 4. A missing reason phrase
+// may lack its space as well.
+func (h *head) parseStatus(line []byte) (minor byte, err error) {
+	if len(line) < 12 || string(line[:7]) != "HTTP/1." || line[8] != ' ' {
+		return 0, malformed("bad status line")
+	}
+	minor = line[7]
+	if minor != '0' && minor != '1' {
+		return 0, malformed("bad protocol version")
+	}
+	h.status = 0
+	for _, c := range line[9:12] {
+		if c < '0' || c > '9' {
+			return 0, malformed("bad status code")
+		}
+		h.status = h.status*10 + int(c-'0')
+	}
+	if h.status < 100 || len(line) > 12 && line[12] != ' ' {
+		return 0, malformed("bad status code")
+	}
+	for _, c := range line[12:] {
+		if octets[c]&octetValue == 0 {
+			return 0, malformed("control character in reason phrase")
+		}
+	}
+	return minor, nil
+}
+
+// scan finds and checks the fields of b from at, and lower-cases their names.
+func (h *head) scan(b []byte, at int) error {
+	h.spans = h.spans[:0]
+	for {
+		nl := bytes.IndexByte(b[at:], '\n')
+		if nl < 0 {
+			return malformed("field section without end")
+		}
+		line := trimCR(b[at : at+nl])
+		if len(line) == 0 {
+			return nil
+		}
+		if len(h.spans) == MaxHeadFields {
+			return tooLarge("too many fields")
+		}
+		colon := 0
+		for ; colon < len(line) && line[colon] != ':'; colon++ {
+			switch o := octets[line[colon]]; {
+			case o&octetToken == 0:
+				// Obsolete line folding and space before the colon end here too.
+				return malformed("bad field name")
+			case o&octetUpper != 0:
+				line[colon] += 'a' - 'A'
+			}
+		}
+		if colon == 0 || colon == len(line) {
+			return malformed("field without name")
+		}
+		from, to := colon+1, len(line)
+		for from < to && (line[from] == ' ' || line[from] == '\t') {
+			from++
+		}
+		for to > from && (line[to-1] == ' ' || line[to-1] == '\t') {
+			to--
+		}
+		for _, c := range line[from:to] {
+			if octets[c]&octetValue == 0 {
+				return malformed("control character in a field value")
+			}
+		}
+		h.spans = append(h.spans, span{
+			name: int32(at), nameEnd: int32(at + colon),
+			value: int32(at + from), valueEnd: int32(at + to),
+		})
+		at += nl + 1
+	}
+}
+
+// interpret makes fields of the spans of s and takes out what concerns this
+// connection alone.
+func (h *head) interpret(s string, minor byte) error {
+	h.fields = h.fields[:0]
+	h.contentLength = -1
+	h.chunked = false
+	h.keepAlive = minor == '1'
+	h.keepFor = 0
+	h.upgrade = ""
+	named := false // Connection names fields besides its own words
+	lengths, codings := 0, 0
+	for _, sp := range h.spans {
+		name, value := s[sp.name:sp.nameEnd], s[sp.value:sp.valueEnd]
+		switch name {
+		case "content-length":
+			n, ok := parseLength(value)
+			if lengths++; !ok || lengths > 1 {
+				return malformed("bad or more than one content-length")
+			}
+			h.contentLength = n
+			continue
+		case "transfer-encoding":
+			if codings++; codings > 1 || !equalFold(value, "chunked") {
+				return malformed("transfer coding that is not chunked")
+			}
+			h.chunked = true
+			continue
+		case "connection":
+			named = h.connection(value, minor) || named
+			continue
+		case "keep-alive":
+			h.keepFor = keepAliveTimeout(value)
+			continue
+		case "upgrade":
+			h.upgrade = value
+			continue
+		case "proxy-connection", "te":
+			continue
+		}
+		h.fields = append(h.fields, hpack.HeaderField{Name: name, Value: value})
+	}
+	switch {
+	case codings > 0 && lengths > 0:
+		return malformed("content-length beside transfer-encoding")
+	case codings > 0 && minor == '0':
+		return malformed("transfer-encoding on HTTP/1.0")
+	}
+	if named {
+		h.dropNamed(s)
+	}
+	return nil
+}
+
+// connection notes one Connection field's options, and reports whether it names
+// fields of its own.
+func (h *head) connection(value string, minor byte) (named bool) {
+	for option := range strings.SplitSeq(value, ",") {
+		switch option = strings.Trim(option, " \t"); {
+		case equalFold(option, "close"):
+			h.keepAlive = false
+		case equalFold(option, "keep-alive"):
+			if minor == '0' {
+				h.keepAlive = true
+			}
+		case option == "", equalFold(option, "upgrade"):
+		default:
+			named = true
+		}
+	}
+	return named
+}
+
+// dropNamed removes the fields that Connection names (RFC 9110 section 7.6.1).
+func (h *head) dropNamed(s string) {
+	kept := h.fields[:0]
+	for _, f := range h.fields {
+		if !h.names(s, f.Name) {
+			kept = append(kept, f)
+		}
+	}
+	h.fields = kept
+}
+
+func (h *head) names(s, field string) bool {
+	for _, sp := range h.spans {
+		if s[sp.name:sp.nameEnd] != "connection" {
+			continue
+		}
+		for option := range strings.SplitSeq(s[sp.value:sp.valueEnd], ",") {
+			if equalFold(strings.Trim(option, " \t"), field) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// parseTrailer reads a trailer section in b, which ends with its empty line.
+func parseTrailer(b []byte) ([]hpack.HeaderField, error) {
+	var h head
+	if err := h.scan(b, 0); err != nil || len(h.spans) == 0 {
+		return nil, err
+	}
+	s := string(b)
+	fields := make([]hpack.HeaderField, 0, len(h.spans))
+	for _, sp := range h.spans {
+		if name := s[sp.name:sp.nameEnd]; !notInTrailer(name) {
+			fields = append(fields, hpack.HeaderField{Name: name, Value: s[sp.value:sp.valueEnd]})
+		}
+	}
+	return fields, nil
+}
+
+// parseLength is a Content-Length: digits only, and less than 10^18.
+func parseLength(s string) (int64, bool) {
+	if s == "" || len(s) > 18 {
+		return 0, false
+	}
+	var n int64
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(s[i]-'0')
+	}
+	return n, true
+}
+
+// keepAliveTimeout reads "timeout=N" of a Keep-Alive field: the backend's own
+// idle limit in seconds, as Node, Apache and others tell it. 0: not told.
+func keepAliveTimeout(value string) time.Duration {
+	for option := range strings.SplitSeq(value, ",") {
+		name, arg, _ := strings.Cut(strings.Trim(option, " \t"), "=")
+		if !equalFold(name, "timeout") {
+			continue
+		}
+		if n, ok := parseLength(arg); ok && n > 0 && n < 1e6 {
+			return time.Duration(n) * time.Second
+		}
+	}
+	return 0
+}
+
+func trimCR(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1]
+	}
+	return line
+}
+
+// equalFold compares with a lower-case word, ASCII letters only.
+func equalFold(s, lower string) bool {
+	if len(s) != len(lower) {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
