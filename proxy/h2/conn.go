@@ -1,0 +1,321 @@
+package h2
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// Conn is one client's connection.
+type Conn struct {
+	nc   net.Conn  // immutable
+	cfg  *Config   // immutable
+	lim  *Limits   // immutable
+	born time.Time // immutable
+	data any       // the owner's, set before Serve
+
+	// Owned by the read loop.
+	rd      reader
+	fr      *http2.Framer
+	dec     *hpack.Decoder
+	head    headBlock
+	now     int64 // clock at the last read
+	inFrame bool  // a frame's header was read, the frame is not whole
+	inData  bool  // ... and it is DATA
+	partial bool  // partialSince is set
+	resets  meter // streams reset before a response
+	control meter // unearned control frames
+	tiny    meter // unearned DATA frames of next to nothing
+
+	mu sync.Mutex // never held over a system call
+
+	// Guarded by mu: what comes in.
+	streams      map[uint32]*Stream // open or half-closed
+	running      uint32             // Handle calls under way
+	opened       uint64             // streams ever
+	maxID        uint32             // highest stream the client has used
+	recv         inflow             // connection window we gave
+	dead         bool               // nothing is read or written any more
+	stop         string             // why the read loop shall end in good order
+	reason       string             // why the connection ended; the first holds
+	resetIDs     []uint32           // ring of streams we have reset lately
+	resetNext    int
+	partialSince int64 // when the read loop began to wait for the rest of a frame or header block
+	partialData  bool  // ... which is a DATA frame
+
+	// Guarded by mu: what goes out.
+	wbuf       []byte
+	spare      []byte    // empty, the buffer to use next
+	flushing   bool      // somebody writes to nc
+	flushSince int64     // ... and has called nc.Write then; 0: has not
+	moved      int64     // when nc.Write last succeeded
+	room       sync.Cond // wbuf was taken for writing, or the flusher has ended
+	send       outflow   // connection window we have
+	sendq      sendQueue // streams whose DATA waits for send or for room in wbuf
+	streamSend int32     // the client's SETTINGS_INITIAL_WINDOW_SIZE
+	tableSize  uint32    // the client believes our HPACK table to be this large
+	shrink     bool      // the next header block must say that it is 0 (RFC 7541 section 4.2)
+	acked      bool      // our SETTINGS were acknowledged
+	earned     credits
+
+	// Guarded by mu: the clocks.
+	timer     *time.Timer
+	greetTime int64  // when the client's SETTINGS came; 0: not yet. Written by the read loop
+	cold      bool   // the timer waits for the idle timeout, the read loop holds no buffer
+	cool      bool   // the read loop shall give its buffer back
+	idleSince int64  // 0: not idle at the last tick
+	seen      uint64 // opened at the last tick
+	expires   int64  // when MaxAge drains the connection; 0: never
+
+	// Guarded by mu: drain.
+	draining   bool
+	drainSince int64
+	lastSent   bool   // the second GOAWAY was sent
+	lastID     uint32 // ... with this stream
+}
+
+// credits is what the client has earned by our HEADERS and DATA frames.
+type credits struct{ pings, updates, tiny int }
+
+// NewConn makes a connection of nc, whose TLS handshake, if any, is done.
+func NewConn(nc net.Conn, cfg *Config) *Conn {
+	c := &Conn{
+		nc:         nc,
+		cfg:        cfg,
+		lim:        cfg.limits(),
+		born:       time.Now(),
+		streamSend: initialWindow,
+		tableSize:  4096,
+	}
+	c.send.n = initialWindow
+	c.recv.init(c.lim.ConnWindow)
+	c.room.L = &c.mu
+	c.rd.c = c
+	c.fr = http2.NewFramer(io.Discard, &c.rd)
+	c.fr.SetReuseFrames()
+	c.fr.SetMaxReadFrameSize(maxFrame)
+	c.dec = hpack.NewDecoder(4096, c.head.field)
+	c.head.init(c.lim)
+	c.resets = newMeter(c.lim.ResetBurst, c.lim.ResetRate, 0)
+	c.control = newMeter(c.lim.ControlBurst, c.lim.ControlRate, 0)
+	c.tiny = newMeter(c.lim.TinyDataBurst, c.lim.TinyDataRate, 0)
+	if age := c.lim.MaxAge; age > 0 {
+		c.expires = int64(float64(age) * (0.9 + 0.2*rand.Float64()))
+	}
+	return c
+}
+
+// Data returns what SetData was given.
+func (c *Conn) Data() any { return c.data }
+
+// SetData keeps the owner's facts about the connection. It must not be called
+// after Serve.
+func (c *Conn) SetData(v any) { c.data = v }
+
+// NetConn returns the connection beneath.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// Serve answers the connection's requests until it is over, closes it, and
+// says why: nil if it ended in good order (the client closed it, it was idle,
+// it was drained or closed here). Calls of Handle may still be under way.
+func (c *Conn) Serve() error {
+	c.mu.Lock()
+	c.appendPreface()
+	c.timer = time.AfterFunc(c.lim.tick(), c.tick)
+	if c.draining { // Drain came before Serve
+		c.draining = false
+		c.startDrain(c.clock())
+	}
+	c.mu.Unlock()
+
+	err := c.readPreface()
+	for err == nil {
+		err = c.readFrame()
+	}
+	err = c.end(err)
+
+	c.mu.Lock()
+	reason := c.reason
+	c.releaseBuffers()
+	c.mu.Unlock()
+	c.rd.r, c.rd.w = 0, 0
+	c.rd.release()
+	if c.cfg.Closed != nil {
+		c.cfg.Closed(c, reason)
+	}
+	return err
+}
+
+// end closes the connection for the reason that ended the read loop.
+func (c *Conn) end(err error) error {
+	var ce *connError
+	switch {
+	case errors.As(err, &ce):
+		c.bye(ce.reason, ce.code, ce.msg)
+		return err
+	case err == errStop:
+		c.mu.Lock()
+		reason := c.stop
+		c.mu.Unlock()
+		code, bad := http2.ErrCodeNo, true
+		switch reason {
+		case ClosedIdle, ClosedDrained, ClosedLocal:
+			bad = false
+		case ClosedSettingsTimeout:
+			code = http2.ErrCodeSettingsTimeout
+		case ClosedHeaderTimeout, ClosedStall:
+			code = http2.ErrCodeEnhanceYourCalm
+		}
+		c.bye(reason, code, "")
+		if !bad {
+			return nil
+		}
+		return errors.New("h2: closed: " + reason)
+	case err == io.EOF:
+		c.kill(ClosedPeer)
+		return nil
+	}
+	c.kill(ioReason(err))
+	c.mu.Lock()
+	reason := c.reason
+	c.mu.Unlock()
+	switch reason {
+	case ClosedLocal: // the read failed because of Close
+		return nil
+	case ClosedStall:
+		return errors.New("h2: closed: " + reason)
+	}
+	return err
+}
+
+// bye says GOAWAY, gives up all streams and closes the connection when the
+// client has had the time to read that.
+func (c *Conn) bye(reason string, code http2.ErrCode, msg string) {
+	c.mu.Lock()
+	if !c.dead && (code != http2.ErrCodeNo || !c.lastSent) {
+		c.appendGoAway(c.maxID, code, msg)
+		c.lastSent, c.lastID = true, c.maxID
+	}
+	fired := c.fail(reason)
+	c.mu.Unlock()
+	fire(fired)
+
+	// A close while octets of the client's are unread would reset the TCP
+	// connection, and the GOAWAY might never be seen.
+	limit := time.AfterFunc(lingerTime, func() { c.nc.Close() })
+	defer limit.Stop()
+	c.flush(nil)
+	c.mu.Lock()
+	for c.flushing {
+		c.room.Wait()
+	}
+	c.mu.Unlock()
+	if cw, ok := c.nc.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil {
+		c.linger()
+	}
+	c.nc.Close()
+}
+
+const (
+	lingerTime  = time.Second
+	lingerBytes = 1 << 20
+)
+
+// linger throws away what the client still sends, within bounds.
+func (c *Conn) linger() {
+	var buf [4 << 10]byte
+	c.nc.SetReadDeadline(time.Time{})
+	for n := 0; n < lingerBytes; {
+		m, err := c.nc.Read(buf[:])
+		if n += m; err != nil {
+			return
+		}
+	}
+}
+
+// kill closes the connection at once.
+func (c *Conn) kill(reason string) {
+	c.mu.Lock()
+	fired := c.fail(reason)
+	c.mu.Unlock()
+	fire(fired)
+	c.nc.Close()
+}
+
+// fail marks the connection dead and every stream failed, and returns those
+// to fire. Callers hold mu.
+func (c *Conn) fail(reason string) []*Stream {
+	if c.dead {
+		return nil
+	}
+	c.dead = true
+	c.reason = reason
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	var fired []*Stream
+	for _, s := range c.streams {
+		s.fail(ErrClosed)
+		c.closeStream(s)
+		if s.lockCancel() {
+			fired = append(fired, s)
+		}
+		if s.detached {
+			c.cfg.recycle(s)
+		}
+	}
+	c.room.Broadcast()
+	return fired
+}
+
+// Close closes the connection at once.
+func (c *Conn) Close() error {
+	c.kill(ClosedLocal)
+	return nil
+}
+
+// halt lets the read loop end the connection in good order. Callers hold mu.
+func (c *Conn) halt(reason string) {
+	if c.stop == "" && !c.dead {
+		c.stop = reason
+		c.nc.SetReadDeadline(aLongTimeAgo)
+	}
+}
+
+var aLongTimeAgo = time.Unix(1, 0)
+
+// attend runs on the read loop after somebody has interrupted its read.
+func (c *Conn) attend() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stop != "" {
+		return errStop
+	}
+	c.nc.SetReadDeadline(time.Time{})
+	if c.cool {
+		c.cool = false
+		if c.rd.r == c.rd.w && !c.inFrame && !c.head.active {
+			c.rd.release()
+			c.releaseBuffers()
+			c.cold = true
+			c.timer.Reset(c.untilTick(c.clock()))
+		}
+	}
+	return nil
+}
+
+// warm runs on the read loop when a cold connection has read something.
+func (c *Conn) warm() {
+	c.mu.Lock()
+	if c.cold && !c.dead {
+		c.cold = false
+		c.timer.Reset(c.lim.tick())
+	}
+	c.mu.Unlock()
+}

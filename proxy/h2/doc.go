@@ -1,0 +1,35 @@
+// Package h2 serves HTTP/2 connections (RFC 9113, with RFC 7541, 8336, 8441
+// and 9218) to an owner that answers requests itself.
+//
+// It exists because a gateway that judges every request needs three things
+// the standard library's server does not give: a low price per request,
+// bounds on rates and not only on concurrency, and a say in what the
+// connection tells its client (ORIGIN, two GOAWAY frames).
+//
+// One goroutine per connection, the read loop, reads frames through
+// http2.Framer and decodes header blocks in place with hpack. A request whose
+// head is whole is shown to Config.Admit on that goroutine; what Admit does not
+// answer is given to Config.Handle on a goroutine from a free list that grows
+// and shrinks with the load. There is never a fixed number of them: one slow
+// backend must not starve the others.
+//
+// Everything that leaves a connection is appended to one buffer under the
+// connection's mutex. Whoever has appended and finds no write in progress
+// becomes the flusher: it yields the processor once, so that others may append
+// too, and writes until the buffer is empty. Writes batch by themselves, and no
+// mutex is ever held over a system call. The buffer is bounded: writers of DATA
+// wait their turn, by urgency, for room and for flow-control windows, and the
+// flusher moves their bytes for them.
+//
+// Request bodies are held only up to the flow-control windows, and a window is
+// given back when the owner has read the bytes: a slow backend slows the client
+// and fills no memory.
+//
+// Header fields of responses are encoded with the static table alone. Such an
+// encoder has no state that could differ from the client's, needs no memory per
+// connection and is the cheaper one; the price is some octets per response.
+//
+// Damage has two scopes, and so two error types: a connError ends the
+// connection with GOAWAY, a streamError resets one stream. Why a connection
+// ended is told to the owner as one word out of a bounded set (Closed...).
+package h2

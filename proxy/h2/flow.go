@@ -1,0 +1,52 @@
+package h2
+
+const (
+	initialWindow = 65535     // RFC 9113 section 6.9.2
+	maxWindow     = 1<<31 - 1 // RFC 9113 section 6.9.1
+)
+
+// outflow is a window of ours to send into. It may be negative (RFC 9113
+// section 6.9.2).
+type outflow struct{ n int32 }
+
+// add changes the window by n and reports whether it stayed within 2^31-1.
+func (f *outflow) add(n int32) bool {
+	sum := int64(f.n) + int64(n)
+	if sum > maxWindow || sum < -maxWindow {
+		return false
+	}
+	f.n = int32(sum)
+	return true
+}
+
+// inflow is a window that the client sends into.
+type inflow struct {
+	avail int32 // what the client may still send
+	owed  int32 // consumed here, not yet given back
+	size  int32 // the whole window
+}
+
+func (f *inflow) init(n uint32) { *f = inflow{avail: int32(n), size: int32(n)} }
+
+// take accounts for n octets that came in and reports whether the client was
+// allowed to send them.
+func (f *inflow) take(n int) bool {
+	if n > int(f.avail) {
+		return false
+	}
+	f.avail -= int32(n)
+	return true
+}
+
+// giveBack accounts for n octets consumed and returns the increment to send,
+// or 0 while it is not worth a frame.
+func (f *inflow) giveBack(n int) uint32 {
+	f.owed += int32(n)
+	if f.owed < f.size/4 && f.owed < f.avail || f.owed == 0 {
+		return 0
+	}
+	inc := f.owed
+	f.avail += inc
+	f.owed = 0
+	return uint32(inc)
+}

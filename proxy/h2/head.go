@@ -1,0 +1,326 @@
+package h2
+
+import (
+	"golang.org/x/net/http2/hpack"
+)
+
+// blockKind says what a header block is for.
+type blockKind uint8
+
+const (
+	blockRequest blockKind = iota
+	blockTrailer
+	blockLate    // trailers after END_STREAM: decoded, then the stream is reset
+	blockIgnored // decoded for the HPACK state alone
+)
+
+// headBlock is the header block being decoded. The read loop owns it.
+type headBlock struct {
+	maxBytes  uint32
+	maxFields int
+
+	active bool // HEADERS has come, END_HEADERS has not
+	kind   blockKind
+	id     uint32
+	s      *Stream             // of a request, not yet known to the connection
+	fields []hpack.HeaderField // of trailers
+
+	end    bool   // END_STREAM
+	frames int    // CONTINUATION
+	octets int    // encoded
+	size   uint32 // decoded, as RFC 9113 section 6.5.2 counts
+	count  int    // fields
+	over   bool   // size or count over the limits: the rest is dropped
+	bad    string // why the block is malformed; empty: it is not
+	pseudo uint8  // pseudo-header fields seen
+	seen   bool   // a regular field was seen
+}
+
+const (
+	seenMethod = 1 << iota
+	seenScheme
+	seenAuthority
+	seenPath
+	seenProtocol
+)
+
+func (h *headBlock) init(lim *Limits) {
+	h.maxBytes, h.maxFields = lim.MaxHeaderBytes, lim.MaxHeaderFields
+}
+
+func (h *headBlock) begin(kind blockKind, id uint32, s *Stream, end bool) {
+	*h = headBlock{
+		maxBytes: h.maxBytes, maxFields: h.maxFields,
+		active: true, kind: kind, id: id, s: s, fields: h.fields[:0], end: end,
+	}
+}
+
+// maxOctets is how long an encoded header block may be. Huffman coding cannot
+// make a list within maxBytes longer than itself, but literals may come plain,
+// and a client may repeat table updates.
+func (h *headBlock) maxOctets() int { return 2 * int(h.maxBytes) }
+
+// field is hpack's emit function.
+func (h *headBlock) field(f hpack.HeaderField) {
+	if h.kind >= blockLate || h.over {
+		return
+	}
+	h.size += f.Size()
+	h.count++
+	if h.size > h.maxBytes || h.count > h.maxFields {
+		h.over = true
+		return
+	}
+	if h.bad != "" {
+		return
+	}
+	if len(f.Name) > 0 && f.Name[0] == ':' {
+		h.pseudoField(f)
+		return
+	}
+	h.seen = true
+	if msg := checkField(f); msg != "" {
+		h.bad = msg
+		return
+	}
+	if h.kind == blockTrailer {
+		h.fields = append(h.fields, f)
+		return
+	}
+	s := h.s
+	switch f.Name {
+	case "content-length":
+		n, ok := parseLength(f.Value)
+		if !ok || s.ContentLength >= 0 {
+			// RFC 9110 section 8.6: more than one, even if they agree,
+			// may be taken as invalid.
+			h.bad = "bad content-length"
+			return
+		}
+		s.ContentLength = n
+	case "priority":
+		s.urgency = parseUrgency(f.Value, s.urgency)
+	}
+	if len(s.Header) == cap(s.Header) {
+		s.Header = growFields(s.Header, h.maxFields)
+	}
+	s.Header = append(s.Header, f)
+}
+
+// growFields doubles a list's room, up to limit: append alone would go well
+// past it.
+func growFields(h []hpack.HeaderField, limit int) []hpack.HeaderField {
+	n := min(max(2*cap(h), 16), max(limit, len(h)+1))
+	return append(make([]hpack.HeaderField, 0, n), h...)
+}
+
+// pseudoField checks and keeps a pseudo-header field (RFC 9113 section 8.3).
+func (h *headBlock) pseudoField(f hpack.HeaderField) {
+	if h.kind == blockTrailer {
+		h.bad = "pseudo-header field in trailers"
+		return
+	}
+	if h.seen {
+		h.bad = "pseudo-header field after a regular one"
+		return
+	}
+	var bit uint8
+	ok := true
+	s := h.s
+	switch f.Name {
+	case ":method":
+		bit, s.Method = seenMethod, f.Value
+		ok = isToken(f.Value)
+	case ":scheme":
+		bit, s.Scheme = seenScheme, f.Value
+		ok = isScheme(f.Value)
+	case ":authority":
+		bit, s.Authority = seenAuthority, f.Value
+		ok = isValue(f.Value)
+	case ":path":
+		bit, s.Path = seenPath, f.Value
+		ok = isTarget(f.Value)
+	case ":protocol":
+		bit, s.Protocol = seenProtocol, f.Value
+		ok = isToken(f.Value)
+	default:
+		h.bad = "unknown pseudo-header field"
+		return
+	}
+	switch {
+	case h.pseudo&bit != 0:
+		h.bad = "repeated " + f.Name
+	case !ok:
+		h.bad = "bad " + f.Name
+	}
+	h.pseudo |= bit
+}
+
+// check judges a request's block as a whole (RFC 9113 section 8.3.1, RFC 8441
+// section 4) and returns why it is malformed, or nothing.
+func (h *headBlock) check() string {
+	s := h.s
+	if h.bad != "" {
+		return h.bad
+	}
+	const target = seenScheme | seenPath
+	switch {
+	case h.pseudo&seenMethod == 0:
+		return "no :method"
+	case s.Method == "CONNECT" && h.pseudo&seenProtocol == 0:
+		if h.pseudo&target != 0 || h.pseudo&seenAuthority == 0 {
+			return "CONNECT with :scheme or :path, or without :authority"
+		}
+	case h.pseudo&seenProtocol != 0 && s.Method != "CONNECT":
+		return ":protocol without CONNECT"
+	case h.pseudo&target != target:
+		return "no :scheme or :path"
+	case s.Protocol != "" && h.pseudo&seenAuthority == 0:
+		return "extended CONNECT without :authority"
+	case s.Path[0] != '/' && (s.Path != "*" || s.Method != "OPTIONS"):
+		return "bad :path"
+	}
+	if h.end && s.ContentLength > 0 {
+		return "content-length without a body"
+	}
+	return ""
+}
+
+// checkField judges a regular field (RFC 9113 section 8.2) and returns why it
+// is malformed, or nothing.
+func checkField(f hpack.HeaderField) string {
+	if !isFieldName(f.Name) {
+		return "bad field name"
+	}
+	if !isValue(f.Value) {
+		return "bad field value"
+	}
+	switch f.Name {
+	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade":
+		return "connection-specific field"
+	case "te":
+		if f.Value != "trailers" {
+			return "te other than trailers"
+		}
+	}
+	return ""
+}
+
+// Classes of octets.
+const (
+	tokenOctet = 1 << iota // RFC 9110 section 5.6.2
+	upperOctet
+	valueOctet  // in a field value: no control characters but HTAB
+	targetOctet // in a request target: as above, and no white space
+)
+
+var octets = octetTable()
+
+func octetTable() (t [256]uint8) {
+	for i := range t {
+		switch {
+		case i >= 'A' && i <= 'Z':
+			t[i] |= tokenOctet | upperOctet
+		case i >= 'a' && i <= 'z', i >= '0' && i <= '9':
+			t[i] |= tokenOctet
+		}
+		if i == '\t' || i >= ' ' && i != 0x7f {
+			t[i] |= valueOctet
+		}
+		if i > ' ' && i != 0x7f {
+			t[i] |= targetOctet
+		}
+	}
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		t[c] |= tokenOctet
+	}
+	return t
+}
+
+func isFieldName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if octets[s[i]]&(tokenOctet|upperOctet) != tokenOctet {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if octets[s[i]]&tokenOctet == 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isValue reports whether s can be a field value: no control characters, and
+// no white space at its ends (RFC 9113 section 8.2.1).
+func isValue(s string) bool {
+	if s == "" {
+		return true
+	}
+	if first, last := s[0], s[len(s)-1]; first == ' ' || first == '\t' || last == ' ' || last == '\t' {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if octets[s[i]]&valueOctet == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func isTarget(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if octets[s[i]]&targetOctet == 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isScheme follows RFC 3986 section 3.1.
+func isScheme(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i] | 0x20
+		switch {
+		case c >= 'a' && c <= 'z':
+		case i > 0 && (s[i] >= '0' && s[i] <= '9' || s[i] == '+' || s[i] == '-' || s[i] == '.'):
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// parseLength parses a Content-Length: digits only.
+func parseLength(s string) (n int64, ok bool) {
+	if s == "" || len(s) > 18 {
+		return 0, false
+	}
+	for i := 0; i < len(s); i++ {
+		d := s[i] - '0'
+		if d > 9 {
+			return 0, false
+		}
+		n = n*10 + int64(d)
+	}
+	return n, true
+}
+
+// parseUrgency finds u=0..7 in a priority field value (RFC 9218 section 4.1);
+// anything else leaves the urgency as it is.
+func parseUrgency(v string, u uint8) uint8 {
+	for i := 0; i+2 < len(v); i++ {
+		if v[i] != 'u' || v[i+1] != '=' || i > 0 && v[i-1] != ' ' && v[i-1] != ',' {
+			continue
+		}
+		whole := i+3 == len(v) || v[i+3] == ',' || v[i+3] == ' ' || v[i+3] == ';'
+		if d := v[i+2] - '0'; d <= 7 && whole {
+			u = d // the last one holds (RFC 9651 section 3.2)
+		}
+	}
+	return u
+}

@@ -1,0 +1,119 @@
+package h2
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+)
+
+const (
+	// readBufSize holds a whole frame of 16 KiB, the most that we allow the
+	// client, behind the rest of the one before it.
+	readBufSize = 32 << 10
+	// coldSize is the buffer of a connection that waits for its next request:
+	// enough for a frame header, so that idle connections hold no real buffer.
+	coldSize = 64
+)
+
+// reader buffers what the client sends. All of it is owned by the read loop.
+type reader struct {
+	c    *Conn
+	buf  []byte // nil while the connection is cold
+	r, w int    // buf[r:w] is unread
+	cold [coldSize]byte
+}
+
+// Read fills p. It is for the Framer, which never reads past what it asks for.
+func (b *reader) Read(p []byte) (int, error) {
+	src, err := b.next(len(p))
+	return copy(p, src), err
+}
+
+// next returns the next n octets, n <= 16 KiB, valid until the call after.
+func (b *reader) next(n int) ([]byte, error) {
+	for b.w-b.r < n {
+		if err := b.fill(n); err != nil {
+			return nil, err
+		}
+	}
+	p := b.buf[b.r : b.r+n]
+	b.r += n
+	return p, nil
+}
+
+// discard drops n octets.
+func (b *reader) discard(n int) error {
+	for n > 0 {
+		if b.r == b.w {
+			if err := b.fill(1); err != nil {
+				return err
+			}
+		}
+		m := min(n, b.w-b.r)
+		b.r += m
+		n -= m
+	}
+	return nil
+}
+
+// fill reads once, after everything that waits to be written was written.
+// need is how many octets the caller wants to see together.
+func (b *reader) fill(need int) error {
+	c := b.c
+	c.beforeRead(b.w > b.r)
+	if b.r == b.w {
+		b.r, b.w = 0, 0
+	} else if len(b.buf)-b.r < need {
+		b.w = copy(b.buf, b.buf[b.r:b.w])
+		b.r = 0
+	}
+	for {
+		into := b.buf
+		if b.buf == nil {
+			into = b.cold[:]
+		}
+		n, err := c.nc.Read(into[b.w:])
+		c.now = c.clock()
+		if n > 0 {
+			if b.buf == nil {
+				b.buf = c.cfg.getReadBuf()
+				copy(b.buf, b.cold[:n])
+				c.warm()
+			}
+			b.w += n
+			return nil
+		}
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			// The timer wants the read loop's attention.
+			if err := c.attend(); err != nil {
+				return err
+			}
+		case err == io.EOF && (b.w > b.r || c.inFrame):
+			return io.ErrUnexpectedEOF
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// release gives the buffer back, if it is empty.
+func (b *reader) release() {
+	if b.buf != nil && b.r == b.w {
+		b.c.cfg.putReadBuf(b.buf)
+		b.buf, b.r, b.w = nil, 0, 0
+	}
+}
+
+func (cfg *Config) getReadBuf() []byte {
+	if p, ok := cfg.reads.Get().(*[readBufSize]byte); ok {
+		return p[:]
+	}
+	return make([]byte, readBufSize)
+}
+
+func (cfg *Config) putReadBuf(b []byte) { cfg.reads.Put((*[readBufSize]byte)(b)) }
+
+// clock is the connection's time in nanoseconds since it was made.
+func (c *Conn) clock() int64 { return int64(time.Since(c.born)) }

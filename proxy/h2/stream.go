@@ -1,0 +1,325 @@
+package h2
+
+import (
+	"io"
+	"sync"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// Canceler is told, once, that nobody waits for an answer any more.
+type Canceler interface{ Cancel() }
+
+// Stream is one request and its response. The exported fields are set before
+// Admit, must not be changed, and like the Stream itself are the owner's until
+// Admit has returned true or Handle has returned.
+//
+// One goroutine may read while another writes.
+type Stream struct {
+	Method    string // a token
+	Scheme    string // empty for CONNECT without Protocol
+	Authority string // as it was sent; free of control characters, otherwise unchecked; may be empty
+	Path      string // begins with "/", or is "*" for OPTIONS; empty for CONNECT without Protocol
+	Protocol  string // of an extended CONNECT (RFC 8441), else empty
+
+	// Header holds the regular fields in their order, among them host,
+	// content-length and the single crumbs of cookie. None is
+	// connection-specific.
+	Header        []hpack.HeaderField
+	ContentLength int64 // -1: not told
+
+	// Owned by the read loop until Admit has returned, immutable then.
+	c       *Conn
+	id      uint32
+	hasBody bool // HEADERS did not end the stream
+	inline  bool // Admit runs: do not block, do not flush
+
+	// Guarded by c.mu.
+	listed    bool  // in c.streams
+	closed    bool  // both sides have ended, or reset
+	handling  bool  // Handle runs
+	detached  bool  // answered by Admit, the rest of the answer waits
+	recvEnd   bool  // the client has ended its side
+	sentHead  bool  // the response's header was sent
+	sentEnd   bool  // we have ended our side
+	bodiless  bool  // the response has no body: what is written to it is dropped
+	err       error // why the stream is gone, for Read and Write
+	reset     ResetError
+	in        inflow
+	body      body
+	received  int64 // octets of DATA
+	trailer   []hpack.HeaderField
+	readSince int64 // Read waits since; 0: it does not
+
+	out         outflow
+	urgency     uint8  // RFC 9218: 0 most urgent, 7 least
+	pend        []byte // of a Write under way, not yet in wbuf
+	pendEnd     bool   // ... and END_STREAM behind it
+	waiting     bool   // pend or pendEnd is to be sent
+	held        []hpack.HeaderField
+	queued      bool // in c.sendq; otherwise waiting for out
+	prev, next  *Stream
+	writeSince  int64 // waiting since, or since octets last moved
+	rcond       sync.Cond
+	wcond       sync.Cond
+	cancelFired bool
+
+	cancelMu sync.Mutex // taken after c.mu, if both
+	canceler Canceler   // guarded by cancelMu
+	canceled bool       // guarded by cancelMu
+}
+
+// keptFields is how many header fields a free Stream keeps room for.
+const keptFields = 48
+
+func (c *Conn) newStream(id uint32) *Stream {
+	s, ok := c.cfg.streams.Get().(*Stream)
+	if !ok {
+		s = &Stream{Header: make([]hpack.HeaderField, 0, 16)}
+	}
+	s.c, s.id = c, id
+	s.ContentLength = -1
+	s.urgency = defaultUrgency
+	s.rcond.L, s.wcond.L = &c.mu, &c.mu
+	return s
+}
+
+// recycle frees s, which nobody knows any more.
+func (cfg *Config) recycle(s *Stream) {
+	s.body.drop(cfg)
+	h, t := s.Header, s.trailer
+	clear(h)
+	clear(t)
+	if cap(h) > keptFields {
+		h = nil
+	}
+	if cap(t) > keptFields {
+		t = nil
+	}
+	s.Method, s.Scheme, s.Authority, s.Path, s.Protocol = "", "", "", "", ""
+	s.Header, s.trailer, s.held = h[:0], t[:0], nil
+	s.hasBody, s.inline = false, false
+	s.listed, s.closed, s.handling, s.detached = false, false, false, false
+	s.recvEnd, s.sentHead, s.sentEnd, s.bodiless = false, false, false, false
+	s.err, s.c = nil, nil
+	s.received, s.readSince, s.writeSince = 0, 0, 0
+	s.pend, s.pendEnd, s.waiting = nil, false, false
+	s.cancelFired = false
+	s.cancelMu.Lock()
+	s.canceler, s.canceled = nil, false
+	s.cancelMu.Unlock()
+	cfg.streams.Put(s)
+}
+
+// Conn returns the connection.
+func (s *Stream) Conn() *Conn { return s.c }
+
+// ID returns the stream identifier.
+func (s *Stream) ID() uint32 { return s.id }
+
+// HasBody reports whether the request's head was not its end.
+func (s *Stream) HasBody() bool { return s.hasBody }
+
+// BodyWhole reports whether the whole request is here: Read will not block.
+func (s *Stream) BodyWhole() bool {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.recvEnd
+}
+
+// Read reads the request body. It blocks until there is some; io.EOF is its
+// end. Once the stream was reset it returns a *ResetError, once the connection
+// is gone ErrClosed. What was read is given back to the client's window.
+func (s *Stream) Read(p []byte) (int, error) {
+	c := s.c
+	c.mu.Lock()
+	for s.body.n == 0 || s.err != nil {
+		switch {
+		case s.err != nil:
+			c.mu.Unlock()
+			return 0, s.err
+		case s.recvEnd:
+			c.mu.Unlock()
+			return 0, io.EOF
+		case len(p) == 0:
+			c.mu.Unlock()
+			return 0, nil
+		}
+		s.readSince = c.clock()
+		s.rcond.Wait()
+		s.readSince = 0
+	}
+	n := s.body.read(c.cfg, p)
+	flush := c.giveBack(s, n)
+	c.mu.Unlock()
+	if flush {
+		c.flush(s)
+	}
+	return n, nil
+}
+
+// giveBack returns n octets to the windows of s and of the connection, and
+// reports whether that has to be flushed. Callers hold mu.
+func (c *Conn) giveBack(s *Stream, n int) bool {
+	if c.dead {
+		return false
+	}
+	flush := false
+	if !s.recvEnd && !s.closed {
+		if inc := s.in.giveBack(n); inc > 0 {
+			c.appendWindowUpdate(s.id, inc)
+			flush = true
+		}
+	}
+	return c.giveBackConn(n) || flush
+}
+
+func (c *Conn) giveBackConn(n int) bool {
+	if c.dead || n == 0 {
+		return false
+	}
+	if inc := c.recv.giveBack(n); inc > 0 {
+		c.appendWindowUpdate(0, inc)
+		return true
+	}
+	return false
+}
+
+// Trailer returns the request's trailer fields. They are whole once Read has
+// returned io.EOF.
+func (s *Stream) Trailer() []hpack.HeaderField {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.trailer
+}
+
+// Reset ends the stream at once. ErrCodeNo after a whole response tells the
+// client that the rest of its request is not wanted.
+func (s *Stream) Reset(code http2.ErrCode) {
+	c := s.c
+	c.mu.Lock()
+	if s.closed || c.dead {
+		c.mu.Unlock()
+		return
+	}
+	s.resetLocked(code)
+	inline := s.inline
+	c.mu.Unlock()
+	if !inline {
+		c.flush(s)
+	}
+}
+
+// resetLocked sends RST_STREAM and forgets the stream. Callers hold mu.
+func (s *Stream) resetLocked(code http2.ErrCode) {
+	s.c.appendReset(s.id, code)
+	s.reset = ResetError{Code: code}
+	s.fail(&s.reset)
+	s.c.closeStream(s)
+}
+
+// fail makes Read and Write return err. Callers hold mu.
+func (s *Stream) fail(err error) {
+	if s.err != nil {
+		return
+	}
+	s.err = err
+	s.c.giveBackConn(s.body.drop(s.c.cfg))
+	s.c.unwait(s)
+	s.rcond.Broadcast()
+	s.wcond.Broadcast()
+}
+
+// closeStream takes s off the connection. Callers hold mu.
+func (c *Conn) closeStream(s *Stream) {
+	if s.closed {
+		return
+	}
+	s.closed = true
+	c.unwait(s)
+	if s.listed {
+		s.listed = false
+		delete(c.streams, s.id)
+		if len(c.streams) == 0 && c.lastSent && c.draining {
+			c.halt(ClosedDrained)
+		}
+	}
+}
+
+// handled is called when Handle has returned.
+func (s *Stream) handled() {
+	c := s.c
+	c.mu.Lock()
+	c.running--
+	c.finish(s)
+	flush := len(c.wbuf) > 0 && !c.flushing
+	c.mu.Unlock()
+	if flush {
+		c.flush(nil)
+	}
+	// Whoever fires the canceler has taken cancelMu under c.mu.
+	s.cancelMu.Lock()
+	s.canceler = nil
+	s.cancelMu.Unlock()
+	c.cfg.recycle(s)
+}
+
+// finish ends what the owner has left open. Callers hold mu.
+func (c *Conn) finish(s *Stream) {
+	s.handling = false
+	c.giveBackConn(s.body.drop(c.cfg))
+	if s.closed || c.dead {
+		return
+	}
+	if s.sentEnd {
+		// RFC 9113 section 8.1: the answer is whole, the rest of the
+		// request is not needed.
+		s.resetLocked(http2.ErrCodeNo)
+	} else {
+		s.resetLocked(http2.ErrCodeInternal)
+	}
+}
+
+// OnCancel sets who is told when the stream is over before its time: reset by
+// the client or by the engine, or its connection lost. If that is so already,
+// the call comes at once. Nil unsets; when OnCancel returns, no call to the
+// canceler before is under way. Cancel must be short and must not use the
+// Stream.
+func (s *Stream) OnCancel(cc Canceler) {
+	s.cancelMu.Lock()
+	defer s.cancelMu.Unlock()
+	if s.canceled && cc != nil {
+		cc.Cancel()
+		return
+	}
+	s.canceler = cc
+}
+
+// lockCancel prepares the canceler's call and reports whether fire has to
+// follow. Callers hold c.mu, so that s is not freed meanwhile.
+func (s *Stream) lockCancel() bool {
+	if s.cancelFired || !s.handling {
+		return false
+	}
+	s.cancelFired = true
+	s.cancelMu.Lock()
+	return true
+}
+
+// fire calls the cancelers of streams for which lockCancel was true. Callers
+// hold no mutex of the connection.
+func fire(streams []*Stream) {
+	for _, s := range streams {
+		s.fire()
+	}
+}
+
+func (s *Stream) fire() {
+	cc := s.canceler
+	s.canceler, s.canceled = nil, true
+	if cc != nil {
+		cc.Cancel()
+	}
+	s.cancelMu.Unlock()
+}

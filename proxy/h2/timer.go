@@ -1,0 +1,138 @@
+package h2
+
+import (
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// tick is the connection's only timer: it looks at every clock, often while
+// the connection is busy, and once at the idle timeout while it is cold.
+func (c *Conn) tick() {
+	c.mu.Lock()
+	if c.dead || c.stop != "" {
+		c.mu.Unlock()
+		return
+	}
+	now := c.clock()
+	if c.flushSince != 0 && over(now, c.flushSince, c.lim.StallTimeout) {
+		c.mu.Unlock()
+		c.kill(ClosedStall)
+		return
+	}
+	if late := c.late(now); late != "" {
+		c.halt(late)
+	}
+	if c.expires != 0 && now >= c.expires {
+		c.expires = 0
+		c.startDrain(now)
+	}
+	c.continueDrain(now)
+	c.watchIdle(now)
+	if c.stop == "" {
+		c.timer.Reset(c.untilTick(now))
+	}
+	refused := c.resetStalled(now)
+	flush := len(c.wbuf) > 0 && !c.flushing
+	c.mu.Unlock()
+	for range refused {
+		c.refused(RefusedStall)
+	}
+	if flush {
+		c.flush(nil)
+	}
+}
+
+func over(now, since int64, limit time.Duration) bool { return now-since >= int64(limit) }
+
+// late returns why the client has taken too long to say something, or
+// nothing. Callers hold mu.
+func (c *Conn) late(now int64) string {
+	switch {
+	case c.greetTime == 0:
+		if over(now, 0, c.lim.PrefaceTimeout) {
+			return ClosedPrefaceTimeout
+		}
+	case !c.acked && over(now, c.greetTime, c.lim.PrefaceTimeout):
+		return ClosedSettingsTimeout
+	case c.partialSince == 0:
+	case c.partialData && over(now, c.partialSince, c.lim.StallTimeout):
+		return ClosedStall
+	case !c.partialData && over(now, c.partialSince, c.lim.HeaderTimeout):
+		return ClosedHeaderTimeout
+	}
+	return ""
+}
+
+// watchIdle ends a connection that was idle for too long, and lets one that
+// has just become idle give its buffers back. Callers hold mu.
+func (c *Conn) watchIdle(now int64) {
+	quiet := len(c.streams) == 0 && c.opened == c.seen
+	c.seen = c.opened
+	switch {
+	case !quiet:
+		c.idleSince = 0
+	case c.idleSince == 0:
+		c.idleSince = now
+	case over(now, c.idleSince, c.lim.IdleTimeout):
+		c.halt(ClosedIdle)
+	case !c.cold && !c.cool && !c.draining && c.acked && c.partialSince == 0 && len(c.wbuf) == 0 && !c.flushing:
+		c.cool = true
+		c.nc.SetReadDeadline(aLongTimeAgo)
+	}
+}
+
+// untilTick is when the timer has to fire next. Callers hold mu.
+func (c *Conn) untilTick(now int64) time.Duration {
+	if !c.cold {
+		return c.lim.tick()
+	}
+	next := c.idleSince + int64(c.lim.IdleTimeout)
+	if c.expires != 0 {
+		next = min(next, c.expires)
+	}
+	return max(time.Duration(next-now), time.Millisecond)
+}
+
+// resetStalled resets the streams whose bodies do not move and returns how
+// many. Callers hold mu; it is given up meanwhile.
+func (c *Conn) resetStalled(now int64) (n int) {
+	for {
+		s := c.stalled(now)
+		if s == nil {
+			return n
+		}
+		n++
+		c.appendReset(s.id, http2.ErrCodeCancel)
+		s.reset = ResetError{Code: http2.ErrCodeCancel}
+		c.abort(s)
+		c.mu.Lock()
+	}
+}
+
+// stalled finds a stream whose body does not move: a request body that the
+// owner waits for before it has answered, or a response body that the client
+// gives no window for. Streams that only wait for their turn move when the
+// connection does. A tunnel, or a request that goes on beside its response,
+// may be silent.
+func (c *Conn) stalled(now int64) *Stream {
+	if c.dead {
+		return nil
+	}
+	for _, s := range c.streams {
+		if s.readSince != 0 && !s.sentHead && s.Protocol == "" && over(now, s.readSince, c.lim.StallTimeout) {
+			return s
+		}
+		if !s.waiting {
+			continue
+		}
+		since := s.writeSince
+		if s.queued && c.send.n > 0 {
+			since = max(since, c.moved)
+		}
+		if over(now, since, c.lim.StallTimeout) {
+			return s
+		}
+	}
+	return nil
+}

@@ -1,0 +1,299 @@
+package h2
+
+import (
+	"runtime"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+const (
+	// writeBufSize is the room for DATA in the write buffer: two TLS records.
+	writeBufSize = 32 << 10
+	// hardBufSize is where header blocks wait too.
+	hardBufSize = 2 * writeBufSize
+	// flushTurns is how often a flusher writes for others before it leaves
+	// the rest to a goroutine of its own.
+	flushTurns = 4
+)
+
+func (cfg *Config) getWriteBuf() []byte {
+	if p, ok := cfg.writes.Get().(*[writeBufSize]byte); ok {
+		return p[:0]
+	}
+	return make([]byte, 0, writeBufSize)
+}
+
+func (cfg *Config) putWriteBuf(b []byte) {
+	if cap(b) == writeBufSize {
+		cfg.writes.Put((*[writeBufSize]byte)(b[:writeBufSize]))
+	}
+}
+
+// releaseBuffers gives the write buffers back if they are empty. Callers hold
+// mu.
+func (c *Conn) releaseBuffers() {
+	if c.flushing || len(c.wbuf) > 0 {
+		return
+	}
+	c.cfg.putWriteBuf(c.wbuf)
+	c.cfg.putWriteBuf(c.spare)
+	c.wbuf, c.spare = nil, nil
+}
+
+// flush writes until nothing is left to write, unless somebody does so
+// already. s is the stream for which the caller flushes, if any: as long as
+// DATA of s waits, the caller has reason to go on.
+func (c *Conn) flush(s *Stream) {
+	c.mu.Lock()
+	if c.flushing || len(c.wbuf) == 0 {
+		c.mu.Unlock()
+		return
+	}
+	c.flushing = true
+	c.mu.Unlock()
+	// Others that are about to append get the chance to, so that their
+	// frames go out with the same system call.
+	runtime.Gosched()
+	c.writeOut(s, flushTurns)
+}
+
+// writeOut is the flusher. turns < 0: until the buffer is empty.
+func (c *Conn) writeOut(s *Stream, turns int) {
+	c.mu.Lock()
+	for len(c.wbuf) > 0 {
+		if turns == 0 && (s == nil || !s.waiting) {
+			c.mu.Unlock()
+			go c.writeOut(nil, -1)
+			return
+		}
+		if turns > 0 {
+			turns--
+		}
+		buf := c.wbuf
+		c.wbuf, c.spare = c.spare, nil
+		c.pump()
+		c.room.Broadcast()
+		c.flushSince = c.clock()
+		c.mu.Unlock()
+		_, err := c.nc.Write(buf)
+		c.mu.Lock()
+		if cap(buf) <= hardBufSize {
+			c.spare = buf[:0]
+		}
+		c.moved, c.flushSince = c.flushSince, 0
+		if err != nil {
+			c.wbuf = nil
+			c.flushing = false
+			c.room.Broadcast()
+			c.mu.Unlock()
+			c.kill(ioReason(err))
+			return
+		}
+	}
+	c.flushing = false
+	c.room.Broadcast()
+	c.mu.Unlock()
+}
+
+// awaitRoom blocks until the buffer has room for a header block. Callers hold
+// mu; it is given up meanwhile.
+func (c *Conn) awaitRoom() {
+	for len(c.wbuf) >= hardBufSize && !c.dead {
+		if c.flushing {
+			c.room.Wait()
+			continue
+		}
+		c.mu.Unlock()
+		c.flush(nil)
+		c.mu.Lock()
+	}
+}
+
+// start prepares the writing of a header block. Callers hold mu.
+func (s *Stream) start() error {
+	if !s.inline {
+		s.c.awaitRoom()
+	}
+	if s.err != nil {
+		return s.err
+	}
+	if s.c.dead {
+		return ErrClosed
+	}
+	if s.sentEnd {
+		return ErrResponse
+	}
+	return nil
+}
+
+// unlock gives up mu after something was appended, and flushes it.
+func (s *Stream) unlock() {
+	c := s.c
+	// While somebody flushes, what was appended goes out with his next write.
+	flush := !s.inline && !c.flushing && len(c.wbuf) > 0
+	c.mu.Unlock()
+	if flush {
+		c.flush(s)
+	}
+}
+
+// WriteInterim sends an interim response, status 100 to 199 but not 101.
+func (s *Stream) WriteInterim(status int, h []hpack.HeaderField) error {
+	s.c.mu.Lock()
+	defer s.unlock()
+	if err := s.start(); err != nil {
+		return err
+	}
+	if s.sentHead {
+		return ErrResponse
+	}
+	s.c.appendHead(s.id, status, h, false)
+	return nil
+}
+
+// WriteHeader sends the response's header; end says that nothing follows. The
+// fields must be clean: names in lower case, none of them connection-specific.
+// After HEAD, and for 204 and 304, the response ends here whatever end says,
+// and what is written to its body is dropped.
+func (s *Stream) WriteHeader(status int, h []hpack.HeaderField, end bool) error {
+	s.c.mu.Lock()
+	defer s.unlock()
+	return s.writeHead(status, h, end)
+}
+
+func (s *Stream) writeHead(status int, h []hpack.HeaderField, end bool) error {
+	if err := s.start(); err != nil {
+		return err
+	}
+	if s.sentHead {
+		return ErrResponse
+	}
+	s.sentHead = true
+	if s.Method == "HEAD" || status == 204 || status == 304 {
+		s.bodiless, end = true, true
+	}
+	s.c.appendHead(s.id, status, h, end)
+	if end {
+		s.ended()
+	}
+	return nil
+}
+
+// ended notes that END_STREAM was appended. Callers hold mu.
+func (s *Stream) ended() {
+	s.sentEnd = true
+	if s.recvEnd {
+		s.c.closeStream(s)
+	}
+}
+
+// Respond sends a whole response: a header, and a body unless it is empty.
+func (s *Stream) Respond(status int, h []hpack.HeaderField, body []byte) error {
+	s.c.mu.Lock()
+	defer s.unlock()
+	if err := s.writeHead(status, h, len(body) == 0); err != nil || s.sentEnd {
+		return err
+	}
+	_, err := s.writeBody(body, true)
+	return err
+}
+
+// Write sends p as DATA, and blocks until all of it has left p. It returns how
+// much of p was sent before the stream ended, and then *ResetError or
+// ErrClosed.
+func (s *Stream) Write(p []byte) (int, error) {
+	s.c.mu.Lock()
+	defer s.unlock()
+	return s.writeBody(p, false)
+}
+
+// WriteEnd sends p, which may be empty, as the end of the response.
+func (s *Stream) WriteEnd(p []byte) error {
+	s.c.mu.Lock()
+	defer s.unlock()
+	_, err := s.writeBody(p, true)
+	return err
+}
+
+// WriteTrailer ends the response with trailer fields.
+func (s *Stream) WriteTrailer(h []hpack.HeaderField) error {
+	s.c.mu.Lock()
+	defer s.unlock()
+	if s.bodiless {
+		return s.err
+	}
+	if err := s.start(); err != nil {
+		return err
+	}
+	switch {
+	case !s.sentHead || s.pendEnd:
+		return ErrResponse
+	case s.waiting: // only after Admit's writes, which do not wait
+		s.held = append(s.held, h...)
+		s.pendEnd = true
+	case len(h) == 0:
+		_, err := s.writeBody(nil, true)
+		return err
+	default:
+		s.c.appendHead(s.id, 0, h, true)
+		s.ended()
+	}
+	return nil
+}
+
+// writeBody sends p, and END_STREAM behind it if end. Callers hold mu.
+func (s *Stream) writeBody(p []byte, end bool) (int, error) {
+	c := s.c
+	switch {
+	case s.bodiless:
+		if s.err != nil {
+			return 0, s.err
+		}
+		return len(p), nil
+	case s.err != nil:
+		return 0, s.err
+	case c.dead:
+		return 0, ErrClosed
+	case !s.sentHead || s.sentEnd || s.pendEnd:
+		return 0, ErrResponse
+	case len(p) == 0 && !end:
+		return 0, nil
+	case s.waiting: // only after Admit's writes, which do not wait
+		s.pend = append(s.pend, p...)
+		s.pendEnd = end
+		return len(p), nil
+	}
+	if n := len(p); n == 0 || n <= maxData && n <= int(s.out.n) && n <= int(c.send.n) &&
+		c.sendq.n == 0 && len(c.wbuf)+n <= writeBufSize {
+		s.out.n -= int32(n)
+		c.send.n -= int32(n)
+		c.appendData(s.id, p, end)
+		if end {
+			s.ended()
+		}
+		return n, nil
+	}
+	s.pend, s.pendEnd, s.waiting = p, end, true
+	s.writeSince = c.clock()
+	c.enqueue(s)
+	c.pump()
+	if s.waiting && s.inline {
+		s.pend = append([]byte(nil), s.pend...)
+		return len(p), nil
+	}
+	for s.waiting {
+		if !c.flushing && len(c.wbuf) > 0 {
+			c.mu.Unlock()
+			c.flush(s)
+			c.mu.Lock()
+			continue
+		}
+		s.wcond.Wait()
+	}
+	if s.err != nil {
+		n := len(p) - len(s.pend)
+		s.pend = nil
+		return n, s.err
+	}
+	return len(p), nil
+}
