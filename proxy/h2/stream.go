@@ -29,6 +29,9 @@ type Stream struct {
 	Header        []hpack.HeaderField
 	ContentLength int64 // -1: not told
 
+	// Data is for the owner: nil at Admit, and kept until Handle returns.
+	Data any
+
 	// Owned by the read loop until Admit has returned, immutable then.
 	c       *Conn
 	id      uint32
@@ -98,6 +101,7 @@ func (cfg *Config) recycle(s *Stream) {
 		t = nil
 	}
 	s.Method, s.Scheme, s.Authority, s.Path, s.Protocol = "", "", "", "", ""
+	s.Data = nil
 	s.Header, s.trailer, s.held = h[:0], t[:0], nil
 	s.hasBody, s.inline = false, false
 	s.listed, s.closed, s.handling, s.detached = false, false, false, false
