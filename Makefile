@@ -83,6 +83,9 @@ fuzz: ## Run each fuzz target for FUZZTIME (20s)
 vuln: bin/tools/govulncheck ## Look for known vulnerabilities in what the binary calls (VULNDB: file:// URL of a copy of the database)
 	bin/tools/govulncheck $(if $(VULNDB),-db $(VULNDB)) ./...
 
+.PHONY: tools
+tools: bin/tools/golangci-lint bin/tools/controller-gen bin/tools/helm bin/tools/h2spec ## Build the tools of the targets above, and those that some tests use where they are found
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf bin
@@ -104,6 +107,8 @@ bin/tools/h2spec: $(call module,h2spec)
 	$(call tool,h2spec,github.com/summerwind/h2spec/cmd/h2spec)
 bin/tools/benchstat: $(call module,bench)
 	$(call tool,bench,golang.org/x/perf/cmd/benchstat)
+bin/tools/caddy: $(call module,bench)
+	$(call tool,bench,github.com/caddyserver/caddy/v2/cmd/caddy)
 
 # The version that the API server reports; without it, v0.0.0-master.
 kube_version := -X k8s.io/component-base/version.gitVersion=$(KUBE_VERSION)
