@@ -1,8 +1,8 @@
 package v1alpha1
 
 // AnnotationPrefix is the prefix of every annotation that ingress421 reads on
-// an Ingress. A name with this prefix that is not listed here is a problem on
-// that Ingress.
+// an Ingress. A name with this prefix that has no effect is a problem on that
+// Ingress.
 const AnnotationPrefix = GroupName + "/"
 
 // Annotations of an Ingress. Durations are written as in Go (30s), sizes as

@@ -134,7 +134,8 @@ type AuthorityPolicySpec struct {
 
 	// guard makes the class a guarded one: requests that pass are forwarded
 	// to the named Service, an ingress controller, instead of the backends
-	// their Ingress names.
+	// their Ingress names. A problem, and without effect, where the process
+	// does not run as a guard.
 	// +optional
 	Guard *GuardSpec `json:"guard,omitempty"`
 }
@@ -180,7 +181,9 @@ type TLSSpec struct {
 
 // SecretReference names a Secret with tls.crt and tls.key.
 type SecretReference struct {
-	// namespace of the Secret. Default: the policy's own.
+	// namespace of the Secret: the policy's own, which is the default. Another
+	// one is refused, so that who may write policies here cannot have others'
+	// certificates served; --default-certificate may name any.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`

@@ -72,7 +72,7 @@ func TestFlags(t *testing.T) {
 		{
 			"defaults", nil,
 			[]string{"run", "--publish-service=ingress421/ingress421", "--drain-timeout=60s"},
-			[]string{"--namespace", "--guard", "--default-certificate", "--proxy-protocol-from", "--allow-shared-hosts", "--max-", "--publish-address"},
+			[]string{"--namespace", "--default-certificate", "--proxy-protocol-from", "--allow-shared-hosts", "--max-", "--publish-address"},
 		},
 		{"namespaces, with the release's own", []string{"namespaces={shop,blog}"}, []string{"--namespace=blog,ingress421,shop"}, nil},
 		{"addresses for status", []string{`publishAddresses={192.0.2.1,192.0.2.2}`}, []string{"--publish-address=192.0.2.1,192.0.2.2"}, []string{"--publish-service"}},
@@ -96,11 +96,6 @@ func TestFlags(t *testing.T) {
 				"--preface-timeout=8s", "--header-timeout=9s", "--idle-timeout=2m", "--stall-timeout=30s",
 				"--max-connection-age=1h", "--max-connections-per-source=10",
 			}, nil,
-		},
-		{
-			"guard", []string{"guard.classes={traefik,contour}", "guard.upstream=traefik/traefik:80", "guard.protocol=h2c"},
-			[]string{"--guard-class=traefik,contour", "--guard-upstream=traefik/traefik:80", "--guard-protocol=h2c"},
-			[]string{"--publish"},
 		},
 		{"anything else", []string{"extraArgs={--admin-addr=127.0.0.1:9999}"}, []string{"--admin-addr=127.0.0.1:9999"}, nil},
 	}
@@ -164,8 +159,6 @@ func TestValuesRefused(t *testing.T) {
 		{"duration without a unit", "limits.idleTimeout=75", "idleTimeout"},
 		{"unknown option of the class", "policy.rule=certificate", "rule"},
 		{"log level", "logLevel=loud", "logLevel"},
-		{"guard without an upstream", "guard.classes={traefik}", "guard.upstream is needed"},
-		{"upstream without a port", "guard.upstream=traefik/traefik", "upstream"},
 		{"memory of a broken kind", "resources.limits.memory=1.5Gi", "write a whole number"},
 		{"monitor without a service", "metrics.serviceMonitor.enabled=true,metrics.service.enabled=false", "needs metrics.service.enabled"},
 		{"nobody's service account", "serviceAccount.create=false", "serviceAccount.name is needed"},

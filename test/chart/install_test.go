@@ -19,7 +19,6 @@ func TestServerTakesManifests(t *testing.T) {
 		"defaults":   nil,
 		"everything": {"policy.misdirected.rule=server-name", "policy.tls.minVersion=1.3", "networkPolicy.enabled=true", "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name=monitoring", "service.httpNodePort=30080", "ingressClass.default=true"},
 		"namespaces": {"namespaces={" + namespace + "}"},
-		"guard":      {"guard.classes={traefik}", "guard.upstream=traefik/traefik:80"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := []string{"template", "ingress421", chartDir(t), "--namespace", namespace, "--set-string", "image.tag=test"}
@@ -114,9 +113,6 @@ func TestInstalledReleaseMayDoWhatItNeedsOnly(t *testing.T) {
 		}},
 		{"some namespaces", []string{"namespaces={" + shop + "}"}, []ask{
 			{shop, "update", status, true}, {edge, "list", "secrets", true}, {other, "list", "secrets", false}, {"", "list", "secrets", false}, {other, "list", "ingresses", false},
-		}},
-		{"guard", []string{"guard.classes={traefik}", "guard.upstream=traefik/traefik:80"}, []ask{
-			{shop, "update", status, false}, {other, "list", "secrets", true},
 		}},
 	}
 	for _, tt := range tests {

@@ -97,11 +97,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [ingress421.dev]
   resources: [authoritypolicies/status]
   verbs: [update, patch]
-{{- if not .Values.guard.classes }}
 - apiGroups: [networking.k8s.io]
   resources: [ingresses/status]
   verbs: [update, patch]
-{{- end }}
 - apiGroups: ["", events.k8s.io]
   resources: [events]
   verbs: [create, patch]
