@@ -67,8 +67,8 @@ type Class struct {
 // the rule certificate, enforced; TLS 1.2; nobody trusted.
 func BuiltinClass() *Class { return &Class{MinVersion: tls.VersionTLS12} }
 
-// trusts tells whether a peer is a trusted gateway of the class.
-func (c *Class) trusts(peer netip.Addr) bool {
+// Trusts tells whether a peer is a trusted gateway of the class.
+func (c *Class) Trusts(peer netip.Addr) bool {
 	if len(c.TrustedGateways) == 0 {
 		return false
 	}

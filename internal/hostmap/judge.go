@@ -76,7 +76,7 @@ func Judge(m *Map, f *Facts, r Request) Verdict {
 	trusted := false
 	if site != nil {
 		class, policy, report, v.Rule = site.Class, &site.Policy, site.Report, site.Rule
-		trusted = f.TLS && class.trusts(f.Peer)
+		trusted = f.TLS && class.Trusts(f.Peer)
 	}
 
 	// 1. Scheme. RFC 9113 section 8.3.1 leaves ":scheme" to the client; one
@@ -130,7 +130,7 @@ func judgeCleartext(v Verdict, class *Class, r Request) Verdict {
 
 // judgeCertificate is steps 4 and 5.
 func (m *Map) judgeCertificate(f *Facts, host string, site *Site, rule Rule) Reason {
-	if f.Leaf == nil || !f.Leaf.Covers(host) {
+	if !site.covered(f.Leaf, host) {
 		return ReasonCertificate
 	}
 	switch rule {
@@ -198,7 +198,7 @@ func (m *Map) retry(f *Facts, host string, site *Site, rule Rule) bool {
 		if f.Version < site.Class.MinVersion {
 			return false
 		}
-		if site.Class.trusts(f.Peer) {
+		if site.Class.Trusts(f.Peer) {
 			return true
 		}
 	}

@@ -36,3 +36,30 @@ type Limits struct {
 	// MaxConnectionsPerSource bounds the connections of one source address.
 	MaxConnectionsPerSource int
 }
+
+// Or returns the limits with the zero fields taken from others.
+func (l Limits) Or(others Limits) Limits {
+	or(&l.MaxStreams, others.MaxStreams)
+	or(&l.MaxHeaderBytes, others.MaxHeaderBytes)
+	or(&l.MaxHeaderFields, others.MaxHeaderFields)
+	or(&l.MaxContinuations, others.MaxContinuations)
+	or(&l.ResetBurst, others.ResetBurst)
+	or(&l.ResetRate, others.ResetRate)
+	or(&l.ControlBurst, others.ControlBurst)
+	or(&l.ControlRate, others.ControlRate)
+	or(&l.HandshakeTimeout, others.HandshakeTimeout)
+	or(&l.PrefaceTimeout, others.PrefaceTimeout)
+	or(&l.HeaderTimeout, others.HeaderTimeout)
+	or(&l.IdleTimeout, others.IdleTimeout)
+	or(&l.StallTimeout, others.StallTimeout)
+	or(&l.MaxConnectionAge, others.MaxConnectionAge)
+	or(&l.MaxConnectionsPerSource, others.MaxConnectionsPerSource)
+	return l
+}
+
+func or[T comparable](v *T, other T) {
+	var zero T
+	if *v == zero {
+		*v = other
+	}
+}

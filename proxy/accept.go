@@ -1,0 +1,331 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/h2"
+)
+
+// closedSourceLimit counts connections refused because their source has as
+// many as it may, beside the reasons of package h2.
+const closedSourceLimit = "source_limit"
+
+// connKey finds the *conn in the context of an HTTP/1.1 request.
+type connKey struct{}
+
+// newConn registers an accepted connection.
+func (s *Server) newConn(nc net.Conn) *conn {
+	c := &conn{Conn: nc}
+	c.source = addrOf(nc.RemoteAddr())
+	c.sourceText = c.source.String()
+	c.facts.Peer = addrOf(peerOf(nc))
+	s.conns.add(c)
+	return c
+}
+
+// acceptTLS accepts until the listener is closed.
+func (s *Server) acceptTLS(ln net.Listener, http1 *handoff) error {
+	for {
+		nc, err := acceptNext(ln)
+		if err != nil {
+			return err
+		}
+		s.wg.Add(1)
+		go func() {
+			defer s.wg.Done()
+			s.serveTLS(nc, http1)
+		}()
+	}
+}
+
+// acceptNext is Accept that outlasts a shortage of descriptors or memory,
+// which ends when connections do.
+func acceptNext(ln net.Listener) (net.Conn, error) {
+	for delay := 5 * time.Millisecond; ; delay = min(2*delay, time.Second) {
+		nc, err := ln.Accept()
+		if err == nil {
+			return nc, nil
+		}
+		var ne net.Error
+		if !errors.As(err, &ne) || errors.Is(err, net.ErrClosed) {
+			return nil, err
+		}
+		<-time.After(delay) // the kernel has no event for it
+	}
+}
+
+// serveTLS does the handshake of a connection and serves it, HTTP/2 itself and
+// HTTP/1.1 by handing it on.
+func (s *Server) serveTLS(nc net.Conn, http1 *handoff) {
+	c := s.newConn(nc)
+	limits := s.limitsOf(nil)
+	if !s.sources.enter(c.source, limits.MaxConnectionsPerSource) {
+		s.conns.remove(c)
+		_ = nc.Close()
+		s.metrics.closed.WithLabelValues(closedSourceLimit).Inc()
+		return
+	}
+	defer s.sources.leave(c.source)
+
+	tc, err := s.handshake(c, either(limits.HandshakeTimeout, defaultHandshakeTimeout))
+	if err != nil {
+		s.conns.remove(c)
+		_ = nc.Close()
+		return
+	}
+	if c.facts.ALPN == protocolHTTP2 {
+		s.serveHTTP2(c, tc)
+		return
+	}
+	s.serveHTTP1(c, tc, http1)
+}
+
+// serveHTTP1 hands a connection to net/http and waits for its end.
+func (s *Server) serveHTTP1(c *conn, nc net.Conn, http1 *handoff) {
+	s.metrics.connections.WithLabelValues(protocolHTTP1).Inc()
+	done := make(chan struct{})
+	if http1.hand(&http1Conn{Conn: nc, c: c, done: done}) {
+		<-done
+	} else {
+		_ = nc.Close()
+	}
+	s.conns.remove(c)
+	s.metrics.connections.WithLabelValues(protocolHTTP1).Dec()
+	s.metrics.closed.WithLabelValues(h2.ClosedPeer).Inc()
+}
+
+// handshake completes the connection facts.
+func (s *Server) handshake(c *conn, timeout time.Duration) (*tls.Conn, error) {
+	tc := s.handshaker.server(c)
+	_ = c.SetDeadline(time.Now().Add(timeout))
+	if err := tc.HandshakeContext(context.Background()); err != nil {
+		result := "error"
+		var ne net.Error
+		switch {
+		case c.facts.Leaf == nil && (c.site != nil || c.facts.ServerName != ""):
+			result = "refused"
+		case errors.As(err, &ne) && ne.Timeout():
+			result = "timeout"
+		}
+		s.metrics.handshakes.WithLabelValues(result, "", "").Inc()
+		s.log.Debug("handshake", "sni", c.facts.ServerName, "peer", c.facts.Peer, "error", err)
+		return nil, err
+	}
+	_ = c.SetDeadline(time.Time{})
+	cs := tc.ConnectionState()
+	c.facts.TLS = true
+	c.facts.Version, c.facts.ALPN, c.facts.Resumed = cs.Version, cs.NegotiatedProtocol, cs.DidResume
+	if len(cs.VerifiedChains) != 0 {
+		c.clientCert = ":" + base64.StdEncoding.EncodeToString(cs.PeerCertificates[0].Raw) + ":"
+	}
+	resumed := "no"
+	if cs.DidResume {
+		resumed = "yes"
+	}
+	s.metrics.handshakes.WithLabelValues("ok", versionLabel(cs.Version), resumed).Inc()
+	return tc, nil
+}
+
+func versionLabel(v uint16) string {
+	switch v {
+	case tls.VersionTLS13:
+		return "1.3"
+	case tls.VersionTLS12:
+		return "1.2"
+	}
+	return "other"
+}
+
+// serveHTTP2 serves a connection until it ends.
+func (s *Server) serveHTTP2(c *conn, tc *tls.Conn) {
+	s.metrics.connections.WithLabelValues(protocolHTTP2).Inc()
+	hc := h2.NewConn(tc, s.h2Config(s.limitsOf(c.site)))
+	hc.SetData(c)
+	c.setHTTP2(hc)
+	if err := hc.Serve(); err != nil {
+		s.log.Debug("connection ended", "protocol", protocolHTTP2, "peer", c.facts.Peer, "error", err)
+	}
+	c.setHTTP2(nil)
+	s.conns.remove(c)
+	s.metrics.connections.WithLabelValues(protocolHTTP2).Dec()
+}
+
+// limitsOf are the limits of a connection: its site's class's, and the
+// server's own where that sets none.
+func (s *Server) limitsOf(site *hostmap.Site) hostmap.Limits {
+	class := s.current().hosts.Class()
+	if site != nil {
+		class = site.Class
+	}
+	return class.Limits.Or(s.cfg.Limits)
+}
+
+// h2Config returns the configuration shared by all connections with the same
+// limits.
+func (s *Server) h2Config(l hostmap.Limits) *h2.Config {
+	s.h2mu.Lock()
+	defer s.h2mu.Unlock()
+	if cfg := s.h2configs[l]; cfg != nil {
+		return cfg
+	}
+	cfg := &h2.Config{
+		Admit:  s.admitStream,
+		Handle: s.serveStream,
+		Limits: h2.Limits{
+			MaxStreams: uint32(l.MaxStreams), MaxHeaderBytes: uint32(l.MaxHeaderBytes), MaxHeaderFields: l.MaxHeaderFields, //nolint:gosec // validated where they are read
+			MaxContinuations: l.MaxContinuations,
+			ResetBurst:       l.ResetBurst, ResetRate: float64(l.ResetRate),
+			ControlBurst: l.ControlBurst, ControlRate: float64(l.ControlRate),
+			PrefaceTimeout: l.PrefaceTimeout, HeaderTimeout: l.HeaderTimeout, IdleTimeout: l.IdleTimeout,
+			StallTimeout: l.StallTimeout, MaxAge: l.MaxConnectionAge,
+		},
+		Closed:  func(_ *h2.Conn, reason string) { s.metrics.closed.WithLabelValues(reason).Inc() },
+	}
+	s.h2configs[l] = cfg
+	return cfg
+}
+
+// newHTTP1Server is net/http's server with our limits, for HTTP/1.1 alone.
+func (s *Server) newHTTP1Server() *http.Server {
+	l := s.cfg.Limits
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:           s,
+		Protocols:         &protocols,
+		ReadHeaderTimeout: either(l.HeaderTimeout, defaultHeaderTimeout),
+		IdleTimeout:       either(l.IdleTimeout, defaultIdleTimeout),
+		MaxHeaderBytes:    either(l.MaxHeaderBytes, defaultHeaderBytes),
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			if c, ok := nc.(*http1Conn); ok {
+				return context.WithValue(ctx, connKey{}, c.c)
+			}
+			return ctx
+		},
+	}
+}
+
+// http1Conn is a connection handed to net/http, which tells when it has closed
+// it.
+type http1Conn struct {
+	net.Conn
+	c    *conn
+	once sync.Once
+	done chan struct{}
+}
+
+// Close implements net.Conn.
+func (c *http1Conn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() { close(c.done) })
+	return err
+}
+
+// handoff is the listener by which net/http gets connections whose handshake
+// is done.
+type handoff struct {
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func newHandoff() *handoff {
+	return &handoff{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// hand passes a connection on; false once the listener is closed.
+func (h *handoff) hand(c net.Conn) bool {
+	select {
+	case h.conns <- c:
+		return true
+	case <-h.closed:
+		return false
+	}
+}
+
+// Accept implements net.Listener.
+func (h *handoff) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (h *handoff) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *handoff) Addr() net.Addr { return &net.TCPAddr{} }
+
+// acceptCleartext accepts until the listener is closed. Who a client is may
+// have to be read from the connection first (PROXY protocol), which must not
+// keep others waiting.
+func (s *Server) acceptCleartext(ln net.Listener, http1 *handoff) error {
+	for {
+		nc, err := acceptNext(ln)
+		if err != nil {
+			return err
+		}
+		s.wg.Add(1)
+		go func() {
+			defer s.wg.Done()
+			s.serveCleartext(nc, http1)
+		}()
+	}
+}
+
+func (s *Server) serveCleartext(nc net.Conn, http1 *handoff) {
+	c := s.newConn(nc)
+	if !s.sources.enter(c.source, s.limitsOf(nil).MaxConnectionsPerSource) {
+		s.conns.remove(c)
+		_ = nc.Close()
+		s.metrics.closed.WithLabelValues(closedSourceLimit).Inc()
+		return
+	}
+	s.serveHTTP1(c, nc, http1)
+	s.sources.leave(c.source)
+}
+
+// sources counts connections by source address, where they are limited.
+type sources struct {
+	mu sync.Mutex
+	n  map[netip.Addr]int // guarded by mu
+}
+
+// enter counts a connection in; false: its source has as many as it may.
+func (s *sources) enter(a netip.Addr, limit int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if limit > 0 && s.n[a] >= limit {
+		return false
+	}
+	if s.n == nil {
+		s.n = make(map[netip.Addr]int)
+	}
+	s.n[a]++
+	return true
+}
+
+func (s *sources) leave(a netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n[a]--; s.n[a] <= 0 {
+		delete(s.n, a)
+	}
+}

@@ -1,0 +1,105 @@
+package proxy
+
+import (
+	"strings"
+	"time"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// admit judges a request whose head is whole. It does not block, so that it
+// can run where heads are read. true: the request is to be forwarded; false:
+// it has been answered.
+func (s *Server) admit(ex exchange, r *request) bool {
+	r.start = time.Now()
+	r.live = s.current()
+	r.stats = r.live.unserved
+
+	if why := r.resolve(); why != "" {
+		s.answerError(ex, r, 400, why)
+		return false
+	}
+	if r.method == "CONNECT" && r.tunnel == "" {
+		s.answerError(ex, r, 405, reasonMethod)
+		return false
+	}
+	path, query := r.target, ""
+	if i := strings.IndexByte(path, '?'); i >= 0 {
+		path, query = path[:i], path[i:]
+	}
+	canonical, err := hostmap.Path(path)
+	if err != nil || strings.IndexByte(query, '#') >= 0 {
+		s.answerError(ex, r, 400, reasonBadPath)
+		return false
+	}
+	r.path = r.target
+	if len(canonical) != len(path) {
+		r.path = canonical + query
+	}
+
+	r.verdict = hostmap.Judge(r.live.hosts, &r.conn.facts, hostmap.Request{Scheme: r.scheme, Host: r.host, Path: canonical})
+	r.stats = r.live.statsOf(r.verdict.Site)
+	if r.verdict.Reported != "" {
+		s.misdirected(r, r.verdict.Reported, false)
+	}
+	switch r.verdict.Status {
+	case 0:
+		s.recovered.served(r)
+		return true
+	case 421:
+		s.misdirected(r, r.verdict.Reason, true)
+		s.answerMisdirected(ex, r)
+	case 308:
+		s.answerRedirect(ex, r, 308)
+	default:
+		s.answerError(ex, r, r.verdict.Status, string(r.verdict.Reason))
+	}
+	return false
+}
+
+// Reasons of answers 400 and 405, beside those of hostmap.
+const (
+	reasonBadAuthority = "bad_authority"
+	reasonHostConflict = "host_conflict"
+	reasonBadPath      = "bad_path"
+	reasonMethod       = "method"
+)
+
+// resolve settles the canonical host of a request: of its authority, with
+// which every Host field must agree (RFC 9113 section 8.3.1), or of the Host
+// field where there is no authority. Ports are not compared. It returns why
+// there is none.
+func (r *request) resolve() (why string) {
+	authority := r.authority
+	if !r.absolute {
+		for i := range r.header {
+			if r.header[i].Name != "host" {
+				continue
+			}
+			host := r.header[i].Value
+			switch authority {
+			case "":
+				authority = host
+			case host:
+			default:
+				a, _, err := hostmap.Authority(authority)
+				if err != nil {
+					return reasonBadAuthority
+				}
+				b, _, err := hostmap.Authority(host)
+				if err != nil {
+					return reasonBadAuthority
+				}
+				if a != b {
+					return reasonHostConflict
+				}
+			}
+		}
+	}
+	var err error
+	if r.host, r.port, err = hostmap.Authority(authority); err != nil {
+		return reasonBadAuthority
+	}
+	r.authority = authority
+	return ""
+}

@@ -1,0 +1,205 @@
+package proxy
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// field is a field of a response of our own.
+func field(name, value string) hpack.HeaderField { return hpack.HeaderField{Name: name, Value: value} }
+
+var (
+	fieldServer    = field("server", "ingress421")
+	fieldNoStore   = field("cache-control", "no-store")
+	fieldText      = field("content-type", "text/plain; charset=utf-8")
+	fieldProblem   = field("content-type", "application/problem+json")
+	fieldGRPC      = field("content-type", "application/grpc")
+	fieldClose     = field("connection", "close")
+	fieldRetry     = field("retry-after", "1")
+	fieldNoContent = field("content-length", "0")
+)
+
+// misdirectedAnswer is all that can be said once about a 421 of one reason:
+// nothing in it depends on the request, so that a flood of them costs little
+// and tells nothing.
+type misdirectedAnswer struct {
+	text, problem             []byte
+	textFields, problemFields []hpack.HeaderField
+	grpcFields                []hpack.HeaderField
+}
+
+// sentences say what each reason means to whoever reads the response.
+func sentence(reason hostmap.Reason) string {
+	switch reason {
+	case hostmap.ReasonScheme:
+		return "The request's scheme is not the one of this connection."
+	case hostmap.ReasonTLSPolicy:
+		return "This connection was not made under the TLS policy of the requested host."
+	case hostmap.ReasonCertificate:
+		return "The certificate of this connection does not cover the requested host."
+	case hostmap.ReasonOtherCertificate:
+		return "The requested host has a certificate other than the one of this connection."
+	case hostmap.ReasonServerName:
+		return "The requested host is not the server name that this connection was made for."
+	default:
+		return "The requested host is not served here."
+	}
+}
+
+// proxyStatus is the value of the Proxy-Status field (RFC 9209).
+func proxyStatus(err, details string) string {
+	return `ingress421; error=` + err + `; details="` + details + `"`
+}
+
+func newMisdirectedAnswers() map[hostmap.Reason]*misdirectedAnswer {
+	answers := make(map[hostmap.Reason]*misdirectedAnswer)
+	for _, reason := range []hostmap.Reason{
+		hostmap.ReasonScheme, hostmap.ReasonTLSPolicy, hostmap.ReasonCertificate,
+		hostmap.ReasonOtherCertificate, hostmap.ReasonServerName, hostmap.ReasonUnserved,
+	} {
+		status := field("proxy-status", proxyStatus("http_request_denied", string(reason)))
+		a := &misdirectedAnswer{
+			text: []byte("421 Misdirected Request: " + string(reason) + "\n" + sentence(reason) + "\n"),
+			problem: []byte(`{"type":"https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20","title":"Misdirected Request","status":421,"detail":"` +
+				sentence(reason) + `","reason":"` + string(reason) + `"}` + "\n"),
+		}
+		fields := func(contentType hpack.HeaderField, body []byte) []hpack.HeaderField {
+			return []hpack.HeaderField{contentType, fieldNoStore, status, fieldServer, field("content-length", strconv.Itoa(len(body)))}
+		}
+		a.textFields = fields(fieldText, a.text)
+		a.problemFields = fields(fieldProblem, a.problem)
+		a.grpcFields = []hpack.HeaderField{
+			fieldGRPC, fieldNoStore, status, fieldServer,
+			field("grpc-status", "14"),
+			field("grpc-message", "misdirected request: "+string(reason)),
+		}
+		answers[reason] = a
+	}
+	return answers
+}
+
+// answerMisdirected answers 421 (RFC 9110 section 15.5.20).
+func (s *Server) answerMisdirected(ex exchange, r *request) {
+	a := s.answers[r.verdict.Reason]
+	r.status, r.reason = http.StatusMisdirectedRequest, string(r.verdict.Reason)
+	if r.verdict.Close {
+		ex.setClose()
+	}
+	switch {
+	case r.isGRPC():
+		s.finish(ex, r, a.grpcFields, nil)
+	case wantsProblem(r):
+		s.finish(ex, r, a.problemFields, a.problem)
+	default:
+		s.finish(ex, r, a.textFields, a.text)
+	}
+}
+
+// answerRedirect sends the client to the same URL under https.
+func (s *Server) answerRedirect(ex exchange, r *request, status int) {
+	location := "https://" + r.host
+	if s.cfg.ExternalHTTPSPort != 443 {
+		location += ":" + strconv.Itoa(s.cfg.ExternalHTTPSPort)
+	}
+	r.status = status
+	r.fields = append(r.fields[:0], field("location", location+r.path), fieldServer, fieldNoContent)
+	s.finish(ex, r, r.fields, nil)
+}
+
+// answerError answers for ourselves with what went wrong in one word.
+func (s *Server) answerError(ex exchange, r *request, status int, reason string) {
+	r.status, r.reason = status, reason
+	if r.isGRPC() {
+		r.fields = append(r.fields[:0], fieldGRPC, fieldServer, fieldNoStore,
+			field("grpc-status", grpcStatus(status)),
+			field("grpc-message", reason))
+		s.finish(ex, r, r.fields, nil)
+		return
+	}
+	body := strconv.AppendInt(make([]byte, 0, 64), int64(status), 10)
+	body = append(body, ' ')
+	body = append(body, http.StatusText(status)...)
+	body = append(body, ": "...)
+	body = append(body, reason...)
+	body = append(body, '\n')
+	r.fields = append(r.fields[:0], fieldText, fieldServer, fieldNoStore,
+		field("content-length", strconv.Itoa(len(body))),
+		field("proxy-status", proxyStatus(proxyError(reason), reason)))
+	if status == http.StatusServiceUnavailable {
+		r.fields = append(r.fields, fieldRetry)
+	}
+	s.finish(ex, r, r.fields, body)
+}
+
+// finish sends a whole response of our own.
+func (s *Server) finish(ex exchange, r *request, fields []hpack.HeaderField, body []byte) {
+	if r.method == "HEAD" || len(body) == 0 {
+		body = nil
+	}
+	r.sent = int64(len(body))
+	if body == nil {
+		_ = ex.WriteHeader(r.status, fields, true)
+	} else if ex.WriteHeader(r.status, fields, false) == nil {
+		_ = ex.WriteEnd(body)
+	}
+	s.done(r)
+}
+
+// wantsProblem tells whether the Accept field names application/problem+json
+// with a weight above zero (RFC 9110 section 12.5.1). "*/*" does not name it.
+func wantsProblem(r *request) bool {
+	for i := range r.header {
+		if r.header[i].Name != "accept" {
+			continue
+		}
+		for rest, more := r.header[i].Value, true; more; {
+			var item string
+			item, rest, more = strings.Cut(rest, ",")
+			mediaType, params, _ := strings.Cut(item, ";")
+			if !strings.EqualFold(strings.TrimSpace(mediaType), "application/problem+json") {
+				continue
+			}
+			if weight(params) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// weight is the q of a media range's parameters, 1 where there is none and 0
+// where it cannot be read.
+func weight(params string) float64 {
+	for more := true; more; {
+		var p string
+		p, params, more = strings.Cut(params, ";")
+		name, value, ok := strings.Cut(strings.TrimSpace(p), "=")
+		if !ok || !strings.EqualFold(strings.TrimSpace(name), "q") {
+			continue
+		}
+		q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if err != nil {
+			return 0
+		}
+		return q
+	}
+	return 1
+}
+
+// grpcStatus maps a status of ours to a gRPC status code (gRPC, "HTTP to gRPC
+// Status Code Mapping").
+func grpcStatus(status int) string {
+	switch status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return "12" // UNIMPLEMENTED
+	case http.StatusBadRequest:
+		return "13" // INTERNAL
+	default:
+		return "14" // UNAVAILABLE
+	}
+}

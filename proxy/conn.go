@@ -1,0 +1,143 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/h2"
+)
+
+// conn is one client connection: the bytes below TLS, and its facts.
+type conn struct {
+	net.Conn
+	// source is the client's address: the peer's, or the one that a trusted
+	// PROXY protocol header names. Immutable.
+	source netip.Addr
+	// sourceText is source as backends are told.
+	sourceText string
+	// clientCert is the verified client certificate as a Client-Cert field (RFC
+	// 9440), "" for none. Written by the handshake.
+	clientCert string
+	// facts are written by the handshake and then only read.
+	facts hostmap.Facts
+	// site is what the handshake's server name led to, nil for none. Written
+	// by the handshake.
+	site *hostmap.Site
+	// label is the site's host as metrics name it.
+	label string
+
+	mu sync.Mutex
+	// h2 is set while the connection speaks HTTP/2. Guarded by mu.
+	h2 *h2.Conn
+	// draining asks an HTTP/1.1 connection to close after its next response,
+	// and tells an HTTP/2 one that is not yet set up to drain. Guarded by mu.
+	draining bool
+}
+
+// drain lets the connection finish what it has and end: two GOAWAYs on HTTP/2,
+// "Connection: close" on HTTP/1.1.
+func (c *conn) drain() {
+	c.mu.Lock()
+	c.draining = true
+	hc := c.h2
+	c.mu.Unlock()
+	if hc != nil {
+		hc.Drain()
+	}
+}
+
+func (c *conn) isDraining() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.draining
+}
+
+// setHTTP2 notes the HTTP/2 connection, and drains it if that was asked for
+// while the handshake was under way.
+func (c *conn) setHTTP2(hc *h2.Conn) {
+	c.mu.Lock()
+	c.h2 = hc
+	draining := c.draining
+	c.mu.Unlock()
+	if draining && hc != nil {
+		hc.Drain()
+	}
+}
+
+// addrOf is the address of a peer; the zero Addr for one that has none, such
+// as a pipe.
+func addrOf(a net.Addr) netip.Addr {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return a.AddrPort().Addr().Unmap()
+	case nil:
+		return netip.Addr{}
+	}
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}
+
+// registry holds the open connections, so that a publish and a drain find
+// them. It is sharded: every accept and close goes through it.
+type registry struct {
+	shards [16]struct {
+		mu    sync.Mutex
+		conns map[*conn]struct{}
+	}
+}
+
+func (r *registry) shard(c *conn) int {
+	b := c.source.As16()
+	p := 0
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		p = a.Port
+	}
+	return (int(b[15]) + p) % len(r.shards)
+}
+
+func (r *registry) add(c *conn) {
+	s := &r.shards[r.shard(c)]
+	s.mu.Lock()
+	if s.conns == nil {
+		s.conns = make(map[*conn]struct{})
+	}
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+}
+
+func (r *registry) remove(c *conn) {
+	s := &r.shards[r.shard(c)]
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+}
+
+// all returns the open connections.
+func (r *registry) all() []*conn {
+	var out []*conn
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		for c := range s.conns {
+			out = append(out, c)
+		}
+		s.mu.Unlock()
+	}
+	return out
+}
+
+func (r *registry) len() int {
+	n := 0
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		n += len(s.conns)
+		s.mu.Unlock()
+	}
+	return n
+}

@@ -1,0 +1,27 @@
+// Package proxy is the wire: it terminates TLS, speaks HTTP/2 (package h2) and
+// HTTP/1.1 (net/http), judges every request against the published host map and
+// forwards it to the pods of its backend (package upstream), or answers for
+// itself.
+//
+// # What is settled when
+//
+// A TLS handshake picks the site by its server name and fixes the connection
+// facts: the certificate served, the TLS policy, the version. They hold for
+// the life of the connection whatever is published meanwhile, resumption
+// included: session tickets are bound to site, certificate and policy.
+//
+// A request loads the live host map once, and everything that is decided for
+// it is decided by that map: canonical authority, verdict, route, endpoints.
+//
+// # One path for two protocols
+//
+// Both protocols present a request as an [exchange]: its head as a list of
+// fields, its body as a reader, and the means to answer. Judging, header
+// rewriting, forwarding, logs and metrics know only that.
+//
+// # Maps come, connections stay
+//
+// Publish stores one pointer. It then looks at open connections, if sites,
+// policies or coverage changed, and drains those that the new map has put in
+// the wrong; others never notice.
+package proxy

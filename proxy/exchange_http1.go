@@ -1,0 +1,255 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/h2"
+)
+
+// http1Exchange is a request on net/http's server as the forwarder sees it.
+type http1Exchange struct {
+	w     http.ResponseWriter
+	req   *http.Request
+	ctl   *http.ResponseController
+	conn  *conn
+	stall time.Duration
+
+	close   bool // end the connection after the response
+	aborted bool // let the client see that the response is not whole
+
+	// The connection after an Upgrade.
+	raw    net.Conn
+	rawBuf *bufio.ReadWriter
+
+	mu       sync.Mutex
+	canceler h2.Canceler // guarded by mu
+	stop     func() bool // ends the watch on the client; owned by the handler
+}
+
+var _ exchange = (*http1Exchange)(nil)
+
+// ServeHTTP implements http.Handler for HTTP/1.1, with TLS and without.
+func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	c, ok := req.Context().Value(connKey{}).(*conn)
+	if !ok {
+		panic(http.ErrAbortHandler)
+	}
+	ex := &http1Exchange{w: w, req: req, ctl: http.NewResponseController(w), conn: c, stall: s.stallTimeout}
+	// A body whose end is told in chunks, and a client that may not know
+	// keep-alive, are where two readers of a connection come to disagree on
+	// where the next request begins. net/http does not say whether a
+	// Content-Length stood beside; the connection ends with this response.
+	ex.close = req.ProtoMinor == 0 || len(req.TransferEncoding) != 0
+	r := s.newRequest()
+	defer s.freeRequest(r)
+	r.conn = c
+	r.fromHTTP1(req)
+	if s.admit(ex, r) {
+		s.forward(ex, r)
+	}
+	ex.OnCancel(nil)
+	if ex.stop != nil {
+		ex.stop()
+	}
+	if ex.aborted {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// fromHTTP1 fills the head of a request.
+func (r *request) fromHTTP1(req *http.Request) {
+	r.protocol, r.method, r.authority, r.target = protocolHTTP1, req.Method, req.Host, req.RequestURI
+	if scheme, rest, ok := strings.Cut(r.target, "://"); ok && !strings.HasPrefix(r.target, "/") {
+		// Absolute form (RFC 9112 section 3.2.2): its authority and scheme
+		// hold, and Host is ignored.
+		r.absolute, r.scheme = true, scheme
+		end := strings.IndexAny(rest, "/?")
+		if end < 0 {
+			end = len(rest)
+		}
+		r.authority, r.target = rest[:end], rest[end:]
+		if !strings.HasPrefix(r.target, "/") {
+			r.target = "/" + r.target
+		}
+	}
+	for name, values := range req.Header {
+		name = strings.ToLower(name)
+		for _, v := range values {
+			r.header = append(r.header, hpack.HeaderField{Name: name, Value: v})
+		}
+	}
+	r.contentLength = req.ContentLength
+	if strings.EqualFold(req.Header.Get("Upgrade"), "websocket") && hasToken(req.Header["Connection"], "upgrade") {
+		r.tunnel = "websocket"
+	}
+}
+
+func hasToken(values []string, token string) bool {
+	for _, v := range values {
+		for t := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (e *http1Exchange) Read(p []byte) (int, error) {
+	if e.raw != nil {
+		return e.rawBuf.Read(p)
+	}
+	_ = e.ctl.SetReadDeadline(time.Now().Add(e.stall))
+	return e.req.Body.Read(p)
+}
+
+func (e *http1Exchange) Trailer() []hpack.HeaderField {
+	var out []hpack.HeaderField
+	for name, values := range e.req.Trailer {
+		for _, v := range values {
+			out = append(out, hpack.HeaderField{Name: strings.ToLower(name), Value: v})
+		}
+	}
+	return out
+}
+
+func (e *http1Exchange) WriteInterim(status int, h []hpack.HeaderField) error {
+	if status == http.StatusContinue {
+		return nil // net/http sends it when the body is first read
+	}
+	header := e.w.Header()
+	for _, f := range h {
+		header.Add(f.Name, f.Value)
+	}
+	e.w.WriteHeader(status)
+	clear(header)
+	return nil
+}
+
+func (e *http1Exchange) WriteHeader(status int, h []hpack.HeaderField, _ bool) error {
+	if status == http.StatusSwitchingProtocols {
+		return e.upgrade(h)
+	}
+	header := e.w.Header()
+	for _, f := range h {
+		header.Add(f.Name, f.Value)
+	}
+	if _, ok := header["Content-Type"]; !ok {
+		header["Content-Type"] = nil // net/http would guess one
+	}
+	if e.close || e.conn.isDraining() {
+		header.Set("Connection", "close")
+	}
+	_ = e.ctl.SetWriteDeadline(time.Now().Add(e.stall))
+	e.w.WriteHeader(status)
+	return nil
+}
+
+// upgrade takes the connection over from net/http and writes the 101 itself.
+func (e *http1Exchange) upgrade(h []hpack.HeaderField) error {
+	raw, buf, err := e.ctl.Hijack()
+	if err != nil {
+		return err
+	}
+	e.raw, e.rawBuf = raw, buf
+	if err := raw.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	head := append(make([]byte, 0, 512), "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"...)
+	for _, f := range h {
+		head = append(head, f.Name...)
+		head = append(head, ": "...)
+		head = append(head, f.Value...)
+		head = append(head, "\r\n"...)
+	}
+	head = append(head, "\r\n"...)
+	if _, err := raw.Write(head); err != nil {
+		_ = raw.Close()
+		return err
+	}
+	return nil
+}
+
+func (e *http1Exchange) Write(p []byte) (int, error) {
+	if e.raw != nil {
+		return e.raw.Write(p)
+	}
+	_ = e.ctl.SetWriteDeadline(time.Now().Add(e.stall))
+	n, err := e.w.Write(p)
+	if err == nil {
+		// What a backend has sent its client must not wait for more.
+		err = e.ctl.Flush()
+	}
+	if errors.Is(err, http.ErrBodyNotAllowed) {
+		return len(p), nil
+	}
+	return n, err
+}
+
+func (e *http1Exchange) WriteEnd(p []byte) error {
+	if e.raw != nil {
+		return e.raw.Close()
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	_, err := e.w.Write(p)
+	if errors.Is(err, http.ErrBodyNotAllowed) {
+		return nil
+	}
+	return err
+}
+
+func (e *http1Exchange) WriteTrailer(h []hpack.HeaderField) error {
+	header := e.w.Header()
+	for _, f := range h {
+		header.Add(http.TrailerPrefix+f.Name, f.Value)
+	}
+	return nil
+}
+
+func (e *http1Exchange) Reset(http2.ErrCode) {
+	e.aborted = true
+	if e.raw != nil {
+		_ = e.raw.Close()
+	}
+}
+
+func (e *http1Exchange) setClose() { e.close = true }
+
+func (e *http1Exchange) stopRead() {
+	if e.raw != nil {
+		_ = e.raw.Close()
+		return
+	}
+	_ = e.ctl.SetReadDeadline(time.Unix(1, 0))
+}
+
+// OnCancel implements exchange. net/http tells of a client that has gone by
+// ending the request's context.
+func (e *http1Exchange) OnCancel(c h2.Canceler) {
+	e.mu.Lock()
+	e.canceler = c
+	e.mu.Unlock()
+	if c != nil && e.stop == nil {
+		e.stop = context.AfterFunc(e.req.Context(), e.canceled)
+	}
+}
+
+func (e *http1Exchange) canceled() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.canceler != nil {
+		e.canceler.Cancel()
+	}
+}

@@ -1,0 +1,141 @@
+package proxy
+
+import (
+	"strings"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// upstreamFields puts together the fields that go to the backend: the
+// client's, without those that are for one hop only or that the client must
+// not set, and then ours.
+func (s *Server) upstreamFields(r *request, trusted bool) []hpack.HeaderField {
+	out := r.fields[:0]
+	tokens := r.connectionTokens()
+	var forwardedFor string
+	proto, host := "", ""
+	for i := range r.header {
+		f := &r.header[i]
+		switch fieldFate(f.Name) {
+		case fateDrop:
+			continue
+		case fateForwarded:
+			if trusted {
+				switch f.Name {
+				case "x-forwarded-for":
+					forwardedFor = join(forwardedFor, f.Value)
+				case "x-forwarded-proto":
+					proto = f.Value
+				case "x-forwarded-host":
+					host = f.Value
+				}
+			}
+			continue
+		}
+		if len(tokens) != 0 && containsToken(tokens, f.Name) {
+			continue
+		}
+		out = append(out, *f)
+	}
+	c := r.conn
+	if proto == "" {
+		proto = "http"
+		if c.facts.TLS {
+			proto = "https"
+		}
+	}
+	if host == "" {
+		host = r.authority
+	}
+	port := s.externalHTTPSPort
+	if !c.facts.TLS {
+		port = "80"
+	}
+	out = append(out,
+		hpack.HeaderField{Name: "x-forwarded-for", Value: join(forwardedFor, c.sourceText)},
+		hpack.HeaderField{Name: "x-forwarded-proto", Value: proto},
+		hpack.HeaderField{Name: "x-forwarded-host", Value: host},
+		hpack.HeaderField{Name: "x-forwarded-port", Value: port},
+		hpack.HeaderField{Name: "x-real-ip", Value: c.sourceText},
+	)
+	if c.clientCert != "" && r.verdict.Site.Policy.ID == c.facts.Policy {
+		// RFC 9440 section 2.2. Only to a site that asked for it.
+		out = append(out, hpack.HeaderField{Name: "client-cert", Value: c.clientCert})
+	}
+	r.fields = out
+	return out
+}
+
+func join(list, value string) string {
+	if list == "" {
+		return value
+	}
+	return list + ", " + value
+}
+
+// fate is what becomes of a field of the client's.
+type fate uint8
+
+const (
+	fateKeep fate = iota
+	fateDrop
+	// fateForwarded is for what says who is behind the client: kept of a
+	// trusted gateway, dropped of anybody else.
+	fateForwarded
+)
+
+// fieldFate knows fields for one hop (RFC 9110 section 7.6.1), fields that are
+// written anew, and fields by which a backend knows what a proxy vouches for.
+func fieldFate(name string) fate {
+	if strings.IndexByte(name, '_') >= 0 {
+		// CGI and its heirs read '_' and '-' as one (GHSA-x677): a name that
+		// only differs in them is the same name to the backend.
+		if fieldFate(strings.ReplaceAll(name, "_", "-")) != fateKeep {
+			return fateDrop
+		}
+		return fateKeep
+	}
+	switch name {
+	case "host", "content-length", "connection", "keep-alive", "proxy-connection", "te",
+		"transfer-encoding", "upgrade", "trailer", "expect", "http2-settings", "proxy-authenticate",
+		"proxy-authorization":
+		return fateDrop
+	case "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host":
+		return fateForwarded
+	case "forwarded", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-scheme", "x-forwarded-ssl",
+		"x-forwarded-server", "x-forwarded-client-cert", "x-forwarded-tls-client-cert", "x-real-ip", "x-client-ip", "x-scheme",
+		"x-original-forwarded-for", "client-cert", "client-cert-chain", "front-end-https":
+		return fateDrop
+	}
+	if strings.HasPrefix(name, "ssl-client-") || strings.HasPrefix(name, "x-ssl-client-") {
+		return fateDrop
+	}
+	return fateKeep
+}
+
+// connectionTokens is what the Connection fields of an HTTP/1.1 request name.
+func (r *request) connectionTokens() []string {
+	if r.protocol != protocolHTTP1 {
+		return nil
+	}
+	out := r.clear[:0]
+	for i := range r.header {
+		if r.header[i].Name != "connection" {
+			continue
+		}
+		for token := range strings.SplitSeq(r.header[i].Value, ",") {
+			out = append(out, strings.TrimSpace(token))
+		}
+	}
+	r.clear = out
+	return out
+}
+
+func containsToken(tokens []string, name string) bool {
+	for _, t := range tokens {
+		if strings.EqualFold(t, name) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,353 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/upstream"
+)
+
+// Reasons of 502, 503 and 504, beside those of upstream and hostmap.
+const (
+	reasonNoEndpoints         = "no_endpoints"
+	reasonUpstreamMisdirected = "upstream_misdirected"
+	reasonAborted             = "aborted"
+)
+
+// statusClientGone is what log and metrics say of a request whose client did
+// not wait for the answer. It is never sent.
+const statusClientGone = 499
+
+// copyBuffers are for bodies under way.
+type copyBuffers struct{ pool sync.Pool }
+
+const copyBuffer = 32 << 10
+
+func (b *copyBuffers) get() *[]byte {
+	if p, ok := b.pool.Get().(*[]byte); ok {
+		return p
+	}
+	p := make([]byte, copyBuffer)
+	return &p
+}
+
+func (b *copyBuffers) put(p *[]byte) { b.pool.Put(p) }
+
+// forward sends an admitted request to an endpoint of its backend, and the
+// response back.
+func (s *Server) forward(ex exchange, r *request) {
+	b := r.verdict.Route.Backend
+	if b.Missing != "" {
+		s.answerError(ex, r, 503, b.Missing)
+		return
+	}
+	bal := r.live.balancers[b]
+	up := &r.up
+	up.Method, up.Path, up.Host = r.method, r.path, r.hostField()
+	if b.ServerName != "" {
+		up.Host = b.ServerName
+	} else if b.Protocol.TLS() {
+		up.ServerName = r.host
+	}
+	up.Header = s.upstreamFields(r, r.verdict.Site.Class.Trusts(r.conn.facts.Peer))
+	switch {
+	case r.tunnel != "":
+		up.Method, up.Upgrade = "GET", r.tunnel
+		up.Header = s.tunnelFields(r, up.Header)
+	case r.contentLength != 0:
+		up.Body, up.ContentLength, up.BodyWhole, up.Trailer = requestBody{ex, r}, r.contentLength, r.bodyWhole, ex.Trailer
+	}
+	r.ex = ex
+	if r.interim == nil {
+		r.interim = func(status int, h []hpack.HeaderField) {
+			// 100 is between us and the backend: the client was told, if it
+			// asked, when its body was first read.
+			if status != 100 {
+				_ = r.ex.WriteInterim(status, h)
+			}
+		}
+	}
+	up.Interim = r.interim
+	for try := 0; ; try++ {
+		pool := bal.next()
+		if pool == nil {
+			s.answerError(ex, r, 503, reasonNoEndpoints)
+			return
+		}
+		again := s.attempt(ex, r, bal, pool, try)
+		if !again {
+			return
+		}
+	}
+}
+
+// attempt is one try at one endpoint. true: nothing of the request was
+// processed or answered, and another try is in order.
+func (s *Server) attempt(ex exchange, r *request, bal *balancer, pool *upstream.Pool, try int) (again bool) {
+	x := pool.Start()
+	ex.OnCancel(x)
+	defer func() {
+		ex.OnCancel(nil)
+		x.Close()
+	}()
+	r.endpoint = pool.Target().Addr
+	err := x.Do(&r.up)
+	if err != nil {
+		return s.failed(ex, r, err, try)
+	}
+	if x.Status == 421 {
+		// Our client's next connection to us would change nothing about ours
+		// to the backend: a 421 must not reach it. A fresh one of ours may.
+		if try == 0 && r.up.Body == nil && r.tunnel == "" {
+			s.result(r, "misdirected")
+			r.up.Fresh = true
+			return true
+		}
+		s.result(r, "misdirected")
+		s.answerError(ex, r, 502, reasonUpstreamMisdirected)
+		return false
+	}
+	bal.ok.Add(1)
+	r.status = x.Status
+	if r.tunnel != "" && x.Status == 101 {
+		s.tunnel(ex, r, x)
+		return false
+	}
+	s.respond(ex, r, x)
+	return false
+}
+
+// respond sends the backend's response to the client.
+func (s *Server) respond(ex exchange, r *request, x *upstream.Exchange) {
+	fields := s.responseFields(r, x)
+	body, whole := x.Whole()
+	if whole {
+		r.sent = int64(len(body))
+		trailer := x.Trailer()
+		switch {
+		case len(trailer) != 0:
+			if ex.WriteHeader(r.status, fields, false) == nil {
+				if len(body) == 0 {
+					_ = ex.WriteTrailer(trailer)
+				} else if _, err := ex.Write(body); err == nil {
+					_ = ex.WriteTrailer(trailer)
+				}
+			}
+		case len(body) == 0:
+			_ = ex.WriteHeader(r.status, fields, true)
+		default:
+			if ex.WriteHeader(r.status, fields, false) == nil {
+				_ = ex.WriteEnd(body)
+			}
+		}
+		s.done(r)
+		return
+	}
+	if ex.WriteHeader(r.status, fields, false) != nil {
+		r.reason = reasonAborted
+		s.done(r)
+		return
+	}
+	buf := s.buffers.get()
+	defer s.buffers.put(buf)
+	for {
+		n, err := x.Read(*buf)
+		r.sent += int64(n)
+		last := errors.Is(err, io.EOF)
+		if last && len(x.Trailer()) == 0 {
+			if ex.WriteEnd((*buf)[:n]) != nil {
+				r.reason = reasonAborted
+			}
+			break
+		}
+		if n > 0 {
+			if _, werr := ex.Write((*buf)[:n]); werr != nil {
+				r.reason = reasonAborted
+				break
+			}
+		}
+		if last {
+			_ = ex.WriteTrailer(x.Trailer())
+			break
+		}
+		if err == nil {
+			continue
+		}
+		// The client must be able to tell this from an end.
+		r.reason = reasonOf(err)
+		s.result(r, r.reason)
+		ex.Reset(http2.ErrCodeInternal)
+		break
+	}
+	s.done(r)
+}
+
+// responseFields is the backend's response header as the client gets it.
+func (s *Server) responseFields(r *request, x *upstream.Exchange) []hpack.HeaderField {
+	out := r.fields[:0]
+	server, date := false, false
+	for i := range x.Header {
+		f := &x.Header[i]
+		switch f.Name {
+		case "server":
+			server = true
+		case "date":
+			date = true
+		case "alt-svc", "sec-websocket-accept":
+			if f.Name == "sec-websocket-accept" && r.protocol == protocolHTTP1 {
+				break
+			}
+			// Alt-Svc speaks of the backend's own address, which is not ours.
+			continue
+		}
+		out = append(out, *f)
+	}
+	if !server {
+		out = append(out, fieldServer)
+	}
+	if !date && r.protocol == protocolHTTP2 {
+		// RFC 9110 section 6.6.1: who forwards a response without one adds it.
+		out = append(out, field("date", s.date.now(r.start)))
+	}
+	if x.ContentLength >= 0 && x.Status != 101 {
+		out = append(out, field("content-length", strconv.FormatInt(x.ContentLength, 10)))
+	}
+	r.fields = out
+	return out
+}
+
+// failed answers for a backend that did not.
+func (s *Server) failed(ex exchange, r *request, err error, try int) (again bool) {
+	reason := reasonOf(err)
+	s.result(r, reason)
+	var e *upstream.Error
+	sent := !errors.As(err, &e) || e.Sent
+	switch reason {
+	case upstream.ReasonCanceled:
+		r.status, r.reason = statusClientGone, reason
+		ex.Reset(http2.ErrCodeCancel)
+		s.done(r)
+		return false
+	case upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
+		s.answerError(ex, r, 400, reason)
+		return false
+	case upstream.ReasonConnect, upstream.ReasonConnectTimeout:
+		// Another endpoint may take it.
+		if !sent && try == 0 && len(r.live.balancers[r.verdict.Route.Backend].pools) > 1 {
+			return true
+		}
+	}
+	status := 502
+	switch reason {
+	case upstream.ReasonConnectTimeout, upstream.ReasonReadTimeout, upstream.ReasonSendTimeout:
+		status = 504
+	}
+	s.answerError(ex, r, status, reason)
+	return false
+}
+
+func reasonOf(err error) string {
+	var e *upstream.Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return upstream.ReasonReset
+}
+
+// proxyError is the Proxy-Status error type (RFC 9209 section 2.3) of a reason.
+func proxyError(reason string) string {
+	switch reason {
+	case upstream.ReasonConnect:
+		return "connection_refused"
+	case upstream.ReasonConnectTimeout:
+		return "connection_timeout"
+	case upstream.ReasonTLS:
+		return "tls_protocol_error"
+	case upstream.ReasonReadTimeout:
+		return "connection_read_timeout"
+	case upstream.ReasonSendTimeout:
+		return "connection_write_timeout"
+	case upstream.ReasonReset:
+		return "connection_terminated"
+	case upstream.ReasonBadResponse:
+		return "http_protocol_error"
+	case upstream.ReasonHeadTooLarge:
+		return "http_response_header_section_size"
+	case "unserved", "no_route":
+		return "destination_not_found"
+	case reasonBadAuthority, reasonHostConflict, reasonBadPath, reasonMethod,
+		upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
+		return "http_request_error"
+	default:
+		return "destination_unavailable"
+	}
+}
+
+// result counts a try that did not bring a response.
+func (s *Server) result(r *request, result string) {
+	b := r.verdict.Route.Backend
+	s.metrics.upstreamCounter(b.Namespace, b.Service, result).Add(1)
+}
+
+// hostField is the Host that the backend is sent: what was judged, in its
+// canonical form, with the client's port.
+func (r *request) hostField() string {
+	if r.port == 0 {
+		return r.host
+	}
+	if strings.HasPrefix(r.authority, r.host) {
+		return r.authority
+	}
+	return r.host + ":" + strconv.Itoa(int(r.port))
+}
+
+// done counts and logs a request that is over.
+func (s *Server) done(r *request) {
+	d := time.Since(r.start)
+	r.stats.request(r.protocol, r.method, r.status, d)
+	s.access(r, d)
+}
+
+// requestBody is the client's body as upstream reads it.
+type requestBody struct {
+	exchange
+	r *request
+}
+
+// Read implements io.Reader. Before the first octet a client that waits to be
+// asked is asked (RFC 9110 section 10.1.1).
+func (b requestBody) Read(p []byte) (int, error) {
+	if b.r.expects {
+		b.r.expects = false
+		_ = b.WriteInterim(100, nil)
+	}
+	return b.exchange.Read(p)
+}
+
+// StopRead ends a Read that waits, for a response that came before the body's
+// end (RFC 9113 section 8.1).
+func (b requestBody) StopRead() { b.stopRead() }
+
+// dateClock is the Date field's text, made once a second.
+type dateClock struct {
+	mu     sync.Mutex
+	second int64
+	text   string
+}
+
+func (c *dateClock) now(t time.Time) string {
+	sec := t.Unix()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if sec != c.second {
+		c.second, c.text = sec, t.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")
+	}
+	return c.text
+}

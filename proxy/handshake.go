@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+var (
+	alpnProtocols  = []string{"h2", "http/1.1"}
+	errClientDepth = errors.New("client certificate chain is longer than the site's client-auth-depth")
+)
+
+// refuse is the answer to a handshake that is to be refused: a Config without
+// a certificate, which crypto/tls turns into the alert unrecognized_name (RFC
+// 6066 section 3). An error would become internal_error; and without tickets
+// switched off a resumed handshake would need no certificate to complete.
+func refuse() *tls.Config { return &tls.Config{SessionTicketsDisabled: true} }
+
+// handshaker answers ClientHellos. It outlives maps, because its base Config
+// holds the session ticket keys, which crypto/tls makes and rotates daily.
+type handshaker struct {
+	base tls.Config
+	live func() *live
+}
+
+func newHandshaker(current func() *live) *handshaker {
+	h := &handshaker{live: current}
+	h.base.NextProtos = alpnProtocols
+	h.base.MinVersion = tls.VersionTLS12
+	h.base.GetConfigForClient = h.config
+	return h
+}
+
+// server wraps a connection for the server's side of a handshake.
+func (h *handshaker) server(c *conn) *tls.Conn { return tls.Server(c, &h.base) }
+
+// config fixes site, TLS policy and certificate for one connection. It runs on
+// every handshake, resumed or not.
+func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	c, ok := hello.Conn.(*conn)
+	if !ok {
+		return refuse(), nil
+	}
+	m := h.live().hosts
+	serverName := hello.ServerName
+	if serverName != "" {
+		var err error
+		if serverName, err = hostmap.Host(serverName); err != nil || hostmap.IsIP(serverName) {
+			return refuse(), nil
+		}
+	}
+	site, certificates := m.Handshake(serverName)
+	c.site, c.label = site, site.Label()
+	c.facts.ServerName = serverName
+	if len(certificates) == 0 {
+		return refuse(), nil
+	}
+	leaf := choose(hello, certificates)
+	c.facts.Leaf = leaf
+	class := m.Class()
+	cfg := &tls.Config{
+		Certificates: []tls.Certificate{leaf.KeyPair},
+		NextProtos:   alpnProtocols,
+		Time:         h.base.Time,
+	}
+	if site != nil {
+		class = site.Class
+		if p := site.Policy; p.Mode != hostmap.ClientAuthNone {
+			c.facts.Policy = p.ID
+			cfg.ClientCAs = p.CAs
+			cfg.ClientAuth = tls.VerifyClientCertIfGiven
+			if p.Mode == hostmap.ClientAuthRequire {
+				cfg.ClientAuth = tls.RequireAndVerifyClientCert
+			}
+			depth := p.Depth
+			cfg.VerifyConnection = func(cs tls.ConnectionState) error { return verifyDepth(cs, depth) }
+		}
+	}
+	cfg.MinVersion = class.MinVersion
+	// A ticket carries what the facts of its session were. One that was made
+	// for other facts is not taken, and the full handshake that follows
+	// settles them anew (RFC 8446 section 4.6.1 leaves this to the server;
+	// CVE-2025-23419 is what happens without).
+	binding := bind(site, leaf, c.facts.Policy)
+	cfg.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
+		ss.Extra = append(ss.Extra, binding)
+		return h.base.EncryptTicket(cs, ss)
+	}
+	cfg.UnwrapSession = func(identity []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+		if len(identity) == 0 {
+			return nil, nil
+		}
+		ss, err := h.base.DecryptTicket(identity, cs)
+		if err != nil || ss == nil {
+			return nil, nil //nolint:nilerr // a ticket we cannot read means a full handshake, not a failed one
+		}
+		if !slices.ContainsFunc(ss.Extra, func(b []byte) bool { return bytes.Equal(b, binding) }) {
+			return nil, nil
+		}
+		return ss, nil
+	}
+	return cfg, nil
+}
+
+// choose takes the first of a site's certificates that the client's hello
+// supports. The hello is asked without its server name, because
+// SupportsCertificate would also want the leaf to cover it, and a leaf that
+// does not is served all the same, as the Ingress names it.
+func choose(hello *tls.ClientHelloInfo, certificates []*hostmap.Certificate) *hostmap.Certificate {
+	if len(certificates) > 1 {
+		ask := *hello
+		ask.ServerName = ""
+		for _, c := range certificates {
+			if ask.SupportsCertificate(&c.KeyPair) == nil {
+				return c
+			}
+		}
+	}
+	return certificates[0]
+}
+
+// bind is what a session ticket is good for: one site, one leaf, one policy.
+func bind(site *hostmap.Site, leaf *hostmap.Certificate, policy hostmap.PolicyID) []byte {
+	host := ""
+	if site != nil {
+		// The default site's host is "", and so is that of no site; a label
+		// tells them apart.
+		host = site.Label()
+	}
+	b := make([]byte, 0, len("ingress421")+len(leaf.Fingerprint)+len(policy)+len(host))
+	b = append(b, "ingress421"...)
+	b = append(b, leaf.Fingerprint[:]...)
+	b = append(b, policy[:]...)
+	return append(b, host...)
+}
+
+// verifyDepth bounds the CA certificates of a verified client chain: the leaf
+// does not count, the root does. One chain within the bound is enough.
+func verifyDepth(cs tls.ConnectionState, depth int) error {
+	if len(cs.PeerCertificates) == 0 {
+		return nil
+	}
+	if slices.ContainsFunc(cs.VerifiedChains, func(chain []*x509.Certificate) bool { return len(chain)-1 <= depth }) {
+		return nil
+	}
+	return fmt.Errorf("%w of %d", errClientDepth, depth)
+}

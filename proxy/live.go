@@ -1,0 +1,152 @@
+package proxy
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/upstream"
+)
+
+// live is a published host map with what serving by it needs beside it. It is
+// immutable but for the rotors.
+type live struct {
+	hosts     *hostmap.Map
+	balancers map[*hostmap.Backend]*balancer
+	stats     map[*hostmap.Site]*siteStats
+	unserved  *siteStats
+}
+
+// balancer hands out a backend's endpoints in turn.
+type balancer struct {
+	pools []*upstream.Pool
+	rotor atomic.Uint32
+	// ok counts the requests that were responded to.
+	ok *atomic.Uint64
+}
+
+// next returns the pool whose turn it is; nil where there is none.
+func (b *balancer) next() *upstream.Pool {
+	switch len(b.pools) {
+	case 0:
+		return nil
+	case 1:
+		return b.pools[0]
+	}
+	return b.pools[int(b.rotor.Add(1))%len(b.pools)]
+}
+
+// newLive resolves the backends of a map to pools, which outlive it, and its
+// sites to their counters.
+func (s *Server) newLive(m *hostmap.Map, previous *live) (*live, []*upstream.Pool) {
+	l := &live{
+		hosts:     m,
+		balancers: make(map[*hostmap.Backend]*balancer, len(m.Backends())),
+		stats:     make(map[*hostmap.Site]*siteStats, len(m.Sites())),
+		unserved:  s.metrics.site(hostmap.LabelUnserved),
+	}
+	var keep []*upstream.Pool
+	for _, b := range m.Backends() {
+		if previous != nil {
+			if old := previous.balancers[b]; old != nil {
+				l.balancers[b] = old
+				keep = append(keep, old.pools...)
+				continue
+			}
+		}
+		bal := &balancer{ok: s.metrics.upstreamCounter(b.Namespace, b.Service, "ok")}
+		for _, addr := range b.Endpoints {
+			t := upstream.Target{Addr: addr, Protocol: upstreamProtocol(b.Protocol)}
+			if b.Protocol.TLS() {
+				t.ServerName, t.CAs = b.ServerName, b.CAs
+				if b.CAs != nil {
+					t.CAID = string(b.CAID[:])
+				}
+			}
+			bal.pools = append(bal.pools, s.upstream.Pool(t))
+		}
+		l.balancers[b] = bal
+		keep = append(keep, bal.pools...)
+	}
+	for _, site := range m.Sites() {
+		if previous != nil {
+			if st := previous.stats[site]; st != nil {
+				l.stats[site] = st
+				continue
+			}
+		}
+		l.stats[site] = s.metrics.site(site.Label())
+	}
+	return l, keep
+}
+
+// statsOf returns the counters of a site, those of the unserved for nil.
+func (l *live) statsOf(site *hostmap.Site) *siteStats {
+	if site == nil {
+		return l.unserved
+	}
+	return l.stats[site]
+}
+
+func upstreamProtocol(p hostmap.Protocol) upstream.Protocol {
+	switch p {
+	case hostmap.HTTPS:
+		return upstream.HTTPS
+	case hostmap.H2C:
+		return upstream.H2C
+	case hostmap.GRPC:
+		return upstream.GRPC
+	case hostmap.GRPCS:
+		return upstream.GRPCS
+	default:
+		return upstream.HTTP1
+	}
+}
+
+// handshakesChanged tells whether some connection made under one map might be
+// in the wrong under another: whether sites, their TLS policies or their
+// certificates differ. Routes and endpoints do not count.
+func handshakesChanged(a, b *hostmap.Map) bool {
+	return !slices.EqualFunc(a.Sites(), b.Sites(), func(x, y *hostmap.Site) bool {
+		return x == y || (x.Host == y.Host && x.Policy.ID == y.Policy.ID &&
+			x.Policy.Unresolved == y.Policy.Unresolved && x.Class.MinVersion == y.Class.MinVersion &&
+			slices.Equal(x.Certificates, y.Certificates))
+	}) || !slices.Equal(a.Defaults(), b.Defaults())
+}
+
+// stillRight tells whether a connection may stay under a map: its server name
+// is served, under the same TLS policy, and the leaf it was served covers what
+// one of the site's present leaves covers.
+func stillRight(m *hostmap.Map, c *conn) bool {
+	f := &c.facts
+	if !f.TLS || f.Leaf == nil {
+		return true
+	}
+	site, certificates := m.Handshake(f.ServerName)
+	if (site == nil) != (c.site == nil) {
+		return false
+	}
+	if site != nil && (site.Policy.ID != f.Policy || site.Policy.Unresolved || f.Version < site.Class.MinVersion) {
+		return false
+	}
+	return slices.ContainsFunc(certificates, func(now *hostmap.Certificate) bool {
+		return now == f.Leaf || sameCoverage(now, f.Leaf)
+	})
+}
+
+func sameCoverage(a, b *hostmap.Certificate) bool {
+	if len(a.Names) != len(b.Names) {
+		return false
+	}
+	for _, n := range a.Names {
+		if !b.CoversPattern(n) {
+			return false
+		}
+	}
+	for _, n := range b.Names {
+		if !a.CoversPattern(n) {
+			return false
+		}
+	}
+	return true
+}

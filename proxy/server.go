@@ -1,0 +1,315 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/h2"
+	"github.com/ingress421/ingress421/proxy/upstream"
+)
+
+// Values of Config.AccessLog.
+const (
+	AccessLogOff  = "off"
+	AccessLogJSON = "json"
+	AccessLogText = "text"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	// HTTPAddr and HTTPSAddr are listened on, as host:port; port 0 is chosen
+	// by the system, and "" is no listener.
+	HTTPAddr, HTTPSAddr string
+	// ExternalHTTPSPort is the port that clients reach HTTPSAddr by, for
+	// redirects and ORIGIN frames; 0 is 443.
+	ExternalHTTPSPort int
+	// ProxyProtocolFrom are the peers that must send a PROXY protocol header.
+	// Anybody else who sends one is refused.
+	ProxyProtocolFrom []netip.Prefix
+	// Limits hold for connections of classes that set none of their own.
+	Limits hostmap.Limits
+	// DrainTimeout bounds the wait for requests under way when Run ends; 0 is
+	// 60 s.
+	DrainTimeout time.Duration
+	// Upstream configures the connections to backends.
+	Upstream upstream.Config
+	// Log takes what the server has to say; nil discards it.
+	Log *slog.Logger
+	// MisdirectedLog takes one JSON line for each 421; nil discards them.
+	MisdirectedLog io.Writer
+	// AccessLog is off, json or text; "" is off. AccessLogTo takes its lines.
+	AccessLog   string
+	AccessLogTo io.Writer
+	// Registerer takes the metrics; nil discards them.
+	Registerer prometheus.Registerer
+}
+
+// Server is the data plane. Make one with [New], give it maps with
+// [Server.Publish], and let it serve with [Server.Run].
+type Server struct {
+	cfg               Config
+	log               *slog.Logger
+	upstream          *upstream.Client
+	handshaker        *handshaker
+	answers           map[hostmap.Reason]*misdirectedAnswer
+	metrics           *stats
+	recovered         recoveries
+	lines             *lineLog
+	accessLog         *lineLog
+	misdirectedBudget budget
+	date              dateClock
+	buffers           copyBuffers
+	requests          sync.Pool
+	conns             registry
+	sources           sources
+	externalHTTPSPort string
+	stallTimeout      time.Duration
+
+	now       atomic.Pointer[live]
+	publishMu sync.Mutex
+	published chan struct{} // closed by the first Publish
+	once      sync.Once
+
+	h2mu      sync.Mutex
+	h2configs map[hostmap.Limits]*h2.Config // guarded by h2mu
+
+	mu    sync.Mutex
+	addrs [2]net.Addr // guarded by mu; HTTP, HTTPS
+	wg    sync.WaitGroup
+}
+
+// New makes a server. It listens on nothing before Run.
+func New(cfg Config) (*Server, error) {
+	switch cfg.AccessLog {
+	case "", AccessLogOff, AccessLogJSON, AccessLogText:
+	default:
+		return nil, fmt.Errorf("access log %q: want off, json or text", cfg.AccessLog)
+	}
+	if cfg.ExternalHTTPSPort == 0 {
+		cfg.ExternalHTTPSPort = 443
+	}
+	if cfg.DrainTimeout == 0 {
+		cfg.DrainTimeout = 60 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		cfg:               cfg,
+		log:               cfg.Log,
+		upstream:          upstream.New(cfg.Upstream),
+		answers:           newMisdirectedAnswers(),
+		metrics:           newStats(cfg.Registerer),
+		externalHTTPSPort: strconv.Itoa(cfg.ExternalHTTPSPort),
+		stallTimeout:      either(cfg.Limits.StallTimeout, defaultStallTimeout),
+		published:         make(chan struct{}),
+		h2configs:         make(map[hostmap.Limits]*h2.Config),
+	}
+	s.handshaker = newHandshaker(s.current)
+	if cfg.MisdirectedLog != nil {
+		s.lines = newLineLog(cfg.MisdirectedLog)
+	}
+	if cfg.AccessLog == AccessLogJSON || cfg.AccessLog == AccessLogText {
+		s.accessLog = newLineLog(cfg.AccessLogTo)
+	}
+	return s, nil
+}
+
+const (
+	defaultStallTimeout     = 60 * time.Second
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultHeaderTimeout    = 10 * time.Second
+	defaultIdleTimeout      = 75 * time.Second
+	defaultHeaderBytes      = 64 << 10
+	defaultHeaderFields     = 200
+)
+
+// either is v, or d where v is zero.
+func either[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
+		return d
+	}
+	return v
+}
+
+// current is the live host map. Serving begins with the first one published.
+func (s *Server) current() *live { return s.now.Load() }
+
+// Publish makes a host map live: one atomic store. Requests and handshakes
+// that begin after it returns are judged by the new map. Connections that it
+// has put in the wrong are drained.
+func (s *Server) Publish(m *hostmap.Map) {
+	s.publishMu.Lock()
+	defer s.publishMu.Unlock()
+	previous := s.now.Load()
+	next, keep := s.newLive(m, previous)
+	s.now.Store(next)
+	s.once.Do(func() { close(s.published) })
+	if previous == nil {
+		return
+	}
+	s.upstream.Retain(keep)
+	s.metrics.retain(next)
+	if !handshakesChanged(previous.hosts, m) {
+		return
+	}
+	for _, c := range s.conns.all() {
+		if !stillRight(m, c) {
+			c.drain()
+		}
+	}
+}
+
+// Addrs returns the addresses listened on, nil where there is no listener.
+func (s *Server) Addrs() (http, https net.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addrs[0], s.addrs[1]
+}
+
+// Listen waits for the first map and then opens the listeners. Run serves what
+// comes by them. It returns early, with the cause, if ctx ends.
+func (s *Server) Listen(ctx context.Context) (http, https net.Listener, err error) {
+	select {
+	case <-s.published:
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	open := func(addr string) (net.Listener, error) {
+		if addr == "" {
+			return nil, nil
+		}
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, err
+		}
+		return s.withProxyProtocol(ln), nil
+	}
+	if http, err = open(s.cfg.HTTPAddr); err != nil {
+		return nil, nil, fmt.Errorf("listen for http: %w", err)
+	}
+	if https, err = open(s.cfg.HTTPSAddr); err != nil {
+		if http != nil {
+			_ = http.Close()
+		}
+		return nil, nil, fmt.Errorf("listen for https: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if http != nil {
+		s.addrs[0] = http.Addr()
+	}
+	if https != nil {
+		s.addrs[1] = https.Addr()
+	}
+	return http, https, nil
+}
+
+// Run serves the listeners, either of which may be nil, until ctx ends. Then
+// it drains: connections are told, requests under way are finished, new ones
+// are still taken until every connection is told or DrainTimeout is over.
+func (s *Server) Run(ctx context.Context, httpLn, httpsLn net.Listener) error {
+	<-s.published
+	http1, conns := s.newHTTP1Server(), newHandoff()
+	failed := make(chan error, 3)
+	serve := func(f func() error) {
+		s.wg.Add(1)
+		go func() {
+			defer s.wg.Done()
+			if err := f(); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		}()
+	}
+	serve(func() error { return http1.Serve(conns) })
+	if httpsLn != nil {
+		serve(func() error { return s.acceptTLS(httpsLn, conns) })
+	}
+	if httpLn != nil {
+		serve(func() error { return s.acceptCleartext(httpLn, conns) })
+	}
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.drain(http1, httpLn, httpsLn)
+	s.wg.Wait()
+	s.upstream.Close()
+	if s.lines != nil {
+		s.lines.close()
+	}
+	if s.accessLog != nil {
+		s.accessLog.close()
+	}
+	return err
+}
+
+// drain ends all connections gracefully, within DrainTimeout. Connections are
+// still taken, and told at once, until none is left or a moment has passed:
+// those that the system has queued already must not be reset.
+func (s *Server) drain(http1 *http.Server, listeners ...net.Listener) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	accept := time.NewTimer(min(drainAccept, s.cfg.DrainTimeout/2))
+	defer accept.Stop()
+	http1.SetKeepAlivesEnabled(false)
+	for accepting := true; accepting || s.conns.len() > 0; {
+		for _, c := range s.conns.all() {
+			c.drain()
+		}
+		select {
+		case <-accept.C:
+			accepting = false
+			for _, ln := range listeners {
+				if ln != nil {
+					_ = ln.Close()
+				}
+			}
+		case <-tick.C:
+		case <-ctx.Done():
+			for _, c := range s.conns.all() {
+				_ = c.Close()
+			}
+			_ = http1.Close()
+			return
+		}
+	}
+	_ = http1.Close()
+}
+
+// drainAccept is how long a draining server still takes connections.
+const drainAccept = 250 * time.Millisecond
+
+func (s *Server) logs(level slog.Level) bool {
+	return s.lines != nil && s.log.Enabled(context.Background(), level)
+}
+
+func (s *Server) newRequest() *request {
+	if r, ok := s.requests.Get().(*request); ok {
+		return r
+	}
+	return &request{}
+}
+
+func (s *Server) freeRequest(r *request) {
+	r.reset()
+	s.requests.Put(r)
+}
