@@ -51,11 +51,11 @@ generate: bin/tools/controller-gen ## Write deepcopy functions and the CRD anew 
 
 .PHONY: verify
 verify: bin/tools/controller-gen ## Check that generated files, go.mod and formatting are as the tools leave them
-	rm -rf bin/generated
-	bin/tools/controller-gen object crd paths=./api/... output:object:dir=bin/generated output:crd:dir=bin/generated
-	diff -u api/v1alpha1/zz_generated.deepcopy.go bin/generated/zz_generated.deepcopy.go
-	diff -u $(CRD) bin/generated/$(notdir $(CRD))
-	diff -u $(CHART_CRD) bin/generated/$(notdir $(CRD))
+	rm -rf bin/_generated
+	bin/tools/controller-gen object crd paths=./api/... output:object:dir=bin/_generated output:crd:dir=bin/_generated
+	diff -u api/v1alpha1/zz_generated.deepcopy.go bin/_generated/zz_generated.deepcopy.go
+	diff -u $(CRD) bin/_generated/$(notdir $(CRD))
+	diff -u $(CHART_CRD) bin/_generated/$(notdir $(CRD))
 	go mod tidy -diff
 	@unformatted=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "not as gofmt leaves them:"; echo "$$unformatted"; exit 1; fi

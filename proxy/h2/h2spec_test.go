@@ -2,25 +2,20 @@ package h2
 
 import (
 	"net"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/test/require"
 )
 
-// TestH2spec runs the conformance suite h2spec (github.com/summerwind/h2spec),
-// whose path is in H2SPEC, against an echo server. No case may fail.
+// TestH2spec runs the conformance suite h2spec (github.com/summerwind/h2spec)
+// against an echo server. No case may fail.
 func TestH2spec(t *testing.T) {
-	bin := os.Getenv("H2SPEC")
-	if bin == "" {
-		if os.Getenv("REQUIRE_TOOLS") == "1" {
-			t.Fatal("H2SPEC does not name the h2spec tool")
-		}
-		t.Skip("H2SPEC does not name the h2spec tool")
-	}
+	bin := require.File(t, "bin/tools/h2spec", "make tools")
 	addr := serve(t, &Config{Handle: func(s *Stream) {
 		buf := make([]byte, 4<<10)
 		for {
