@@ -2,9 +2,12 @@ package compile
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
 // annotationClass names an Ingress's class where its spec does not.
@@ -72,4 +75,73 @@ func (c classes) of(ingress *networkingv1.Ingress) (*networkingv1.IngressClass, 
 		ic = c.defaultClass
 	}
 	return ic, ic != nil
+}
+
+// class is an IngressClass of ours with its options resolved.
+type class struct {
+	*hostmap.Class
+	// defaults are served where a site has no certificates of its own.
+	defaults []*hostmap.Certificate
+}
+
+// readClasses resolves every class of ours, used or not, so that what is wrong
+// with it is known before the first Ingress needs it.
+func (b *builder) readClasses() {
+	b.classes[""] = &class{
+		Class:    b.keepClass(hostmap.BuiltinClass()),
+		defaults: b.flagDefaults(),
+	}
+	for name, ic := range b.owners.ours {
+		b.classes[name] = b.resolveClass(ic)
+	}
+}
+
+// classOf returns the resolved class of an Ingress, nil where the Ingress is
+// not ours.
+func (b *builder) classOf(ingress *networkingv1.Ingress) *class {
+	ic, ours := b.owners.of(ingress)
+	switch {
+	case !ours:
+		return nil
+	case ic == nil:
+		return b.classes[""]
+	default:
+		return b.classes[ic.Name]
+	}
+}
+
+// unservedClass is the class that judges authorities no site serves, and whose
+// default certificate they meet: the only class of ours, else the default
+// class. Where several are ours and none is the default no one of them can
+// speak for all, and the built-in one holds.
+func (b *builder) unservedClass() *class {
+	if len(b.owners.ours) == 1 {
+		for name := range b.owners.ours {
+			return b.classes[name]
+		}
+	}
+	if ic := b.owners.defaultClass; ic != nil {
+		return b.classes[ic.Name]
+	}
+	return b.classes[""]
+}
+
+// keepClass returns the previous map's class if it is equal.
+func (b *builder) keepClass(c *hostmap.Class) *hostmap.Class {
+	if old := b.lastGood.classes[c.Name]; old != nil && sameClass(old, c) {
+		return old
+	}
+	return c
+}
+
+func sameClass(a, b *hostmap.Class) bool {
+	return a.Name == b.Name &&
+		a.Rule == b.Rule &&
+		a.Report == b.Report &&
+		a.UnservedMisdirected == b.UnservedMisdirected &&
+		a.CloseOnMisdirected == b.CloseOnMisdirected &&
+		a.Origin == b.Origin &&
+		a.MinVersion == b.MinVersion &&
+		a.Limits == b.Limits &&
+		slices.Equal(a.TrustedGateways, b.TrustedGateways)
 }

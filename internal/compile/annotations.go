@@ -1,0 +1,211 @@
+package compile
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// rules are the rules by the name that annotation and class give them.
+var rules = map[string]hostmap.Rule{
+	string(v1alpha1.RuleCertificate):     hostmap.RuleCertificate,
+	string(v1alpha1.RuleSameCertificate): hostmap.RuleSameCertificate,
+	string(v1alpha1.RuleServerName):      hostmap.RuleServerName,
+	string(v1alpha1.RuleOff):             hostmap.RuleOff,
+}
+
+var protocols = map[string]hostmap.Protocol{
+	v1alpha1.BackendProtocolHTTP:  hostmap.HTTP,
+	v1alpha1.BackendProtocolHTTPS: hostmap.HTTPS,
+	v1alpha1.BackendProtocolH2C:   hostmap.H2C,
+	v1alpha1.BackendProtocolGRPC:  hostmap.GRPC,
+	v1alpha1.BackendProtocolGRPCS: hostmap.GRPCS,
+}
+
+// maxAliases bounds the hosts of server-alias: each multiplies all rules of
+// its Ingress.
+const maxAliases = 64
+
+// annotations are those of an Ingress, read. The zero value is what holds
+// without any.
+type annotations struct {
+	// misdirected is the value as written, "" for none or a bad one.
+	misdirected string
+	// sslRedirect and forceSSLRedirect are nil where they say nothing.
+	sslRedirect, forceSSLRedirect *bool
+	// clientAuth is the TLS policy asked for, nil where none is.
+	clientAuth *hostmap.TLSPolicy
+	// aliases are canonical hosts.
+	aliases []string
+	// upstream is how backends are reached.
+	upstream upstream
+}
+
+// hostLevel tells whether anything is said about hosts rather than rules.
+func (a *annotations) hostLevel() bool {
+	return a.misdirected != "" || a.sslRedirect != nil || a.forceSSLRedirect != nil || a.clientAuth != nil
+}
+
+// readAnnotations reads an Ingress's annotations. A bad value is a problem and
+// has no effect, except where it asks for client certificates.
+func (b *builder) readAnnotations(ing *ingress) {
+	a := &ing.notes
+	var caSecret string
+	asksClientAuth := false
+	for name, value := range ing.object.Annotations {
+		if !strings.HasPrefix(name, v1alpha1.AnnotationPrefix) {
+			continue
+		}
+		switch name {
+		case v1alpha1.AnnotationMisdirected:
+			if _, ok := rules[value]; !ok && value != v1alpha1.RuleReport {
+				b.badValue(ing, name, value, "certificate, same-certificate, server-name, report or off")
+				continue
+			}
+			a.misdirected = value
+		case v1alpha1.AnnotationSSLRedirect:
+			a.sslRedirect = b.boolean(ing, name, value)
+		case v1alpha1.AnnotationForceSSLRedirect:
+			a.forceSSLRedirect = b.boolean(ing, name, value)
+		case v1alpha1.AnnotationClientAuth, v1alpha1.AnnotationClientAuthSecret, v1alpha1.AnnotationClientAuthDepth:
+			asksClientAuth = true
+		case v1alpha1.AnnotationBackendProtocol:
+			protocol, ok := protocols[value]
+			if !ok {
+				b.badValue(ing, name, value, "HTTP, HTTPS, H2C, GRPC or GRPCS")
+			}
+			a.upstream.protocol = protocol
+		case v1alpha1.AnnotationBackendCASecret:
+			caSecret = value
+			a.upstream.verify = true
+		case v1alpha1.AnnotationUpstreamHost:
+			host, err := hostmap.Host(value)
+			if err != nil {
+				b.badValue(ing, name, value, "a host: "+err.Error())
+				continue
+			}
+			a.upstream.serverName = host
+		case v1alpha1.AnnotationServerAlias:
+			a.aliases = b.aliases(ing, value)
+		default:
+			b.problem(ing.subject, AnnotationUnknown, "Annotation %s has no effect.", quote(name))
+		}
+	}
+	if asksClientAuth {
+		a.clientAuth = b.clientAuth(ing)
+	}
+	if a.upstream.verify {
+		b.readBackendCAs(ing, caSecret)
+	}
+}
+
+func (b *builder) badValue(ing *ingress, name, value, want string) {
+	b.problem(ing.subject, AnnotationInvalid, "Annotation %s: %s is not %s; it has no effect.", name, quote(value), want)
+}
+
+// boolean reads "true" or "false", and nothing else.
+func (b *builder) boolean(ing *ingress, name, value string) *bool {
+	switch value {
+	case "true", "false":
+		yes := value == "true"
+		return &yes
+	}
+	b.badValue(ing, name, value, `"true" or "false"`)
+	return nil
+}
+
+// aliases reads hosts separated by commas.
+func (b *builder) aliases(ing *ingress, value string) []string {
+	var out []string
+	for s := range strings.SplitSeq(value, ",") {
+		s = strings.TrimSpace(s)
+		if s == "" {
+			continue
+		}
+		host, err := hostmap.Pattern(s)
+		if err != nil {
+			b.badValue(ing, v1alpha1.AnnotationServerAlias, s, "a host: "+err.Error())
+			continue
+		}
+		if slices.Contains(out, host) {
+			continue
+		}
+		if len(out) == maxAliases {
+			b.problem(ing.subject, AnnotationInvalid, "Annotation %s names more than %d hosts; the others have no effect.", v1alpha1.AnnotationServerAlias, maxAliases)
+			break
+		}
+		out = append(out, host)
+	}
+	return out
+}
+
+// policyKey remembers TLS policies within a run: many Ingresses ask for the
+// same.
+type policyKey struct {
+	secret hostmap.SecretRef
+	mode   hostmap.ClientAuth
+	depth  int
+}
+
+// clientAuth reads the three annotations that ask for client certificates.
+// What cannot be read leaves an unresolved policy, which refuses everybody.
+func (b *builder) clientAuth(ing *ingress) *hostmap.TLSPolicy {
+	notes := ing.object.Annotations
+	mode := hostmap.ClientAuthRequire
+	fail := func(reason, format string, args ...any) *hostmap.TLSPolicy {
+		b.problem(ing.subject, reason, format+" Its hosts are refused.", args...)
+		p := hostmap.UnresolvedTLSPolicy(mode)
+		return &p
+	}
+	switch value, ok := notes[v1alpha1.AnnotationClientAuth]; {
+	case !ok, value == v1alpha1.ClientAuthRequire:
+	case value == v1alpha1.ClientAuthOptional:
+		mode = hostmap.ClientAuthOptional
+	default:
+		return fail(ClientAuthUnresolved, "Annotation %s: %s is not require or optional.", v1alpha1.AnnotationClientAuth, quote(value))
+	}
+	depth := hostmap.DefaultClientAuthDepth
+	if value, ok := notes[v1alpha1.AnnotationClientAuthDepth]; ok {
+		n, err := strconv.ParseUint(value, 10, 8)
+		if err != nil || n < 1 {
+			return fail(ClientAuthUnresolved, "Annotation %s: %s is not a number from 1 to 255.", v1alpha1.AnnotationClientAuthDepth, quote(value))
+		}
+		depth = int(n)
+	}
+	name := notes[v1alpha1.AnnotationClientAuthSecret]
+	if name == "" {
+		return fail(ClientAuthUnresolved, "Annotation %s names no Secret.", v1alpha1.AnnotationClientAuthSecret)
+	}
+	key := policyKey{hostmap.SecretRef{Namespace: ing.object.Namespace, Name: name}, mode, depth}
+	c := b.bundle(key.secret)
+	if c.reason != "" {
+		return fail(ClientAuthUnresolved, "Annotation %s: %s", v1alpha1.AnnotationClientAuthSecret, c.message)
+	}
+	policy, ok := b.policies[key]
+	if !ok {
+		policy = hostmap.NewTLSPolicy(mode, depth, c.cas)
+		b.policies[key] = policy
+	}
+	return &policy
+}
+
+// readBackendCAs finds the CAs that backends are verified with. Without them
+// the backends are not reached at all: whoever asks for verification must not
+// be given less.
+func (b *builder) readBackendCAs(ing *ingress, secret string) {
+	u := &ing.notes.upstream
+	if !u.protocol.TLS() {
+		b.problem(ing.subject, AnnotationInvalid, "Annotation %s has no effect without %s HTTPS or GRPCS.", v1alpha1.AnnotationBackendCASecret, v1alpha1.AnnotationBackendProtocol)
+		u.verify = false
+		return
+	}
+	c := b.bundle(hostmap.SecretRef{Namespace: ing.object.Namespace, Name: secret})
+	if c.reason != "" {
+		b.problem(ing.subject, c.reason, "Annotation %s: %s Its backends are not reached.", v1alpha1.AnnotationBackendCASecret, c.message)
+		return
+	}
+	u.cas, u.caID = b.pool(c), c.sum
+}

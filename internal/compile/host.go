@@ -1,0 +1,167 @@
+package compile
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// host gathers what all Ingresses say of one host.
+type host struct {
+	name string // canonical; "" is the default site
+	// namespace and class own the host: they claimed it first.
+	namespace string
+	class     *class
+	// parts are of the oldest Ingress first, one for each.
+	parts []*part
+	// ruled tells that a rule or an alias names the host, not tls alone.
+	ruled bool
+	site  *hostmap.Site
+}
+
+// part is what one Ingress says of one host.
+type part struct {
+	ing *ingress
+	// guest marks an Ingress of another namespace than the host's, of which
+	// the rules alone count.
+	guest bool
+	// routes are those of rules that name the host, aliased those that it has
+	// as an alias.
+	routes, aliased []*hostmap.Route
+	// ruled tells that a rule or an alias of the Ingress names the host.
+	ruled bool
+}
+
+// hosts are all claimed hosts.
+type hosts struct {
+	byName map[string]*host
+	list   []*host
+}
+
+// claim hands out the hosts: what is claimed first belongs to the Ingress's
+// namespace and class, and what others say of it is dropped here, before
+// anything is merged.
+func (b *builder) claim(ingresses []*ingress) *hosts {
+	hs := &hosts{byName: make(map[string]*host, len(ingresses))}
+	for _, ing := range ingresses {
+		for _, r := range ing.rules {
+			if p := b.claimOne(hs, ing, r.host, true); p != nil {
+				p.routes = append(p.routes, r.routes...)
+			}
+		}
+		for _, name := range ing.tls.hosts {
+			b.claimOne(hs, ing, name, false)
+		}
+		for _, name := range ing.notes.aliases {
+			p := b.claimOne(hs, ing, name, true)
+			if p == nil {
+				continue
+			}
+			for _, r := range ing.rules {
+				p.aliased = append(p.aliased, r.routes...)
+			}
+		}
+	}
+	slices.SortFunc(hs.list, func(a, b *host) int { return strings.Compare(a.name, b.name) })
+	return hs
+}
+
+// claimOne returns the part of an Ingress in a host, nil where the host is not
+// its.
+func (b *builder) claimOne(hs *hosts, ing *ingress, name string, ruled bool) *part {
+	h := hs.byName[name]
+	if h == nil {
+		h = &host{name: name, namespace: ing.object.Namespace, class: ing.class}
+		hs.byName[name] = h
+		hs.list = append(hs.list, h)
+	}
+	guest := h.namespace != ing.object.Namespace
+	if guest && !b.admit(h, ing, ruled) {
+		return nil
+	}
+	if h.class != ing.class {
+		b.problem(ing.subject, ClassConflict, "Host %s belongs to class %s; nothing is served of it for class %s.", hostName(name), quote(h.class.Name), quote(ing.class.Name))
+		return nil
+	}
+	h.ruled = h.ruled || ruled
+	if n := len(h.parts); n != 0 && h.parts[n-1].ing == ing {
+		h.parts[n-1].ruled = h.parts[n-1].ruled || ruled
+		return h.parts[n-1]
+	}
+	p := &part{ing: ing, guest: guest, ruled: ruled}
+	h.parts = append(h.parts, p)
+	return p
+}
+
+// admit tells whether rules of another namespace may join a host.
+func (b *builder) admit(h *host, ing *ingress, ruled bool) bool {
+	switch {
+	case !b.in.AllowSharedHosts:
+		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace, which claimed it first; nothing of this Ingress is served for it.", hostName(h.name))
+		return false
+	case ing.notes.clientAuth != nil:
+		// Its rules must not be served without what it asks of clients, and
+		// what it asks must not shut the owner's clients out.
+		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace, which says what is asked of clients; the rules of this Ingress, which asks for client certificates, are not served.", hostName(h.name))
+		return false
+	case !ruled:
+		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace, which says what certificate it has.", hostName(h.name))
+		return false
+	case ing.notes.hostLevel():
+		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace; of this Ingress's annotations those about hosts have no effect on it.", hostName(h.name))
+	}
+	return true
+}
+
+// hostName is a host in messages.
+func hostName(name string) string {
+	if name == "" {
+		return "(default)"
+	}
+	return quote(name)
+}
+
+// over returns the host whose rules hold for a host that stands in tls entries
+// alone: the wildcard over it, else the default site; nil where there is none
+// or where it belongs to somebody else.
+func (hs *hosts) over(h *host) *host {
+	var over *host
+	if _, suffix, ok := strings.Cut(h.name, "."); ok && h.name[0] != '*' && h.name[0] != '[' {
+		over = hs.byName["*."+suffix]
+	}
+	if over == nil || !over.ruled {
+		over = hs.byName[""]
+	}
+	if over == nil || over == h || !over.ruled || over.namespace != h.namespace || over.class != h.class {
+		return nil
+	}
+	return over
+}
+
+// settling returns all parts that have a say in the settings of a host, from the
+// oldest Ingress to the youngest: its own, and those of the host whose rules
+// it is served by, so that these are never served on milder terms.
+func settling(h, over *host) []*part {
+	if over == nil {
+		return h.parts
+	}
+	out := slices.Concat(h.parts, over.parts)
+	slices.SortStableFunc(out, func(a, b *part) int {
+		return cmp.Or(
+			a.ing.object.CreationTimestamp.Compare(b.ing.object.CreationTimestamp.Time),
+			strings.Compare(a.ing.object.Namespace, b.ing.object.Namespace),
+			strings.Compare(a.ing.object.Name, b.ing.object.Name),
+		)
+	})
+	return slices.CompactFunc(out, func(a, b *part) bool { return a.ing == b.ing })
+}
+
+func sitesOf(hs *hosts) []*hostmap.Site {
+	sites := make([]*hostmap.Site, 0, len(hs.list))
+	for _, h := range hs.list {
+		sites = append(sites, h.site)
+	}
+	return sites
+}
