@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "unknown" //nolint:gochecknoglobals // -X sets variables only
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version, and those of Go and x/net it was built with",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			xnet := "unknown"
+			if info, ok := debug.ReadBuildInfo(); ok {
+				for _, m := range info.Deps {
+					if m.Path == "golang.org/x/net" {
+						xnet = m.Version
+					}
+				}
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "ingress421 %s (%s, x/net %s, %s/%s)\n",
+				version, runtime.Version(), xnet, runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}

@@ -1,0 +1,13 @@
+// Command ingress421 is a Kubernetes ingress controller and its data plane: it
+// answers 421 to requests that arrive on connections not made for them.
+package main
+
+import (
+	"os"
+
+	"github.com/ingress421/ingress421/internal/cli"
+)
+
+func main() {
+	os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr))
+}
