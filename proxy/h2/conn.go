@@ -178,7 +178,13 @@ func (c *Conn) end(err error) error {
 		}
 		return errors.New("h2: closed: " + reason)
 	case err == io.EOF:
-		c.kill(ClosedPeer)
+		c.mu.Lock()
+		reason := ClosedPeer
+		if c.lastSent {
+			reason = ClosedDrained
+		}
+		c.mu.Unlock()
+		c.kill(reason)
 		return nil
 	}
 	c.kill(ioReason(err))
@@ -300,7 +306,7 @@ func (c *Conn) attend() error {
 	c.nc.SetReadDeadline(time.Time{})
 	if c.cool {
 		c.cool = false
-		if c.rd.r == c.rd.w && !c.inFrame && !c.head.active {
+		if c.rd.r == c.rd.w && !c.inFrame && !c.head.active && !c.dead {
 			c.rd.release()
 			c.releaseBuffers()
 			c.cold = true

@@ -55,9 +55,9 @@ func (h *headBlock) begin(kind blockKind, id uint32, s *Stream, end bool) {
 	}
 }
 
-// maxOctets is how long an encoded header block may be. Huffman coding cannot
-// make a list within maxBytes longer than itself, but literals may come plain,
-// and a client may repeat table updates.
+// maxOctets is how long an encoded header block may be. A list within maxBytes
+// is not longer when it is encoded; twice that leaves room to answer 431 to
+// what is too large, with the HPACK state kept right.
 func (h *headBlock) maxOctets() int { return 2 * int(h.maxBytes) }
 
 // field is hpack's emit function.

@@ -140,7 +140,7 @@ func (c *Conn) settings(f *http2.SettingsFrame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.greetTime == 0 {
-		c.greetTime = max(c.now, 1)
+		c.greetTime = c.now
 	}
 	err := f.ForeachSetting(func(v http2.Setting) error {
 		if err := v.Valid(); err != nil {
@@ -253,8 +253,9 @@ func (c *Conn) windowUpdate(id uint32, inc int32) error {
 	return nil
 }
 
-// isIdle reports whether stream id was never used. Callers hold mu.
-func (c *Conn) isIdle(id uint32) bool { return id > c.maxID || id%2 == 0 }
+// isIdle reports whether stream id was never used. After the last GOAWAY that
+// is not known of the streams which we ignore. Callers hold mu.
+func (c *Conn) isIdle(id uint32) bool { return id%2 == 0 || id > c.maxID && !c.lastSent }
 
 func (c *Conn) readReset(fh http2.FrameHeader) error {
 	if fh.StreamID == 0 {
@@ -384,12 +385,13 @@ func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
 	if s == nil && c.isIdle(id) {
 		return protocolError("DATA on an idle stream")
 	}
+	late := c.lastSent && id > c.lastID
 	if !c.recv.take(total) {
 		return &connError{http2.ErrCodeFlowControl, ClosedFlowControl, "connection window overrun"}
 	}
 	if s == nil || s.recvEnd {
 		c.giveBackConn(total)
-		if s == nil && c.resetLately(id) {
+		if s == nil && (late || c.resetLately(id)) {
 			return nil
 		}
 		return &streamError{id, http2.ErrCodeStreamClosed, RefusedState, "DATA on a closed stream"}
@@ -653,26 +655,4 @@ func (c *Conn) answered(s *Stream) {
 	c.finish(s)
 	c.mu.Unlock()
 	c.cfg.recycle(s)
-}
-
-// beforeRead runs before every read, which may block: it starts the clock of
-// a frame that is not whole, and writes what waits. mid: part of a frame header
-// is here.
-func (c *Conn) beforeRead(mid bool) {
-	mid = mid || c.inFrame || c.head.active
-	c.mu.Lock()
-	if mid {
-		if c.partialSince == 0 {
-			c.partialSince = c.clock()
-		}
-		c.partialData = c.inData
-	} else {
-		c.partialSince = 0
-	}
-	c.partial = mid
-	flush := len(c.wbuf) > 0 && !c.flushing
-	c.mu.Unlock()
-	if flush {
-		c.flush(nil)
-	}
 }

@@ -115,5 +115,37 @@ func (cfg *Config) getReadBuf() []byte {
 
 func (cfg *Config) putReadBuf(b []byte) { cfg.reads.Put((*[readBufSize]byte)(b)) }
 
-// clock is the connection's time in nanoseconds since it was made.
-func (c *Conn) clock() int64 { return int64(time.Since(c.born)) }
+// clock is the connection's time: nanoseconds since it was made, never 0.
+func (c *Conn) clock() int64 { return int64(time.Since(c.born)) + 1 }
+
+// beforeRead runs before every read, which may block: it starts the clock of
+// a frame that is not whole, and writes what waits. mid: part of a frame header
+// is here.
+func (c *Conn) beforeRead(mid bool) {
+	mid = mid || c.inFrame || c.head.active
+	c.mu.Lock()
+	if mid {
+		if c.partialSince == 0 {
+			c.partialSince = c.clock()
+		}
+		c.partialData = c.inData
+	} else {
+		c.partialSince = 0
+	}
+	c.partial = mid
+	n := len(c.wbuf)
+	if n == 0 || c.flushing {
+		c.mu.Unlock()
+		return
+	}
+	if n <= maxFrame {
+		c.mu.Unlock()
+		c.flush(nil)
+		return
+	}
+	// That much may block, and a client that writes before it reads would
+	// never be heard.
+	c.flushing = true
+	c.mu.Unlock()
+	go c.writeOut(nil, -1)
+}

@@ -84,7 +84,7 @@ func (c *Conn) watchIdle(now int64) {
 
 // untilTick is when the timer has to fire next. Callers hold mu.
 func (c *Conn) untilTick(now int64) time.Duration {
-	if !c.cold {
+	if !c.cold || c.draining {
 		return c.lim.tick()
 	}
 	next := c.idleSince + int64(c.lim.IdleTimeout)
