@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -72,11 +73,27 @@ func Missing(t testing.TB, what string) {
 		t.Fatalf("missing: %s (REQUIRE_TOOLS=1)", what)
 	}
 	if path := os.Getenv("NOT_RUN_FILE"); path != "" {
-		if err := record(path, what, t.Name()); err != nil {
+		if err := record(path, what, name(t)); err != nil {
 			t.Fatalf("record a test that is not run: %v", err)
 		}
 	}
 	t.Skipf("missing: %s", what)
+}
+
+// name returns the test's name after its package's folder: "test/kube.TestX".
+// A subtest goes by the name of its test.
+func name(t testing.TB) string {
+	t.Helper()
+	test, _, _ := strings.Cut(t.Name(), "/")
+	dir, err := os.Getwd()
+	if err != nil {
+		return test
+	}
+	folder, err := filepath.Rel(Root(t), dir)
+	if err != nil {
+		return test
+	}
+	return filepath.ToSlash(folder) + "." + test
 }
 
 // record appends one line in one write, because the packages under test are

@@ -24,7 +24,7 @@ func TestMissingTool(t *testing.T) {
 		{
 			name: "is a skip that names it", child: "missing", wantPass: true,
 			wantOutput:  "--- SKIP: TestChild/missing",
-			wantRecords: "no-such-tool-421\tTestChild/missing\n",
+			wantRecords: "no-such-tool-421\ttest/require.TestChild\n",
 		},
 		{
 			name: "is a failure where all tools are required", child: "missing", required: true,
@@ -37,7 +37,7 @@ func TestMissingTool(t *testing.T) {
 		{
 			name: "file of the repository is named with its target", child: "file", wantPass: true,
 			wantOutput:  "missing: bin/no-such-file (make nothing)",
-			wantRecords: "bin/no-such-file (make nothing)\tTestChild/file\n",
+			wantRecords: "bin/no-such-file (make nothing)\ttest/require.TestChild\n",
 		},
 	}
 	for _, tt := range tests {
