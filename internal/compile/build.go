@@ -63,11 +63,11 @@ func newBuilder(previous *hostmap.Map, in *Input) *builder {
 		owners:    newClasses(in),
 		classes:   make(map[string]*class),
 		lastGood:  newLastGood(previous),
-		keyPairs:  make(map[hostmap.SecretRef]*keyPair),
+		keyPairs:  make(map[hostmap.SecretRef]*keyPair, len(previous.Certificates())),
 		bundles:   make(map[hostmap.SecretRef]*bundle),
 		policies:  make(map[policyKey]hostmap.TLSPolicy),
-		backends:  make(map[backendKey]*hostmap.Backend),
-		endpoints: make(map[servicePort]*reachable),
+		backends:  make(map[backendKey]*hostmap.Backend, len(previous.Backends())),
+		endpoints: make(map[servicePort]*reachable, len(previous.Backends())),
 	}
 }
 

@@ -1,0 +1,134 @@
+package compile
+
+import (
+	"strings"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// routeKey tells the routes of a site apart.
+type routeKey struct {
+	rest bool
+	kind hostmap.PathType
+	path string
+}
+
+func keyOfRoute(r *hostmap.Route) routeKey { return routeKey{r.Default, r.Type, r.Path} }
+
+// bare is the key that all routes have in common which take the same requests:
+// a trailing slash of a prefix does not count.
+func (k routeKey) bare() routeKey {
+	if k.kind == hostmap.Prefix {
+		k.path = strings.TrimRight(k.path, "/")
+	}
+	return k
+}
+
+// routeIndex finds routes by key. Most sites have a few routes, which are
+// looked through; many are indexed.
+type routeIndex struct {
+	list []*hostmap.Route
+	bare bool // the keys are bare
+	many map[routeKey]*hostmap.Route
+}
+
+const fewRoutes = 8
+
+func (x *routeIndex) key(r *hostmap.Route) routeKey {
+	if x.bare {
+		return keyOfRoute(r).bare()
+	}
+	return keyOfRoute(r)
+}
+
+func (x *routeIndex) add(r *hostmap.Route) {
+	x.list = append(x.list, r)
+	if len(x.list) > fewRoutes {
+		x.index(r)
+	}
+}
+
+// index puts the last route into the map, which it makes of all others first.
+func (x *routeIndex) index(last *hostmap.Route) {
+	if x.many == nil {
+		x.many = make(map[routeKey]*hostmap.Route, 2*len(x.list))
+		for _, r := range x.list[:len(x.list)-1] {
+			x.many[x.key(r)] = r
+		}
+	}
+	x.many[x.key(last)] = last
+}
+
+func (x *routeIndex) find(key routeKey) *hostmap.Route {
+	if x.many != nil {
+		return x.many[key]
+	}
+	for _, r := range x.list {
+		if x.key(r) == key {
+			return r
+		}
+	}
+	return nil
+}
+
+// siteRoutes merges the routes of a host's Ingresses: rules first, then the
+// rules that it has as an alias, then default backends; the oldest Ingress
+// wins. It also tells whether they are the previous site's very routes.
+func (b *builder) siteRoutes(h *host, old *hostmap.Site) (routes []*hostmap.Route, same bool) {
+	m := merging{b: b, host: h, first: routeIndex{bare: true}}
+	if old != nil {
+		for _, r := range old.Routes {
+			m.old.add(r)
+		}
+	}
+	for _, p := range h.parts {
+		for _, r := range p.routes {
+			m.add(p.ing, r)
+		}
+	}
+	for _, p := range h.parts {
+		for _, r := range p.aliased {
+			m.add(p.ing, r)
+		}
+	}
+	for _, p := range h.parts {
+		if p.ing.rest != nil && (p.ruled || !h.ruled) {
+			m.add(p.ing, p.ing.rest)
+		}
+	}
+	return m.routes.list, old != nil && m.kept == len(old.Routes) && m.kept == len(m.routes.list)
+}
+
+// merging is the state of siteRoutes.
+type merging struct {
+	b    *builder
+	host *host
+	// routes are those of the site, first the first of each bare key among
+	// them, old those of the previous site.
+	routes, first, old routeIndex
+	kept               int // how many of routes are the previous site's
+}
+
+func (m *merging) add(ing *ingress, r *hostmap.Route) {
+	key := keyOfRoute(r)
+	first := m.first.find(key.bare())
+	switch {
+	case first == nil:
+		m.first.add(r)
+	case r.Default:
+		if first.Backend != r.Backend {
+			m.b.problem(ing.subject, RouteConflict, "An older Ingress has a default backend for host %s.", hostName(m.host.name))
+		}
+		return
+	case first.IngressNamespace != r.IngressNamespace || first.IngressName != r.IngressName || m.routes.find(key) != nil:
+		// Within one Ingress "/a" and "/a/" may stand side by side: the longer
+		// wins, as Kubernetes has it.
+		m.b.problem(ing.subject, RouteConflict, "Host %s has the %s path %s already; the first rule is served.", hostName(m.host.name), r.Type, quote(r.Path))
+		return
+	}
+	if old := m.old.find(key); old != nil && *old == *r {
+		r = old
+		m.kept++
+	}
+	m.routes.add(r)
+}
