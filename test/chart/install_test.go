@@ -111,7 +111,8 @@ func TestInstalledReleaseMayDoWhatItNeedsOnly(t *testing.T) {
 		{"whole cluster", nil, []ask{
 			{shop, "update", status, true}, {other, "list", "secrets", true}, {"", "list", "secrets", true},
 		}},
-		{"some namespaces", []string{"namespaces={" + shop + "}"}, []ask{
+		{"some namespaces, and a default certificate of another", []string{"namespaces={" + shop + "}", "defaultCertificate=" + other + "/default-tls"}, []ask{
+			{other, "get", "secrets/default-tls", true}, {other, "get", "secrets/x", false},
 			{shop, "update", status, true}, {edge, "list", "secrets", true}, {other, "list", "secrets", false}, {"", "list", "secrets", false}, {other, "list", "ingresses", false},
 		}},
 	}
