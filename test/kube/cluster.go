@@ -172,7 +172,13 @@ func start(s site) (*Cluster, error) {
 		Kubeconfig: filepath.Join(dir, "kubeconfig"),
 		kubectl:    filepath.Join(s.assets, "kubectl"),
 		dir:        dir,
-		env:        &envtest.Environment{BinaryAssetsDirectory: s.assets, ControlPlaneStartTimeout: 2 * time.Minute},
+		env: &envtest.Environment{
+			BinaryAssetsDirectory:    s.assets,
+			ControlPlaneStartTimeout: 2 * time.Minute, // a loaded machine is slow, not broken
+			// Otherwise USE_EXISTING_CLUSTER would let tests loose on a cluster
+			// that somebody uses.
+			UseExistingCluster: new(false),
+		},
 	}
 	if s.crds != "" {
 		c.env.CRDDirectoryPaths = []string{s.crds}
