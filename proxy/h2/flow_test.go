@@ -1,0 +1,343 @@
+package h2
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// blob writes size octets, then the end.
+func blob(size int) func(*Stream) {
+	return func(s *Stream) {
+		s.WriteHeader(200, nil, false)
+		if _, err := s.Write(make([]byte, size)); err == nil {
+			s.WriteEnd(nil)
+		}
+	}
+}
+
+// data reads all DATA that is on its way and sums it by stream.
+func (ct *tester) data() map[uint32]int {
+	sum := map[uint32]int{}
+	for {
+		got := ct.next()
+		if got == "" {
+			return sum
+		}
+		var id uint32
+		var n int
+		if _, err := fmt.Sscanf(got, "DATA stream=%d len=%d", &id, &n); err == nil {
+			sum[id] += n
+		}
+	}
+}
+
+func TestResponseKeepsToTheWindows(t *testing.T) {
+	bubble(t, &Config{Handle: blob(300_000)}, func(ct *tester) {
+		ct.headers(1, true, get...)
+		if n := ct.data()[1]; n != 65535 {
+			t.Errorf("%d octets in the initial windows", n)
+		}
+		ct.fr.WriteWindowUpdate(1, 100_000)
+		ct.wantSilence() // the connection's window is used up
+		ct.fr.WriteWindowUpdate(0, 50_000)
+		if n := ct.data()[1]; n != 50_000 {
+			t.Errorf("%d octets in the connection's window", n)
+		}
+		ct.fr.WriteWindowUpdate(0, 1<<20)
+		if n := ct.data()[1]; n != 50_000 {
+			t.Errorf("%d octets in the stream's window", n)
+		}
+		ct.fr.WriteWindowUpdate(1, 1<<20)
+		if n := ct.data()[1]; n != 300_000-165_535 {
+			t.Errorf("%d octets at last", n)
+		}
+	})
+}
+
+func TestInitialWindowMayShrinkBelowZero(t *testing.T) {
+	bubble(t, &Config{Handle: blob(300_000)}, func(ct *tester) {
+		iws := func(v uint32) {
+			ct.fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: v})
+		}
+		ct.fr.WriteWindowUpdate(0, 1<<20)
+		ct.headers(1, true, get...)
+		if n := ct.data()[1]; n != 65535 {
+			t.Errorf("%d octets in the initial window", n)
+		}
+		iws(0) // now -65535
+		ct.want("SETTINGS ack")
+		ct.fr.WriteWindowUpdate(1, 65535)
+		ct.wantSilence()
+		ct.fr.WriteWindowUpdate(1, 10)
+		if n := ct.data()[1]; n != 10 {
+			t.Errorf("%d octets above zero", n)
+		}
+		iws(1000)
+		if n := ct.data()[1]; n != 1000 {
+			t.Errorf("%d octets when the window grew", n)
+		}
+		iws(1 << 20)
+		ct.fr.WriteWindowUpdate(1, 65535)
+		if n := ct.data()[1]; n != 300_000-66_545 {
+			t.Errorf("%d octets at last", n)
+		}
+	})
+}
+
+func TestInitialWindowOverflowIsAnError(t *testing.T) {
+	bubble(t, &Config{Handle: blob(300_000)}, func(ct *tester) {
+		ct.headers(1, true, get...)
+		ct.data()
+		ct.fr.WriteWindowUpdate(1, 100_000)
+		ct.fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: maxWindow})
+		ct.want("GOAWAY last=1 FLOW_CONTROL_ERROR")
+		ct.wantClosed(ClosedFlowControl)
+	})
+}
+
+func TestRequestWindowIsReturnedOnlyWhenRead(t *testing.T) {
+	reads := make(chan int)
+	cfg := &Config{
+		Limits: Limits{StreamWindow: 100_000, ConnWindow: 1 << 20},
+		Handle: func(s *Stream) {
+			for n := range reads {
+				if _, err := io.ReadFull(s, make([]byte, n)); err != nil {
+					t.Error(err)
+				}
+			}
+			s.Respond(200, nil, nil)
+		},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		reads = make(chan int)
+		ct := newTester(t, cfg)
+		defer ct.finish()
+		ct.greet()
+		ct.headers(1, false, post()...)
+		for range 10 {
+			ct.fr.WriteData(1, false, make([]byte, 10_000))
+		}
+		ct.wantSilence()
+		reads <- 10_000
+		ct.want("WINDOW_UPDATE stream=1 inc=10000") // the window was empty
+		reads <- 30_000
+		ct.want("WINDOW_UPDATE stream=1 inc=30000")
+		ct.fr.WriteData(1, false, make([]byte, 16_000))
+		ct.fr.WriteData(1, false, make([]byte, 16_000))
+		ct.fr.WriteData(1, false, make([]byte, 8_001)) // one more than the window
+		ct.want("RST_STREAM stream=1 FLOW_CONTROL_ERROR")
+		close(reads)
+	})
+}
+
+func TestConnectionWindowIsReturnedForLostBodies(t *testing.T) {
+	cfg := &Config{
+		Limits: Limits{StreamWindow: 65535, ConnWindow: 100_000},
+		Handle: func(s *Stream) {
+			switch s.Path {
+			case "/unread":
+				s.Respond(200, nil, nil)
+			case "/reset":
+				s.Reset(http2.ErrCodeInternal)
+			default:
+				io.Copy(io.Discard, s)
+			}
+		},
+	}
+	for _, path := range []string{"/unread", "/reset", "/read", "/canceled"} {
+		synctest.Test(t, func(t *testing.T) {
+			ct := newTester(t, cfg)
+			defer ct.finish()
+			io.WriteString(ct.nc, http2.ClientPreface)
+			ct.fr.WriteSettings()
+			ct.fr.WriteSettingsAck()
+			window, id := 100_000, uint32(1)
+			for range 40 {
+				ct.headers(id, false, ":method: POST", ":scheme: https", ":path: "+path)
+				ct.fr.WriteDataPadded(id, false, make([]byte, 9_890), make([]byte, 109))
+				window -= 10_000
+				if path == "/canceled" {
+					ct.fr.WriteRSTStream(id, http2.ErrCodeCancel)
+				}
+				ct.fr.WriteData(id, false, make([]byte, 10_000)) // after the stream's end
+				window -= 10_000
+				id += 2
+				for {
+					got := ct.next()
+					var inc int
+					if _, err := fmt.Sscanf(got, "WINDOW_UPDATE stream=0 inc=%d", &inc); err == nil {
+						window += inc
+					}
+					if strings.HasPrefix(got, "GOAWAY") {
+						t.Fatalf("%s: %s", path, got)
+					}
+					if got == "" {
+						break
+					}
+				}
+				if window < 30_000 {
+					t.Fatalf("%s: the window has shrunk to %d", path, window)
+				}
+			}
+		})
+	}
+}
+
+// Bodies of one octet must not take a chunk each.
+func TestBodyMemoryFollowsItsSize(t *testing.T) {
+	var cfg Config
+	var b body
+	for range 100_000 {
+		b.write(&cfg, []byte{'x'})
+	}
+	chunks := 0
+	for c := b.head; c != nil; c = c.next {
+		chunks++
+	}
+	if chunks > 8 {
+		t.Errorf("%d chunks for 100,000 octets", chunks)
+	}
+	if got, _ := io.ReadAll(readerFunc(func(p []byte) (int, error) {
+		if b.n == 0 {
+			return 0, io.EOF
+		}
+		return b.read(&cfg, p), nil
+	})); !bytes.Equal(got, bytes.Repeat([]byte{'x'}, 100_000)) {
+		t.Errorf("read %d octets back", len(got))
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestUrgentStreamsGoFirst(t *testing.T) {
+	bubble(t, &Config{Handle: blob(200_000)}, func(ct *tester) {
+		ct.headers(1, true, append([]string{}, get...)...)
+		ct.data() // uses the connection's window up
+		ct.headers(3, true, append(append([]string{}, get...), "priority: u=6")...)
+		ct.headers(5, true, append(append([]string{}, get...), "priority: u=1, i")...)
+		ct.headers(7, true, append(append([]string{}, get...), "priority: u=1")...)
+		ct.fr.WriteWindowUpdate(1, 1<<20)
+		ct.data()
+		ct.fr.WriteWindowUpdate(0, 100_000)
+		got := ct.data()
+		if got[1] != 0 || got[3] != 0 || got[5] < 40_000 || got[7] < 40_000 {
+			t.Errorf("first 100,000 octets: %v", got)
+		}
+		ct.fr.WritePriorityUpdate(3, "u=0")
+		ct.fr.WriteWindowUpdate(0, 60_000)
+		if got = ct.data(); got[3] != 60_000 {
+			t.Errorf("after PRIORITY_UPDATE: %v", got)
+		}
+	})
+}
+
+func TestEqualStreamsShareTheWindow(t *testing.T) {
+	bubble(t, &Config{Handle: blob(60_000)}, func(ct *tester) {
+		ct.headers(1, true, get...)
+		ct.data()
+		for id := uint32(3); id <= 9; id += 2 {
+			ct.headers(id, true, get...)
+		}
+		ct.data()
+		ct.fr.WriteWindowUpdate(0, 4*maxData)
+		got := ct.data()
+		for id := uint32(3); id <= 9; id += 2 {
+			if got[id] < 10_000 {
+				t.Errorf("octets by stream: %v", got)
+				break
+			}
+		}
+	})
+}
+
+func TestResetWakesReaderAndWriter(t *testing.T) {
+	for _, side := range []string{"read", "write"} {
+		bubble(t, &Config{Handle: func(s *Stream) {
+			canceled := false
+			s.OnCancel(cancelFunc(func() { canceled = true }))
+			var err error
+			if side == "read" {
+				_, err = s.Read(make([]byte, 1))
+			} else {
+				s.WriteHeader(200, nil, false)
+				var n int
+				if n, err = s.Write(make([]byte, 100_000)); n != 65535 {
+					t.Errorf("Write: %d octets were sent", n)
+				}
+			}
+			if re, ok := err.(*ResetError); !ok || !re.Peer || re.Code != http2.ErrCodeCancel {
+				t.Errorf("%s: %v", side, err)
+			}
+			s.OnCancel(nil)
+			if !canceled {
+				t.Errorf("%s: not canceled", side)
+			}
+		}}, func(ct *tester) {
+			ct.headers(1, false, post()...)
+			ct.data()
+			ct.fr.WriteRSTStream(1, http2.ErrCodeCancel)
+			ct.wantSilence()
+		})
+	}
+}
+
+func TestOwnResetStopsTheOtherGoroutine(t *testing.T) {
+	bubble(t, &Config{Handle: func(s *Stream) {
+		done := make(chan error)
+		go func() {
+			_, err := s.Read(make([]byte, 1))
+			done <- err
+		}()
+		s.Respond(413, nil, nil)
+		s.Reset(http2.ErrCodeNo)
+		if re, ok := (<-done).(*ResetError); !ok || re.Peer || re.Code != http2.ErrCodeNo {
+			t.Errorf("Read: %v", re)
+		}
+	}}, func(ct *tester) {
+		ct.headers(1, false, post()...)
+		ct.want("HEADERS stream=1 end :status=413", "RST_STREAM stream=1 NO_ERROR")
+		ct.wantSilence()
+	})
+}
+
+// A small answer leaves in one write, header and body together, and answers
+// that are ready at the same time share it.
+func TestWritesAreBatched(t *testing.T) {
+	cfg := &Config{Admit: func(s *Stream) bool {
+		s.Respond(421, []hpack.HeaderField{{Name: "x", Value: "y"}}, []byte("no"))
+		return true
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		ct := newTester(t, cfg)
+		defer ct.finish()
+		ct.greet()
+		w := &writeCounter{pipeEnd: ct.conn.nc.(*pipeEnd)}
+		ct.conn.nc = w
+		var batch bytes.Buffer
+		fr := http2.NewFramer(&batch, nil)
+		for i := range uint32(10) {
+			fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: ct.block(get...), EndStream: true, EndHeaders: true})
+		}
+		ct.nc.Write(batch.Bytes())
+		synctest.Wait()
+		if w.n != 1 {
+			t.Errorf("%d writes for ten answers", w.n)
+		}
+	})
+}
+
+type writeCounter struct {
+	*pipeEnd
+	n int
+}
+
+func (w *writeCounter) Write(p []byte) (int, error) { w.n++; return w.pipeEnd.Write(p) }
