@@ -1,0 +1,2 @@
+// Package examples runs what examples/README.md tells its reader to run.
+package examples
