@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"time"
+
+	"golang.org/x/net/http2/hpack"
 )
 
 // chunkState is what comes next in a chunked body (RFC 9112 section 7.1).
@@ -80,24 +82,26 @@ func chunkCRLF(b []byte) error {
 	return nil
 }
 
-// trailerEnd returns the length of the trailer section at the start of b.
-func trailerEnd(b []byte, from int) (end, next int, err error) {
-	switch {
-	case len(b) == 0:
-		return 0, 0, errMore
-	case b[0] == '\r' && len(b) == 1:
-		return 0, 0, errMore
-	case b[0] == '\r' && b[1] == '\n':
-		return 2, 0, nil
+// chunkTrailers reads the trailer section at the start of b, and returns its
+// length; from is how far it was looked through before.
+func chunkTrailers(b []byte, from int) (fields []hpack.HeaderField, n, next int, err error) {
+	if len(b) == 0 || b[0] == '\r' && len(b) == 1 {
+		return nil, 0, 0, errMore
 	}
-	end, next = headEnd(b, from)
-	switch {
-	case end > MaxHeadBytes, end == 0 && len(b) >= MaxHeadBytes:
-		return 0, 0, tooLarge("trailers over 64 KiB")
-	case end == 0:
-		return 0, next, errMore
+	if lineEnd(b, 0) == 0 {
+		found, next := headEnd(b, from)
+		switch {
+		case !found && len(b) >= MaxHeadBytes:
+			return nil, 0, 0, tooLarge("trailers over 64 KiB")
+		case !found:
+			return nil, 0, next, errMore
+		}
 	}
-	return end, 0, nil
+	fields, n, err = parseTrailer(b)
+	if n > MaxHeadBytes {
+		err = tooLarge("trailers over 64 KiB")
+	}
+	return fields, n, 0, err
 }
 
 // decodeHeld looks whether the whole chunked body is in the buffer already, as
@@ -123,11 +127,7 @@ func (e *Exchange) decodeHeld() bool {
 		at += int(size) + 2
 		n++
 	}
-	end, _, err := trailerEnd(b[at:], 0)
-	if err != nil {
-		return false
-	}
-	trailer, err := parseTrailer(b[at : at+end])
+	trailer, end, _, err := chunkTrailers(b[at:], 0)
 	if err != nil {
 		return false
 	}
@@ -233,14 +233,12 @@ func (e *Exchange) stepChunk() (done bool, err error) {
 			e.chunk, e.scanned = chunkTrailer, 0
 		}
 	case chunkTrailer:
-		end, next, err := trailerEnd(b, e.scanned)
+		trailer, n, next, err := chunkTrailers(b, e.scanned)
 		if e.scanned = next; err != nil {
 			return false, err
 		}
-		if e.trailer, err = parseTrailer(b[:end]); err != nil {
-			return false, err
-		}
-		e.in.r += end
+		e.trailer = trailer
+		e.in.r += n
 		if e.in.r < e.in.w {
 			e.cutAt(e.in.r)
 		}

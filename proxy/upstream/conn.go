@@ -12,7 +12,9 @@ type conn struct {
 	nc    net.Conn
 	raw   syscall.RawConn // nil if nc has no file descriptor
 	probe func(fd uintptr)
-	quiet bool // what probe found
+	quiet bool   // what probe found
+	sent  uint64 // bytes of the requests before the present one
+	wrote uint64 // bytes of the present one
 
 	reads, writes time.Time // deadlines in force; owned by the reading and by the writing goroutine
 
@@ -40,6 +42,38 @@ func (c *conn) usable() bool {
 	c.quiet = false
 	err := c.raw.Control(c.probe)
 	return err == nil && c.quiet
+}
+
+// delivery is what became of a request that a closing connection was given.
+type delivery uint8
+
+const (
+	unknown    delivery = iota // some of it may have been read, or nobody can tell
+	unresolved                 // not yet told
+	refused                    // none of it reached the peer's application, nor will
+)
+
+// delivered asks, after the peer has closed its side, what became of the bytes
+// written since c.sent. The peer's FIN acknowledges all that its kernel had
+// received when the application closed the socket; what comes after that is
+// answered by a reset. So if nothing was acknowledged and a reset has come, the
+// application cannot have read any of it.
+func (c *conn) delivered() delivery {
+	result := unknown
+	if c.raw == nil {
+		return result
+	}
+	_ = c.raw.Control(func(fd uintptr) {
+		acked, reset, ok := tcpInfo(fd)
+		switch {
+		case !ok || acked > c.sent+1: // one for the SYN
+		case reset:
+			result = refused
+		default:
+			result = unresolved
+		}
+	})
+	return result
 }
 
 // armRead makes reads fail at some time between d and d + d/16 from now. The

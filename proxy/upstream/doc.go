@@ -32,15 +32,23 @@
 //
 // # What may be sent twice
 //
-// A kept-alive connection can be closed by the backend at any time. Before one
-// is used again it is asked, without blocking, whether it was closed or has
-// bytes that nobody asked for: always if the request cannot be repeated,
-// otherwise if it was idle for some milliseconds. A request is repeated once,
-// on a fresh connection, only if the used connection failed before any byte of
-// the response, and either no byte of the request was accepted by the kernel,
-// or the method is idempotent (RFC 9110 section 9.2.2) and all that was sent is
-// still in the buffer. Everything else is reported with Error.Sent, and is not
-// repeated.
+// A backend may close a kept-alive connection at any time. Before one is used
+// again it is asked, without blocking, whether it was closed or has bytes that
+// nobody asked for: always if the request cannot be repeated, otherwise if it
+// was idle for some milliseconds. From what it finds a Pool learns how long the
+// backend keeps idle connections, and gives those that are near that no request
+// that cannot be repeated.
+//
+// A request is repeated, on a fresh connection, only if there was no byte of a
+// response and its body (if any) is still in memory, and moreover
+//   - the kernel accepted no byte of it, or
+//   - the connection had been used before, and the method is idempotent (RFC
+//     9110 section 9.2.2), or
+//   - the peer's kernel says that nobody can have read it: it closed the
+//     connection, acknowledged nothing of the request, and answered with a reset
+//     (Linux only; see conn.delivered).
+//
+// Everything else is reported with Error.Sent, and is not repeated.
 //
 // # What is refused
 //

@@ -24,16 +24,24 @@ func (e *Exchange) doHTTP1(r *Request) error {
 	if err != nil {
 		return err
 	}
-	for fresh := r.Fresh; ; fresh = true {
-		if result, err := e.attempt(r, stream, fresh); result == settled {
+	for n := range maxAttempts {
+		result, err := e.attempt(r, stream, r.Fresh || n > 0, n == maxAttempts-1)
+		if result == settled {
 			return err
 		}
 	}
+	return nil // not reached: the last attempt settles it
 }
 
+// maxAttempts is how many connections one request may be written to. The second
+// is always a fresh one; should that be closed as provably unread, one more is
+// worth it.
+const maxAttempts = 3
+
 // attempt sends what compose has made over one connection, and reads the head.
-// stream is the body if it goes on its own, else nil.
-func (e *Exchange) attempt(r *Request, stream io.Reader, fresh bool) (outcome, error) {
+// stream is the body if it goes on its own, else nil. The last attempt settles
+// the matter.
+func (e *Exchange) attempt(r *Request, stream io.Reader, fresh, last bool) (outcome, error) {
 	repeatable := stream == nil && idempotent(r.Method)
 	now, used, err := e.connect(!repeatable, fresh)
 	if err != nil {
@@ -41,6 +49,7 @@ func (e *Exchange) attempt(r *Request, stream io.Reader, fresh bool) (outcome, e
 	}
 	e.c.armWrite(now, e.sendTimeout)
 	n, err := e.c.nc.Write(e.out.b)
+	e.c.wrote = uint64(n)
 	e.keep = err == nil
 	switch {
 	case err == nil:
@@ -50,6 +59,7 @@ func (e *Exchange) attempt(r *Request, stream io.Reader, fresh bool) (outcome, e
 	case isTimeout(err):
 		return settled, e.fail(ReasonSendTimeout, err, true)
 	case used && n == 0 && !e.isCanceled():
+		e.pool.learn(now, now.Sub(e.c.idleSince))
 		e.drop()
 		return again, nil
 	}
@@ -65,11 +75,34 @@ func (e *Exchange) attempt(r *Request, stream io.Reader, fresh bool) (outcome, e
 		e.beginBody(r)
 		return settled, nil
 	}
-	if first && used && repeatable && lost(err) && !e.isCanceled() {
+	if first && stream == nil && !last && !e.isCanceled() &&
+		(used && repeatable && lost(err) || err == io.EOF && e.refused()) {
+		if used {
+			e.pool.learn(now, now.Sub(e.c.idleSince))
+		}
 		e.drop()
 		return again, nil
 	}
 	return settled, e.fail(parseReason(err), err, true)
+}
+
+// resetWait is how long a reset may be on its way: a round trip to the backend.
+const resetWait = 50 * time.Millisecond
+
+// refused reports that the backend had closed the connection before any of the
+// request came to it. The connection has just been found closed.
+func (e *Exchange) refused() bool {
+	for until := time.Now().Add(resetWait); ; time.Sleep(time.Millisecond) {
+		switch e.c.delivered() {
+		case refused:
+			return true
+		case unknown:
+			return false
+		}
+		if e.isCanceled() || time.Now().After(until) {
+			return false
+		}
+	}
 }
 
 // lost tells the end of a connection from other errors.
@@ -117,15 +150,17 @@ func (e *Exchange) readHead(r *Request) (first bool, err error) {
 		e.in = e.pool.client.buffers.get(smallBuffer)
 	}
 	for interim := 0; ; interim++ {
-		end, err := e.awaitHead()
-		if err != nil {
+		if err := e.awaitHead(); err != nil {
 			return interim == 0 && e.in.w == 0, err
 		}
-		b := e.in.b[e.in.r : e.in.r+end]
-		e.in.r += end
-		if err := e.head.parse(b); err != nil {
+		n, err := e.head.parse(e.in.b[e.in.r:e.in.w])
+		if err != nil {
 			return false, err
 		}
+		if n > MaxHeadBytes {
+			return false, tooLarge("head over 64 KiB")
+		}
+		e.in.r += n
 		if e.head.status >= 200 {
 			return false, nil
 		}
@@ -145,21 +180,21 @@ func (e *Exchange) readHead(r *Request) (first bool, err error) {
 	}
 }
 
-// awaitHead reads until a whole head is in e.in, and returns its length.
-func (e *Exchange) awaitHead() (int, error) {
+// awaitHead reads until a whole head is in e.in.
+func (e *Exchange) awaitHead() error {
 	e.scanned = 0
 	for {
 		held := e.in.b[e.in.r:e.in.w]
-		end, next := headEnd(held, e.scanned)
+		found, next := headEnd(held, e.scanned)
 		switch {
-		case end > MaxHeadBytes, end == 0 && len(held) >= MaxHeadBytes:
-			return 0, tooLarge("head over 64 KiB")
-		case end > 0:
-			return end, nil
+		case found:
+			return nil
+		case len(held) >= MaxHeadBytes:
+			return tooLarge("head over 64 KiB")
 		}
 		e.scanned = next
 		if err := e.fill(); err != nil {
-			return 0, err
+			return err
 		}
 	}
 }

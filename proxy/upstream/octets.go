@@ -52,8 +52,24 @@ func isLowerToken(s string) bool {
 	return s != ""
 }
 
+// hasControl may be true for eight octets of which one is a control character
+// (HTAB and DEL included), and is false for no such eight.
+func hasControl(x uint64) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	del := x ^ 0x7f*ones
+	return ((x-0x20*ones)&^x|(del-ones)&^del)&high != 0
+}
+
 func isValue(s string) bool {
-	for i := 0; i < len(s); i++ {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		if hasControl(x) {
+			break
+		}
+	}
+	for ; i < len(s); i++ {
 		if octets[s[i]]&octetValue == 0 {
 			return false
 		}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 )
@@ -10,6 +11,10 @@ import (
 // without asking with a request that can be repeated. A backend that closes
 // sooner costs a retry.
 const probeAfter = 20 * time.Millisecond
+
+// forgetAfter is how long a backend's closing of idle connections is held
+// against it: it may have been restarted.
+const forgetAfter = time.Minute
 
 // Pool is the connections to one Target. It lives longer than any host map that
 // names it. Its methods may be called from any goroutine.
@@ -20,10 +25,12 @@ type Pool struct {
 	transport *transport // nil for HTTP1
 
 	mu      sync.Mutex
-	idle    []*conn     // guarded by mu; the last is the newest
-	reaper  *time.Timer // guarded by mu; nil until first needed
-	armed   bool        // guarded by mu; the reaper will run
-	retired bool        // guarded by mu
+	idle    []*conn       // guarded by mu; the last is the newest
+	reaper  *time.Timer   // guarded by mu; nil until first needed
+	armed   bool          // guarded by mu; the reaper will run
+	endured time.Duration // guarded by mu; idle for so long, a connection was found closed; 0: none was
+	learned time.Time     // guarded by mu; when that was
+	retired bool          // guarded by mu
 }
 
 func newPool(c *Client, t Target) *Pool {
@@ -47,13 +54,15 @@ func (p *Pool) Start() *Exchange {
 	return e
 }
 
-// take returns the idle connection that was used last, or nil. With strict it
-// asks each that it is not closed, else only those idle for a while.
+// take returns the idle connection that was used last, or nil. With strict, for
+// a request that cannot be repeated, it asks each that it is not closed, and
+// leaves those alone that the backend may be about to close; else it asks only
+// those idle for a while.
 func (p *Pool) take(now time.Time, strict bool) *conn {
 	for {
 		p.mu.Lock()
 		n := len(p.idle)
-		if n == 0 {
+		if n == 0 || strict && now.Sub(p.idle[n-1].idleSince) >= p.patience(now) {
 			p.mu.Unlock()
 			return nil
 		}
@@ -63,16 +72,38 @@ func (p *Pool) take(now time.Time, strict bool) *conn {
 		p.mu.Unlock()
 
 		idle := now.Sub(c.idleSince)
-		if idle < c.idleLimit && (!strict && idle < probeAfter || c.usable()) {
-			return c
+		if idle < c.idleLimit {
+			if !strict && idle < probeAfter || c.usable() {
+				return c
+			}
+			p.learn(now, idle)
 		}
 		_ = c.nc.Close()
 	}
 }
 
+// learn notes that the backend has closed a connection idle for so long.
+func (p *Pool) learn(now time.Time, idle time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.endured == 0 || idle < p.endured || now.Sub(p.learned) > forgetAfter {
+		p.endured, p.learned = idle, now
+	}
+}
+
+// patience is how long the backend is known to keep an idle connection: half of
+// the shortest time that it did not, lately. p.mu is held.
+func (p *Pool) patience(now time.Time) time.Duration {
+	if p.endured == 0 || now.Sub(p.learned) > forgetAfter {
+		return math.MaxInt64
+	}
+	return p.endured / 2
+}
+
 // put keeps c for another request. keepFor is the backend's own idle limit, 0
 // if it is not known.
 func (p *Pool) put(c *conn, now time.Time, keepFor time.Duration) {
+	c.sent, c.wrote = c.sent+c.wrote, 0
 	c.idleSince, c.idleLimit = now, p.client.cfg.IdleTimeout
 	if keepFor > 0 {
 		// A second less, as the closing may be on its way to us already.

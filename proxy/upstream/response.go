@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"time"
 
@@ -34,43 +35,33 @@ type head struct {
 // span is where a field's name and value lie in the head.
 type span struct{ name, nameEnd, value, valueEnd int32 }
 
-// headEnd returns the length of the head including the empty line at its end,
-// or 0 if b does not hold it all; from is where to go on looking next time.
-func headEnd(b []byte, from int) (end, next int) {
-	for i := from; ; {
-		n := bytes.IndexByte(b[i:], '\n')
-		if n < 0 {
-			return 0, i
-		}
-		line := i + n
-		rest := b[line+1:]
-		switch {
-		case len(rest) == 0:
-			return 0, line
-		case rest[0] == '\n':
-			return line + 2, 0
-		case rest[0] == '\r' && len(rest) == 1:
-			return 0, line
-		case rest[0] == '\r' && rest[1] == '\n':
-			return line + 3, 0
-		}
-		i = line + 1
+var (
+	emptyLine = []byte("\n\r\n")
+	bareLine  = []byte("\n\n")
+)
+
+// headEnd reports that b holds a whole head: an empty line, which may end with a
+// bare LF (RFC 9112 section 2.2). from is where to go on looking next time.
+func headEnd(b []byte, from int) (found bool, next int) {
+	rest := b[from:]
+	if bytes.Contains(rest, emptyLine) || bytes.Contains(rest, bareLine) {
+		return true, from
 	}
+	return false, max(len(b)-2, 0)
 }
 
-// parse reads the head in b, which ends with its empty line. Names in b are
-// lower-cased where they lie. Lines may end with a bare LF (RFC 9112 section
-// 2.2); what goes on to the client is written anew.
-func (h *head) parse(b []byte) error {
+// parse reads the head at the start of b, which headEnd has found to hold one,
+// and returns its length. Names in b are lower-cased where they lie.
+func (h *head) parse(b []byte) (n int, err error) {
 	end := bytes.IndexByte(b, '\n')
 	minor, err := h.parseStatus(trimCR(b[:end]))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := h.scan(b, end+1); err != nil {
-		return err
+	if n, err = h.scan(b, end+1); err != nil {
+		return 0, err
 	}
-	return h.interpret(string(b), minor)
+	return n, h.interpret(string(b[:n]), minor)
 }
 
 // parseStatus is the status line of RFC 9112 section 4. A missing reason phrase
@@ -93,59 +84,80 @@ func (h *head) parseStatus(line []byte) (minor byte, err error) {
 	if h.status < 100 || len(line) > 12 && line[12] != ' ' {
 		return 0, malformed("bad status code")
 	}
-	for _, c := range line[12:] {
-		if octets[c]&octetValue == 0 {
-			return 0, malformed("control character in reason phrase")
-		}
+	if valueEnd(line, 12) != len(line) {
+		return 0, malformed("control character in reason phrase")
 	}
 	return minor, nil
 }
 
-// scan finds and checks the fields of b from at, and lower-cases their names.
-func (h *head) scan(b []byte, at int) error {
+// scan finds and checks the fields of b from i on, lower-cases their names, and
+// returns where the section ends, after its empty line. Lines may end with a
+// bare LF; what goes on to the client is written anew.
+func (h *head) scan(b []byte, i int) (end int, err error) {
 	h.spans = h.spans[:0]
 	for {
-		nl := bytes.IndexByte(b[at:], '\n')
-		if nl < 0 {
-			return malformed("field section without end")
-		}
-		line := trimCR(b[at : at+nl])
-		if len(line) == 0 {
-			return nil
+		if n := lineEnd(b, i); n > 0 {
+			return i + n, nil
 		}
 		if len(h.spans) == MaxHeadFields {
-			return tooLarge("too many fields")
+			return 0, tooLarge("too many fields")
 		}
-		colon := 0
-		for ; colon < len(line) && line[colon] != ':'; colon++ {
-			switch o := octets[line[colon]]; {
-			case o&octetToken == 0:
-				// Obsolete line folding and space before the colon end here too.
-				return malformed("bad field name")
-			case o&octetUpper != 0:
-				line[colon] += 'a' - 'A'
+		name := i
+		for ; i < len(b); i++ {
+			o := octets[b[i]]
+			if o&octetToken == 0 {
+				break
+			}
+			if o&octetUpper != 0 {
+				b[i] += 'a' - 'A'
 			}
 		}
-		if colon == 0 || colon == len(line) {
-			return malformed("field without name")
+		// Obsolete line folding and space before the colon end here too.
+		if i == name || i == len(b) || b[i] != ':' {
+			return 0, malformed("bad field name")
 		}
-		from, to := colon+1, len(line)
-		for from < to && (line[from] == ' ' || line[from] == '\t') {
-			from++
+		nameEnd := i
+		for i++; i < len(b) && (b[i] == ' ' || b[i] == '\t'); i++ {
 		}
-		for to > from && (line[to-1] == ' ' || line[to-1] == '\t') {
+		value := i
+		i = valueEnd(b, i)
+		n := lineEnd(b, i)
+		if n == 0 {
+			return 0, malformed("control character in a field value")
+		}
+		to := i
+		for to > value && (b[to-1] == ' ' || b[to-1] == '\t') {
 			to--
 		}
-		for _, c := range line[from:to] {
-			if octets[c]&octetValue == 0 {
-				return malformed("control character in a field value")
-			}
-		}
 		h.spans = append(h.spans, span{
-			name: int32(at), nameEnd: int32(at + colon),
-			value: int32(at + from), valueEnd: int32(at + to),
+			name: int32(name), nameEnd: int32(nameEnd), value: int32(value), valueEnd: int32(to),
 		})
-		at += nl + 1
+		i += n
+	}
+}
+
+// lineEnd returns the length of the line end at b[i:], 0 if there is none.
+func lineEnd(b []byte, i int) int {
+	switch {
+	case i < len(b) && b[i] == '\n':
+		return 1
+	case i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n':
+		return 2
+	}
+	return 0
+}
+
+// valueEnd returns where the octets end, from i on, that a value may have.
+func valueEnd(b []byte, i int) int {
+	for {
+		// Eight at a time, while none is a control character.
+		for i+8 <= len(b) && !hasControl(binary.LittleEndian.Uint64(b[i:])) {
+			i += 8
+		}
+		if i == len(b) || octets[b[i]]&octetValue == 0 {
+			return i
+		}
+		i++
 	}
 }
 
@@ -246,20 +258,21 @@ func (h *head) names(s, field string) bool {
 	return false
 }
 
-// parseTrailer reads a trailer section in b, which ends with its empty line.
-func parseTrailer(b []byte) ([]hpack.HeaderField, error) {
+// parseTrailer reads the trailer section at the start of b, which headEnd has
+// found to hold one, and returns its length.
+func parseTrailer(b []byte) (fields []hpack.HeaderField, n int, err error) {
 	var h head
-	if err := h.scan(b, 0); err != nil || len(h.spans) == 0 {
-		return nil, err
+	if n, err = h.scan(b, 0); err != nil || len(h.spans) == 0 {
+		return nil, n, err
 	}
-	s := string(b)
-	fields := make([]hpack.HeaderField, 0, len(h.spans))
+	s := string(b[:n])
+	fields = make([]hpack.HeaderField, 0, len(h.spans))
 	for _, sp := range h.spans {
 		if name := s[sp.name:sp.nameEnd]; !notInTrailer(name) {
 			fields = append(fields, hpack.HeaderField{Name: name, Value: s[sp.value:sp.valueEnd]})
 		}
 	}
-	return fields, nil
+	return fields, n, nil
 }
 
 // parseLength is a Content-Length: digits only, and less than 10^18.

@@ -240,7 +240,8 @@ func (s *sender) write(b []byte, last bool) error {
 	if last {
 		s.last.Store(true) // after armWrite: settle's deadline must be the later one
 	}
-	_, err := s.c.nc.Write(b)
+	n, err := s.c.nc.Write(b)
+	s.c.wrote += uint64(n)
 	if err != nil && isTimeout(err) && !s.settling.Load() {
 		s.failed.Store(&Error{Reason: ReasonSendTimeout, Err: err})
 		_ = s.c.nc.Close()
