@@ -176,7 +176,7 @@ func (p pki) addObjects(t testing.TB, in *compile.Input, f txtar.File) {
 		case "Secret":
 			s := add(t, f.Name, doc, &in.Secrets)
 			for k, v := range s.StringData {
-				s.StringData[k] = p.expand(t, v)
+				s.StringData[k] = p.expand(v)
 			}
 		case "Service":
 			add(t, f.Name, doc, &in.Services)

@@ -115,7 +115,7 @@ func makeCertificate(t testing.TB, fields []string) *testCertificate {
 }
 
 // expand puts PEM in the place of the words "certificate:NAME" and "key:NAME".
-func (p pki) expand(t testing.TB, value string) string {
+func (p pki) expand(value string) string {
 	var out strings.Builder
 	for _, word := range strings.Fields(value) {
 		kind, name, _ := strings.Cut(word, ":")
