@@ -67,7 +67,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newRun(), newVersion())
+	root.AddCommand(newRun(), newDemo(), newVersion())
 	return root
 }
 
