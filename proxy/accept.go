@@ -189,7 +189,7 @@ func (s *Server) h2Config(l hostmap.Limits) *h2.Config {
 			PrefaceTimeout: l.PrefaceTimeout, HeaderTimeout: l.HeaderTimeout, IdleTimeout: l.IdleTimeout,
 			StallTimeout: l.StallTimeout, MaxAge: l.MaxConnectionAge,
 		},
-		Closed:  func(_ *h2.Conn, reason string) { s.metrics.closed.WithLabelValues(reason).Inc() },
+		Closed: func(_ *h2.Conn, reason string) { s.metrics.closed.WithLabelValues(reason).Inc() },
 	}
 	s.h2configs[l] = cfg
 	return cfg

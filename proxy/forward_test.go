@@ -490,4 +490,3 @@ func TestListenWaitsForTheFirstMap(t *testing.T) {
 		t.Error("a listener without a map")
 	}
 }
-

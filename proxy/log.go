@@ -3,7 +3,6 @@ package proxy
 import (
 	"encoding/hex"
 	"io"
-	"log/slog"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -151,7 +150,7 @@ func (s *Server) misdirected(r *request, reason hostmap.Reason, enforced bool) {
 	if enforced {
 		s.recovered.refused(r)
 	}
-	if !s.logs(slog.LevelInfo) {
+	if s.lines == nil {
 		return
 	}
 	ok, suppressed := s.misdirectedBudget.take(r.start)

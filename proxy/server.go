@@ -298,10 +298,6 @@ func (s *Server) drain(http1 *http.Server, listeners ...net.Listener) {
 // drainAccept is how long a draining server still takes connections.
 const drainAccept = 250 * time.Millisecond
 
-func (s *Server) logs(level slog.Level) bool {
-	return s.lines != nil && s.log.Enabled(context.Background(), level)
-}
-
 func (s *Server) newRequest() *request {
 	if r, ok := s.requests.Get().(*request); ok {
 		return r

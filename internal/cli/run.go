@@ -49,7 +49,7 @@ type runConfig struct {
 
 	Log    *slog.Logger
 	Stdout io.Writer // access log
-	Stderr io.Writer // 421 lines, beside what Log says
+	Stderr io.Writer // a line for each 421, if Log is enabled for level info
 }
 
 // addresses are what a server listens on, as host:port; "" for no listener.
@@ -149,10 +149,14 @@ func (c *runConfig) check() error {
 func runServer(ctx context.Context, c runConfig, serving func(addresses)) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var misdirectedLog io.Writer
+	if c.Log.Enabled(ctx, slog.LevelInfo) {
+		misdirectedLog = c.Stderr
+	}
 	server, err := proxy.New(proxy.Config{
 		HTTPAddr: c.HTTPAddr, HTTPSAddr: c.HTTPSAddr, ExternalHTTPSPort: c.ExternalHTTPSPort,
 		ProxyProtocolFrom: c.ProxyProtocolFrom, Limits: c.Limits, DrainTimeout: c.DrainTimeout,
-		Log: c.Log, MisdirectedLog: c.Stderr, AccessLog: c.AccessLog, AccessLogTo: c.Stdout,
+		Log: c.Log, MisdirectedLog: misdirectedLog, AccessLog: c.AccessLog, AccessLogTo: c.Stdout,
 		Registerer: registry,
 	})
 	if err != nil {
