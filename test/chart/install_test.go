@@ -98,6 +98,8 @@ func TestInstalledReleaseMayDoWhatItNeedsOnly(t *testing.T) {
 		{shop, "patch", "authoritypolicies", false},
 		{shop, "create", "events.events.k8s.io", true},
 		{shop, "create", "events", true},
+		{"default", "patch", "events.events.k8s.io", true},
+		{"default", "update", "configmaps", false},
 		{shop, "list", "pods", false},
 		{shop, "list", "configmaps", false},
 		{shop, "create", "leases", false},

@@ -100,6 +100,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [networking.k8s.io]
   resources: [ingresses/status]
   verbs: [update, patch]
+{{ include "ingress421.eventRules" . }}
+{{- end -}}
+
+{{- define "ingress421.eventRules" -}}
 - apiGroups: ["", events.k8s.io]
   resources: [events]
   verbs: [create, patch]
