@@ -48,12 +48,9 @@ func (b *builder) buildSite(h, over *host) {
 	case same && sameSettings(old, &site):
 		h.site = old
 	case over != nil:
-		// The copy keeps the index of the routes: an Ingress has room for
-		// thousands of such hosts, and for thousands of routes.
-		s := *over.site
-		s.Host, s.Class, s.Certificates = site.Host, site.Class, site.Certificates
-		s.Policy, s.Redirect, s.Rule, s.Report = site.Policy, site.Redirect, site.Rule, site.Report
-		h.site = &s
+		// An Ingress has room for thousands of such hosts, and for thousands of
+		// routes: their product is never built.
+		h.site = hostmap.NewSiteSharing(site, over.site)
 	default:
 		h.site = hostmap.NewSite(site)
 	}
