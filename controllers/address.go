@@ -1,0 +1,174 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ingress421/ingress421/internal/compile"
+)
+
+// truce is how long a status that somebody else has changed is left alone, so
+// that two controllers of one class do not write all the time.
+const truce = 30 * time.Second
+
+// written is what we wrote into the status of an Ingress, and when.
+type written struct {
+	addresses []networkingv1.IngressLoadBalancerIngress
+	at        time.Time
+}
+
+// writeAddresses writes the addresses of our Ingresses, and returns when to do
+// so again, 0 for never.
+func (w *writer) writeAddresses(ctx context.Context, o *outcome) (again time.Duration) {
+	if len(w.PublishAddresses) == 0 && w.PublishService.Name == "" {
+		return 0
+	}
+	wanted := w.addresses(o.in.Services)
+	present := make(map[types.NamespacedName]bool, len(o.in.Ingresses))
+	for _, listed := range o.in.Ingresses {
+		if ctx.Err() != nil {
+			return 0
+		}
+		name := client.ObjectKeyFromObject(listed)
+		present[name] = true
+		before, ours := w.addressed[name]
+		owned := compile.Owned(&o.in, listed)
+		target := wanted
+		if !owned {
+			if !ours {
+				continue
+			}
+			target = nil // It has left our classes, and so has our address.
+		}
+		now, err := w.present(ctx, listed)
+		if err != nil {
+			if w.failed("Ingress", name, err) {
+				again = retry
+			}
+			continue
+		}
+		switch {
+		case same(now, target), !owned && !same(now, before.addresses):
+			// It is so already; or it is no longer ours to clear.
+		case ours && owned && same(before.addresses, target) && time.Since(before.at) < truce:
+			again = max(again, truce-time.Since(before.at))
+			continue
+		default:
+			if err := w.patchAddresses(ctx, listed, target); err != nil {
+				if w.failed("Ingress", name, err) {
+					again = retry
+				}
+				continue
+			}
+			before.at = time.Now()
+		}
+		if owned {
+			before.addresses = target
+			w.addressed[name] = before
+		} else {
+			delete(w.addressed, name)
+		}
+	}
+	for name := range w.addressed {
+		if !present[name] {
+			delete(w.addressed, name)
+		}
+	}
+	return again
+}
+
+// present is the status of an Ingress as the caches have it now: the outcome
+// may be older than what was written about it.
+func (w *writer) present(ctx context.Context, listed *networkingv1.Ingress) ([]networkingv1.IngressLoadBalancerIngress, error) {
+	var now networkingv1.Ingress
+	if err := w.client.Get(ctx, client.ObjectKeyFromObject(listed), &now, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	return now.Status.LoadBalancer.Ingress, nil
+}
+
+// patchAddresses replaces the addresses of one Ingress.
+func (w *writer) patchAddresses(ctx context.Context, on *networkingv1.Ingress, addresses []networkingv1.IngressLoadBalancerIngress) error {
+	var patch struct {
+		Status struct {
+			LoadBalancer struct {
+				Ingress []networkingv1.IngressLoadBalancerIngress `json:"ingress"` // null clears
+			} `json:"loadBalancer"`
+		} `json:"status"`
+	}
+	patch.Status.LoadBalancer.Ingress = addresses
+	text, err := json.Marshal(patch)
+	if err != nil {
+		return fmt.Errorf("encode status: %w", err)
+	}
+	// The answer is written into the object, which must not be the caches'.
+	answer := &networkingv1.Ingress{}
+	answer.Namespace, answer.Name = on.Namespace, on.Name
+	return w.client.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, text))
+}
+
+func same(a, b []networkingv1.IngressLoadBalancerIngress) bool {
+	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
+}
+
+// addresses are those to write, sorted: the ones of the flag, else those of
+// the Service: of its load balancer, else its external ones, else its own.
+func (w *writer) addresses(services []*corev1.Service) []networkingv1.IngressLoadBalancerIngress {
+	found := w.PublishAddresses
+	if len(found) == 0 {
+		for _, s := range services {
+			if s.Namespace == w.PublishService.Namespace && s.Name == w.PublishService.Name {
+				found = serviceAddresses(s)
+			}
+		}
+	}
+	var out []networkingv1.IngressLoadBalancerIngress
+	for _, a := range found {
+		if _, err := netip.ParseAddr(a); err == nil {
+			out = append(out, networkingv1.IngressLoadBalancerIngress{IP: a})
+		} else if len(validation.IsDNS1123Subdomain(a)) == 0 {
+			out = append(out, networkingv1.IngressLoadBalancerIngress{Hostname: a})
+		} else {
+			w.Log.Warn("an address for Ingress status is neither an IP address nor a host name", "address", a)
+		}
+	}
+	slices.SortFunc(out, func(a, b networkingv1.IngressLoadBalancerIngress) int {
+		return cmp.Or(cmp.Compare(a.IP, b.IP), cmp.Compare(a.Hostname, b.Hostname))
+	})
+	return slices.CompactFunc(out, func(a, b networkingv1.IngressLoadBalancerIngress) bool {
+		return a.IP == b.IP && a.Hostname == b.Hostname
+	})
+}
+
+func serviceAddresses(s *corev1.Service) []string {
+	var found []string
+	for _, i := range s.Status.LoadBalancer.Ingress {
+		found = append(found, cmp.Or(i.IP, i.Hostname))
+	}
+	found = append(found, s.Spec.ExternalIPs...)
+	switch {
+	case len(found) != 0 || s.Spec.Type == corev1.ServiceTypeLoadBalancer:
+		// A load balancer that has no address yet is waited for.
+	case s.Spec.Type == corev1.ServiceTypeExternalName:
+		found = append(found, s.Spec.ExternalName)
+	default:
+		for _, ip := range s.Spec.ClusterIPs {
+			if ip != corev1.ClusterIPNone {
+				found = append(found, ip)
+			}
+		}
+	}
+	return found
+}

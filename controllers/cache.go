@@ -1,0 +1,86 @@
+package controllers
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// cacheOptions says what is kept of which objects.
+func cacheOptions(c *Config) cache.Options {
+	shared := true
+	secrets := cache.ByObject{
+		Field: fields.AndSelectors(
+			fields.OneTermNotEqualSelector("type", "helm.sh/release.v1"),
+			fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeServiceAccountToken)),
+		),
+		Transform: slimSecret,
+	}
+	services := cache.ByObject{Transform: slim}
+	options := cache.Options{
+		DefaultTransform: slim,
+		// What is listed is only read.
+		DefaultUnsafeDisableDeepCopy: &shared,
+	}
+	if len(c.Namespaces) != 0 {
+		options.DefaultNamespaces = make(map[string]cache.Config)
+		for _, ns := range c.Namespaces {
+			options.DefaultNamespaces[ns] = cache.Config{}
+		}
+		secrets.Namespaces = withOne(c.Namespaces, c.DefaultCertificate)
+		services.Namespaces = withOne(c.Namespaces, c.PublishService)
+	}
+	options.ByObject = map[client.Object]cache.ByObject{&corev1.Secret{}: secrets, &corev1.Service{}: services}
+	return options
+}
+
+// withOne returns the namespaces, and of another one the object that a flag
+// names: a Role with its resourceNames is enough to read that.
+func withOne(namespaces []string, name types.NamespacedName) map[string]cache.Config {
+	all := make(map[string]cache.Config)
+	if name.Name != "" {
+		all[name.Namespace] = cache.Config{FieldSelector: fields.OneTermEqualSelector("metadata.name", name.Name)}
+	}
+	for _, ns := range namespaces {
+		all[ns] = cache.Config{}
+	}
+	return all
+}
+
+// slim drops what nobody here reads and what is often larger than the object.
+func slim(obj any) (any, error) {
+	if _, gone := obj.(toolscache.DeletedFinalStateUnknown); gone {
+		return obj, nil
+	}
+	o, err := meta.Accessor(obj)
+	if err != nil {
+		return nil, fmt.Errorf("slim %T: %w", obj, err)
+	}
+	o.SetManagedFields(nil)
+	if a := o.GetAnnotations(); a != nil {
+		delete(a, corev1.LastAppliedConfigAnnotation)
+	}
+	return obj, nil
+}
+
+// slimSecret keeps of a Secret what a host map can need. Its annotations may
+// spell out all of its data.
+func slimSecret(obj any) (any, error) {
+	if s, ok := obj.(*corev1.Secret); ok {
+		s.Annotations, s.Labels, s.StringData = nil, nil, nil
+		for k := range s.Data {
+			switch k {
+			case corev1.TLSCertKey, corev1.TLSPrivateKeyKey, corev1.ServiceAccountRootCAKey:
+			default:
+				delete(s.Data, k)
+			}
+		}
+	}
+	return slim(obj)
+}

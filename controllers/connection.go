@@ -1,0 +1,143 @@
+package controllers
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+
+	"github.com/ingress421/ingress421/api/v1alpha1"
+)
+
+// again is the time between two attempts to reach the API server.
+const again = time.Second
+
+// newScheme knows the six kinds.
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme, v1alpha1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	return scheme, nil
+}
+
+// staticMapper knows the resources of the six kinds, so that nothing has to be
+// discovered.
+func staticMapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for kind, scope := range map[schema.GroupVersionKind]meta.RESTScope{
+		networkingv1.SchemeGroupVersion.WithKind("Ingress"):            meta.RESTScopeNamespace,
+		networkingv1.SchemeGroupVersion.WithKind("IngressClass"):       meta.RESTScopeRoot,
+		corev1.SchemeGroupVersion.WithKind("Secret"):                   meta.RESTScopeNamespace,
+		corev1.SchemeGroupVersion.WithKind("Service"):                  meta.RESTScopeNamespace,
+		discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"):       meta.RESTScopeNamespace,
+		v1alpha1.GroupVersion().WithKind(v1alpha1.AuthorityPolicyKind): meta.RESTScopeNamespace,
+	} {
+		mapper.Add(kind, scope)
+		// The cache of several namespaces asks for the scope of lists.
+		mapper.Add(kind.GroupVersion().WithKind(kind.Kind+"List"), scope)
+	}
+	return mapper, nil
+}
+
+// connect returns a configuration whose reads outlast an API server that is
+// away.
+func connect(c *rest.Config, log *slog.Logger) *rest.Config {
+	c = rest.CopyConfig(c)
+	if c.QPS == 0 {
+		c.QPS, c.Burst = requestRate, requestBurst
+	}
+	var away atomic.Bool
+	c.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &patient{next: next, log: log, away: &away}
+	})
+	return c
+}
+
+// patient repeats reads that never reached the API server, until they do or
+// their context ends.
+type patient struct {
+	next http.RoundTripper
+	log  *slog.Logger
+	away *atomic.Bool // the last request of whatever client got no answer
+}
+
+// RoundTrip implements http.RoundTripper.
+func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	for {
+		resp, err := p.next.RoundTrip(r)
+		if err == nil {
+			if p.away.Swap(false) {
+				p.log.Info("the API server is back")
+			}
+			return resp, nil
+		}
+		if r.Context().Err() != nil || r.Method != http.MethodGet {
+			return nil, err
+		}
+		if !p.away.Swap(true) {
+			p.log.Warn("the API server cannot be reached, the last state stays", "error", err)
+		}
+		select {
+		case <-r.Context().Done():
+			return nil, err
+		case <-time.After(again):
+		}
+	}
+}
+
+// hasPolicies asks whether the cluster knows AuthorityPolicies.
+func hasPolicies(config *rest.Config) (bool, error) {
+	disco, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return false, err
+	}
+	list, err := disco.ServerResourcesForGroupVersion(v1alpha1.GroupVersion().String())
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, r := range list.APIResources {
+		if r.Kind == v1alpha1.AuthorityPolicyKind {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// awaitPolicies waits for an answer of hasPolicies. No answer is not taken for
+// "no": what a class asks must not be lost to an outage.
+func awaitPolicies(ctx context.Context, config *rest.Config, log *slog.Logger) bool {
+	for {
+		known, err := hasPolicies(config)
+		if err == nil {
+			if !known {
+				log.Warn("the CustomResourceDefinition of AuthorityPolicies is not installed; classes have their defaults until it is")
+			}
+			return known
+		}
+		log.Warn("waiting for the API server", "error", err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(again):
+		}
+	}
+}

@@ -1,0 +1,19 @@
+// Package controllers is the source of host maps that reads a cluster.
+//
+// Every watch (Ingress, IngressClass, Secret, Service, EndpointSlice,
+// AuthorityPolicy) maps to one constant request. Its reconciler lists the whole
+// state from the informer caches, compiles it, and publishes the host map: at
+// once for the first, and at most every 20 ms from then on. All replicas serve,
+// so no leader is needed for that, and nothing of it waits for a write to the
+// API server.
+//
+// The leader alone writes: the addresses of Ingresses of our classes, the
+// status of AuthorityPolicies, and an Event for each new problem. It takes the
+// newest outcome when it has the time, and what it writes causes no new map.
+//
+// An API server that cannot be reached changes nothing: the informers keep what
+// they have, no map is made without a successful list of every kind, and the
+// leader that cannot renew its lease stops writing and nothing else. At the
+// start it is waited for. Requests that never got an answer are repeated below
+// the informers once a second, since their own back-off grows to a minute.
+package controllers

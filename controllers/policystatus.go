@@ -1,0 +1,126 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// maxMessage bounds the message of a condition.
+const maxMessage = 4096
+
+// writePolicies writes the status of the AuthorityPolicies that our classes
+// name, and tells whether to try again.
+func (w *writer) writePolicies(ctx context.Context, o *outcome) (again bool) {
+	for _, listed := range o.in.Policies {
+		name := client.ObjectKeyFromObject(listed)
+		classes := w.classesOf(o.in.Classes, name)
+		if len(classes) == 0 || ctx.Err() != nil {
+			continue
+		}
+		var now v1alpha1.AuthorityPolicy
+		err := w.client.Get(ctx, name, &now)
+		if err == nil {
+			status := now.Status.DeepCopy()
+			status.Hosts, status.Certificates = served(o.hostmap, classes)
+			meta.SetStatusCondition(&status.Conditions, accepted(o.problems, listed))
+			if reflect.DeepEqual(*status, now.Status) {
+				continue
+			}
+			err = w.patchPolicy(ctx, name, status)
+		}
+		if err != nil && w.failed(v1alpha1.AuthorityPolicyKind, name, err) {
+			again = true
+		}
+	}
+	return again
+}
+
+// classesOf are the names of our classes that name the policy.
+func (w *writer) classesOf(classes []*networkingv1.IngressClass, policy types.NamespacedName) map[string]bool {
+	found := make(map[string]bool)
+	for _, c := range classes {
+		p := c.Spec.Parameters
+		if c.Spec.Controller != w.Controller || p == nil || p.Kind != v1alpha1.AuthorityPolicyKind {
+			continue
+		}
+		if p.APIGroup != nil && *p.APIGroup == v1alpha1.GroupName &&
+			p.Namespace != nil && *p.Namespace == policy.Namespace && p.Name == policy.Name {
+			found[c.Name] = true
+		}
+	}
+	return found
+}
+
+// served counts the hosts of some classes, and the certificates they are
+// served with.
+func served(m *hostmap.Map, classes map[string]bool) (hosts, certificates int32) {
+	seen := make(map[*hostmap.Certificate]bool)
+	for _, s := range m.Sites() {
+		if !classes[s.Class.Name] {
+			continue
+		}
+		if s.Host != "" {
+			hosts++
+		}
+		for _, c := range s.Certificates {
+			if !seen[c] {
+				seen[c] = true
+				certificates++
+			}
+		}
+	}
+	return hosts, certificates
+}
+
+// accepted is the condition that says whether the policy can be used as it is
+// written.
+func accepted(problems []hostmap.Problem, policy *v1alpha1.AuthorityPolicy) metav1.Condition {
+	c := metav1.Condition{
+		Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted,
+		ObservedGeneration: policy.Generation,
+	}
+	var wrong []string
+	for _, p := range problems {
+		if p.Kind == v1alpha1.AuthorityPolicyKind && p.Namespace == policy.Namespace && p.Name == policy.Name {
+			wrong = append(wrong, p.Message)
+		}
+	}
+	if len(wrong) != 0 {
+		c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.ReasonInvalid
+		c.Message = cut(strings.Join(wrong, "; "), maxMessage)
+	}
+	return c
+}
+
+// patchPolicy replaces the status of one policy, but for its overlaps.
+func (w *writer) patchPolicy(ctx context.Context, name types.NamespacedName, status *v1alpha1.AuthorityPolicyStatus) error {
+	text, err := json.Marshal(map[string]any{"status": map[string]any{
+		"conditions": status.Conditions, "hosts": status.Hosts, "certificates": status.Certificates,
+	}})
+	if err != nil {
+		return fmt.Errorf("encode status: %w", err)
+	}
+	answer := &v1alpha1.AuthorityPolicy{}
+	answer.Namespace, answer.Name = name.Namespace, name.Name
+	return w.client.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, text))
+}
+
+// cut shortens a text to at most n octets, at the end of a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n-len("...")], "") + "..."
+}

@@ -1,0 +1,270 @@
+package controllers_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/controllers"
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// fingerprint is that of a Secret's leaf, as the text of a map has it.
+func fingerprint(t *testing.T, s *corev1.Secret) string {
+	t.Helper()
+	c, err := hostmap.ParseCertificate(hostmap.SecretRef{}, s.Data["tls.crt"], s.Data["tls.key"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.ShortFingerprint()
+}
+
+// TestMapFollowsTheCluster runs with no more rights than config/rbac gives, and
+// logs the time from the API server's answer to the map that has the change.
+func TestMapFollowsTheCluster(t *testing.T) {
+	w := newWorld(t)
+	w.grant("serving")
+	r := w.start(func(c *controllers.Config) { c.Rest = w.as("serving") })
+	r.until("first map without a site", func(m *hostmap.Map, _ []hostmap.Problem) bool { return len(m.Sites()) == 0 })
+
+	host := w.namespace + ".test"
+	secret := w.secret("tls", host)
+	ing := w.ingress("web", host, "tls")
+	w.create(ing)
+	r.problems("SecretNotFound")
+	w.create(secret, w.service("web"))
+	slice := w.slice("web-1", "10.244.0.1")
+	w.create(slice)
+	r.text("site "+host, "certificates="+w.namespace+"/tls@"+fingerprint(t, secret), "endpoints=10.244.0.1:8080")
+
+	took := make(map[string][]time.Duration)
+	for i := range 5 {
+		next := w.secret("tls", host)
+		next.ResourceVersion = ""
+		secret.Data = next.Data
+		w.update(secret)
+		answered := time.Now()
+		took["Secret"] = append(took["Secret"], r.text("tls@"+fingerprint(t, secret)).Sub(answered))
+
+		address := fmt.Sprintf("10.244.1.%d", i+1)
+		slice.Endpoints[0].Addresses = []string{address}
+		w.update(slice)
+		answered = time.Now()
+		took["EndpointSlice"] = append(took["EndpointSlice"], r.text("endpoints="+address+":8080").Sub(answered))
+	}
+	other := w.ingress("other", "other."+host, "")
+	w.create(other)
+	answered := time.Now()
+	took["Ingress"] = append(took["Ingress"], r.text("site other."+host).Sub(answered))
+	for kind, d := range took {
+		slices.Sort(d)
+		t.Logf("%s: from the API server's answer to the map: median %v, slowest %v", kind, d[len(d)/2], d[len(d)-1])
+		if d[len(d)-1] > time.Second {
+			t.Errorf("%s: a change took %v, want it live within a second", kind, d[len(d)-1])
+		}
+	}
+
+	// A Secret that breaks leaves the last good certificate.
+	good := fingerprint(t, secret)
+	secret.Data["tls.key"] = []byte("garbage")
+	w.update(secret)
+	r.problems("CertificateInvalid")
+	r.text("tls@" + good)
+	w.remove(secret)
+	r.problems("SecretNotFound")
+	r.text("tls@" + good)
+
+	w.remove(ing)
+	r.until("map without the site", func(m *hostmap.Map, _ []hostmap.Problem) bool { return m.Site(host) == nil })
+	class := &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: w.class}}
+	w.remove(class)
+	r.until("map without any site", func(m *hostmap.Map, _ []hostmap.Problem) bool { return len(m.Sites()) == 0 })
+}
+
+func addresses(i *networkingv1.Ingress) string {
+	var all []string
+	for _, a := range i.Status.LoadBalancer.Ingress {
+		all = append(all, a.IP+a.Hostname)
+	}
+	return strings.Join(all, " ")
+}
+
+// status waits for the addresses of an Ingress.
+func (w *world) status(name, want string) {
+	w.t.Helper()
+	var last string
+	w.eventually("status "+want+" of "+name, func() (bool, error) {
+		var i networkingv1.Ingress
+		err := w.Get(w.t.Context(), types.NamespacedName{Namespace: w.namespace, Name: name}, &i)
+		last = addresses(&i)
+		return last == want, err
+	})
+}
+
+func TestStatusIsWrittenAndCausesNoMap(t *testing.T) {
+	w := newWorld(t)
+	w.grant("writing")
+	foreign := w.ingress("foreign", "foreign.test", "")
+	foreign.Spec.IngressClassName = nil
+	w.create(foreign, w.ingress("web", "web.test", ""), w.service("web"))
+	r := w.start(func(c *controllers.Config) {
+		c.Rest, c.LeaderElection = w.as("writing"), true
+		c.Namespaces = []string{w.namespace}
+		c.PublishAddresses = []string{"lb.example", "192.0.2.7", "192.0.2.7"}
+	})
+	r.text("site web.test")
+	w.status("web", "lb.example 192.0.2.7")
+
+	// Each of these is one change and one map; a map more would be that of the
+	// status, which the API server tells of before.
+	before := r.published()
+	for i := range 3 {
+		w.create(w.service(fmt.Sprint("mark-", i)))
+		r.until("map for the mark", func(*hostmap.Map, []hostmap.Problem) bool { return r.published() > before+i })
+	}
+	if n := r.published() - before; n != 3 {
+		t.Errorf("%d maps for 3 changes", n)
+	}
+	w.create(w.ingress("late", "late.test", ""))
+	w.status("late", "lb.example 192.0.2.7")
+
+	// It leaves our class: our address goes, and nobody else's.
+	var web networkingv1.Ingress
+	if err := w.Get(t.Context(), types.NamespacedName{Namespace: w.namespace, Name: "web"}, &web); err != nil {
+		t.Fatal(err)
+	}
+	web.Spec.IngressClassName = nil
+	w.update(&web)
+	w.status("web", "")
+	w.status("foreign", "")
+
+	var lease = w.kubectl("", "-n", w.namespace, "get", "lease", controllers.LeaseName, "-o", "jsonpath={.spec.holderIdentity}")
+	if lease == "" {
+		t.Error("the lease has no holder")
+	}
+}
+
+func TestStatusFromTheService(t *testing.T) {
+	w := newWorld(t)
+	edge := w.service("edge")
+	edge.Spec.Type = corev1.ServiceTypeLoadBalancer
+	w.create(edge, w.ingress("web", "web.test", ""), w.service("web"))
+	w.start(func(c *controllers.Config) {
+		c.PublishService = types.NamespacedName{Namespace: w.namespace, Name: "edge"}
+	})
+	edge.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "192.0.2.9"}, {IP: "192.0.2.8"}}
+	if err := w.Status().Update(t.Context(), edge); err != nil {
+		t.Fatal(err)
+	}
+	w.status("web", "192.0.2.8 192.0.2.9")
+	edge.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{Hostname: "lb.example"}}
+	if err := w.Status().Update(t.Context(), edge); err != nil {
+		t.Fatal(err)
+	}
+	w.status("web", "lb.example")
+	if err := w.Get(t.Context(), client.ObjectKeyFromObject(edge), edge); err != nil {
+		t.Fatal(err)
+	}
+	edge.Spec.Type, edge.Status = corev1.ServiceTypeClusterIP, corev1.ServiceStatus{}
+	edge.Spec.ExternalIPs = []string{"192.0.2.5"}
+	w.update(edge)
+	w.status("web", "192.0.2.5")
+}
+
+func TestEventForEachNewProblem(t *testing.T) {
+	w := newWorld(t)
+	w.grant("telling")
+	ing := w.ingress("web", "web.test", "missing")
+	w.create(ing)
+	r := w.start(func(c *controllers.Config) {
+		c.Rest, c.Namespaces = w.as("telling"), []string{w.namespace}
+	})
+	r.problems("SecretNotFound")
+	reasons := func() (map[string]int, error) {
+		var list eventsv1.EventList
+		err := w.List(t.Context(), &list, client.InNamespace(w.namespace))
+		found := make(map[string]int)
+		for _, e := range list.Items {
+			if e.Regarding.Kind == "Ingress" && e.Regarding.Name == "web" && e.Regarding.UID == ing.UID && e.Type == "Warning" {
+				n := 1
+				if e.Series != nil {
+					n = int(e.Series.Count)
+				}
+				found[e.Reason] += n
+			}
+		}
+		return found, err
+	}
+	w.eventually("event SecretNotFound", func() (bool, error) {
+		found, err := reasons()
+		return found["SecretNotFound"] == 1 && found["ServiceNotFound"] == 1, err
+	})
+	// More maps with the same problem, then another problem: one Event more.
+	for i := range 3 {
+		before := r.published()
+		w.create(w.service(fmt.Sprint("mark-", i)))
+		r.until("next map", func(*hostmap.Map, []hostmap.Problem) bool { return r.published() > before })
+	}
+	w.create(&corev1.Secret{ObjectMeta: w.meta("missing"), Data: map[string][]byte{"tls.crt": []byte("x"), "tls.key": []byte("y")}})
+	w.eventually("event CertificateInvalid", func() (bool, error) {
+		found, err := reasons()
+		return found["CertificateInvalid"] == 1, err
+	})
+	if found, err := reasons(); err != nil || found["SecretNotFound"] != 1 {
+		t.Errorf("events %v, error %v, want SecretNotFound once", found, err)
+	}
+}
+
+func TestPolicyStatus(t *testing.T) {
+	w := newWorld(t)
+	policy := &v1alpha1.AuthorityPolicy{ObjectMeta: w.meta("strict")}
+	policy.Spec.Misdirected.Rule = v1alpha1.RuleServerName
+	unused := &v1alpha1.AuthorityPolicy{ObjectMeta: w.meta("unused")}
+	w.create(policy, unused, w.secret("tls", "a.test", "b.test"), w.service("web"))
+	var class networkingv1.IngressClass
+	if err := w.Get(t.Context(), types.NamespacedName{Name: w.class}, &class); err != nil {
+		t.Fatal(err)
+	}
+	group, scope := v1alpha1.GroupName, "Namespace"
+	class.Spec.Parameters = &networkingv1.IngressClassParametersReference{
+		APIGroup: &group, Kind: v1alpha1.AuthorityPolicyKind, Name: "strict", Namespace: &w.namespace, Scope: &scope,
+	}
+	w.update(&class)
+	w.create(w.ingress("a", "a.test", "tls"), w.ingress("b", "b.test", "tls"))
+	r := w.start(nil)
+	r.text("site a.test rule=server-name")
+	read := func(name string) (*v1alpha1.AuthorityPolicyStatus, error) {
+		var p v1alpha1.AuthorityPolicy
+		err := w.Get(t.Context(), types.NamespacedName{Namespace: w.namespace, Name: name}, &p)
+		return &p.Status, err
+	}
+	w.eventually("status of the policy", func() (bool, error) {
+		s, err := read("strict")
+		return meta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionAccepted) && s.Hosts == 2 && s.Certificates == 1, err
+	})
+	if s, err := read("unused"); err != nil || len(s.Conditions) != 0 {
+		t.Errorf("a policy that no class names has status %+v, error %v", s, err)
+	}
+	// A default certificate that does not exist cannot be accepted.
+	if err := w.Get(t.Context(), client.ObjectKeyFromObject(policy), policy); err != nil {
+		t.Fatal(err)
+	}
+	policy.Spec.TLS.DefaultCertificateRef = &v1alpha1.SecretReference{Name: "missing"}
+	w.update(policy)
+	w.eventually("refusal of the policy", func() (bool, error) {
+		s, err := read("strict")
+		c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionAccepted)
+		return c != nil && c.Status == metav1.ConditionFalse && c.ObservedGeneration == policy.Generation && strings.Contains(c.Message, "missing"), err
+	})
+}

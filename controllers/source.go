@@ -1,0 +1,237 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+const (
+	// gap is the least time between two maps.
+	gap = 20 * time.Millisecond
+	// alarm bounds the sleep until the time that the compiler asked for,
+	// because clocks are set.
+	alarm = time.Hour
+	// policyInterval is the time between two looks for the definition of
+	// AuthorityPolicies, where it is not installed.
+	policyInterval = 30 * time.Second
+	// forever is longer than any wait for an API server.
+	forever = 10 * 365 * 24 * time.Hour
+)
+
+// rebuild is the one constant request: whatever has changed, the whole state
+// is compiled.
+type rebuild struct{}
+
+// outcome is what became of the state: what the leader writes about.
+type outcome struct {
+	in       compile.Input
+	hostmap  *hostmap.Map
+	problems []hostmap.Problem
+}
+
+// source reconciles the one request. Its fields are owned by the one worker,
+// unless it says otherwise.
+type source struct {
+	*Config                // immutable
+	reader   client.Reader // the caches
+	outcomes *mailbox      // safe for concurrent use
+	policies atomic.Bool   // AuthorityPolicies are in the caches; for concurrent use
+
+	current *hostmap.Map
+	last    time.Time // when the last build began
+}
+
+// add makes the manager run the source.
+func (s *source) add(mgr manager.Manager, config *rest.Config) error {
+	no, unnamed := false, true
+	c, err := controller.NewTyped("hostmap", mgr, controller.TypedOptions[rebuild]{
+		Reconciler:         reconcile.TypedFunc[rebuild](s.reconcile),
+		NeedLeaderElection: &no,
+		SkipNameValidation: &unnamed, // A process may follow several clusters.
+		CacheSyncTimeout:   forever,
+	})
+	if err != nil {
+		return err
+	}
+	informers := mgr.GetCache()
+	for _, watch := range []ctrlsource.TypedSource[rebuild]{
+		on(informers, &networkingv1.Ingress{}, saidChanged[*networkingv1.Ingress]()),
+		on(informers, &networkingv1.IngressClass{}, anyChange[*networkingv1.IngressClass]()),
+		on(informers, &corev1.Secret{}, keysChanged()),
+		on(informers, &corev1.Service{}, anyChange[*corev1.Service]()),
+		on(informers, &discoveryv1.EndpointSlice{}, anyChange[*discoveryv1.EndpointSlice]()),
+		// A cluster without any object gets a map too.
+		ctrlsource.TypedFunc[rebuild](func(_ context.Context, q workqueue.TypedRateLimitingInterface[rebuild]) error {
+			q.Add(rebuild{})
+			return nil
+		}),
+	} {
+		if err := c.Watch(watch); err != nil {
+			return err
+		}
+	}
+	policies := on(informers, &v1alpha1.AuthorityPolicy{}, saidChanged[*v1alpha1.AuthorityPolicy]())
+	if s.policies.Load() {
+		return c.Watch(policies)
+	}
+	return mgr.Add(everyReplica(func(ctx context.Context) error {
+		if !s.untilPolicies(ctx, config) {
+			return nil
+		}
+		if _, err := informers.GetInformer(ctx, &v1alpha1.AuthorityPolicy{}); err != nil {
+			// The manager ends if this does, and so would serving.
+			s.Log.Error("AuthorityPolicies cannot be read", "error", err)
+			return nil
+		}
+		s.Log.Info("AuthorityPolicies are known now")
+		s.policies.Store(true)
+		// Those that exist come as new ones and cause a rebuild.
+		return c.Watch(policies)
+	}))
+}
+
+// everyReplica is a part of the manager that needs no leader.
+type everyReplica func(context.Context) error
+
+// Start implements manager.Runnable.
+func (f everyReplica) Start(ctx context.Context) error { return f(ctx) }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (everyReplica) NeedLeaderElection() bool { return false }
+
+// untilPolicies waits until AuthorityPolicies are known, and tells whether
+// they are.
+func (s *source) untilPolicies(ctx context.Context, config *rest.Config) bool {
+	tick := time.NewTicker(policyInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+			if known, err := hasPolicies(config); err == nil && known {
+				return true
+			}
+		}
+	}
+}
+
+// on watches the objects of one kind.
+func on[T client.Object](informers cache.Cache, kind T, when predicate.TypedPredicate[T]) ctrlsource.TypedSource[rebuild] {
+	return ctrlsource.TypedKind(informers, kind,
+		handler.TypedEnqueueRequestsFromMapFunc(func(context.Context, T) []rebuild { return []rebuild{{}} }), when)
+}
+
+// anyChange is every change of an object, but not its repetition.
+func anyChange[T client.Object]() predicate.TypedPredicate[T] {
+	return predicate.TypedResourceVersionChangedPredicate[T]{}
+}
+
+// saidChanged is a change of what somebody says in spec or annotations; a
+// status, which we write ourselves, is none.
+func saidChanged[T client.Object]() predicate.TypedPredicate[T] {
+	return predicate.TypedFuncs[T]{UpdateFunc: func(e event.TypedUpdateEvent[T]) bool {
+		return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
+			e.ObjectOld.GetUID() != e.ObjectNew.GetUID() ||
+			!maps.Equal(e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations())
+	}}
+}
+
+// keysChanged is a change of what a Secret holds for us.
+func keysChanged() predicate.TypedPredicate[*corev1.Secret] {
+	return predicate.TypedFuncs[*corev1.Secret]{UpdateFunc: func(e event.TypedUpdateEvent[*corev1.Secret]) bool {
+		return e.ObjectOld.Type != e.ObjectNew.Type || !maps.EqualFunc(e.ObjectOld.Data, e.ObjectNew.Data, slices.Equal[[]byte])
+	}}
+}
+
+// reconcile makes the state of the caches live.
+func (s *source) reconcile(ctx context.Context, _ rebuild) (ctrl.Result, error) {
+	if wait := gap - time.Since(s.last); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	s.last = time.Now()
+	in, err := s.list(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.Log.Error("cannot read the state, the last host map stays", "error", err)
+		}
+		return ctrl.Result{RequeueAfter: again}, nil
+	}
+	m, problems, next := compile.Build(s.current, in)
+	s.current = m
+	s.Publish(m)
+	if s.Report != nil {
+		s.Report(m, problems, time.Since(s.last))
+	}
+	s.outcomes.put(outcome{in, m, problems})
+	if next.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	return ctrl.Result{RequeueAfter: min(max(time.Until(next), gap), alarm)}, nil
+}
+
+// list reads the whole state from the caches. The objects are the caches' own.
+func (s *source) list(ctx context.Context) (compile.Input, error) {
+	in := compile.Input{
+		Now:                time.Now(),
+		Controller:         s.Controller,
+		DefaultCertificate: s.DefaultCertificate,
+		AllowSharedHosts:   s.AllowSharedHosts,
+	}
+	var (
+		ingresses networkingv1.IngressList
+		classes   networkingv1.IngressClassList
+		secrets   corev1.SecretList
+		services  corev1.ServiceList
+		slices    discoveryv1.EndpointSliceList
+		policies  v1alpha1.AuthorityPolicyList
+	)
+	lists := []client.ObjectList{&ingresses, &classes, &secrets, &services, &slices}
+	if s.policies.Load() {
+		lists = append(lists, &policies)
+	}
+	for _, l := range lists {
+		if err := s.reader.List(ctx, l, client.UnsafeDisableDeepCopy); err != nil {
+			return in, fmt.Errorf("list %T: %w", l, err)
+		}
+	}
+	in.Ingresses = pointers(ingresses.Items)
+	in.Classes = pointers(classes.Items)
+	in.Secrets = pointers(secrets.Items)
+	in.Services = pointers(services.Items)
+	in.EndpointSlices = pointers(slices.Items)
+	in.Policies = pointers(policies.Items)
+	return in, nil
+}
+
+func pointers[T any](items []T) []*T {
+	out := make([]*T, len(items))
+	for i := range items {
+		out[i] = &items[i]
+	}
+	return out
+}

@@ -1,0 +1,99 @@
+package controllers
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+)
+
+const (
+	// pace is the least time between two rounds of writing.
+	pace = 200 * time.Millisecond
+	// retry is the time until a round in which something failed is repeated.
+	retry = 5 * time.Second
+)
+
+// mailbox holds the newest outcome. It is safe for one sender and one reader.
+type mailbox struct{ c chan outcome }
+
+func newMailbox() *mailbox { return &mailbox{make(chan outcome, 1)} }
+
+// put replaces what nobody has taken. It never waits.
+func (m *mailbox) put(o outcome) {
+	select {
+	case <-m.c:
+	default:
+	}
+	m.c <- o
+}
+
+// writer writes status and events. Its run is called by the leader only, and
+// not twice at once.
+type writer struct {
+	*Config
+	client   client.Client // reads from the caches
+	outcomes *mailbox
+	events   *events
+
+	last      *outcome                         // the newest that was taken
+	addressed map[types.NamespacedName]written // Ingresses whose status is ours
+}
+
+func newWriter(c *Config, mgr manager.Manager) *writer {
+	return &writer{
+		Config:    c,
+		client:    mgr.GetClient(),
+		outcomes:  newMailbox(),
+		events:    newEvents(mgr.GetEventRecorder(eventSource)),
+		addressed: make(map[types.NamespacedName]written),
+	}
+}
+
+// run writes about each outcome until ctx ends.
+func (w *writer) run(ctx context.Context) {
+	timer := time.NewTimer(0) // A new leader begins with what it knows.
+	defer timer.Stop()
+	var paced time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case o := <-w.outcomes.c:
+			w.last = &o
+			timer.Reset(max(0, time.Until(paced)))
+		case <-timer.C:
+			if w.last == nil {
+				continue
+			}
+			paced = time.Now().Add(pace)
+			if wait := w.write(ctx, w.last); wait > 0 {
+				timer.Reset(wait)
+			}
+		}
+	}
+}
+
+// write writes what differs and returns when to do so again, 0 for never.
+func (w *writer) write(ctx context.Context, o *outcome) time.Duration {
+	w.events.tell(o)
+	again := w.writeAddresses(ctx, o)
+	if w.writePolicies(ctx, o) {
+		again = max(again, retry)
+	}
+	return again
+}
+
+// failed logs what could not be written, and tells whether to try again. An
+// object that is gone needs no status.
+func (w *writer) failed(kind string, name types.NamespacedName, err error) bool {
+	if client.IgnoreNotFound(err) == nil {
+		return false
+	}
+	w.Log.Warn("cannot write status", slog.String("kind", kind), slog.String("namespace", name.Namespace),
+		slog.String("name", name.Name), slog.Any("error", err))
+	return true
+}
