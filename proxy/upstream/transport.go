@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -122,7 +123,7 @@ type relay struct {
 	start   time.Time
 	over    atomic.Bool            // the watch is to end
 	reason  atomic.Pointer[string] // why the watch ended the exchange
-	sent    atomic.Bool            // a connection was there
+	got     atomic.Int64           // when there was a connection, in ns since start; 0: there was none
 }
 
 var errBadPath = errors.New("path cannot be written unchanged")
@@ -194,7 +195,7 @@ func (rl *relay) request(ctx context.Context, tr *transport, r *Request) (*http.
 	default:
 		req.Trailer = nil
 	}
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { rl.sent.Store(true) }}
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { rl.got.Store(rl.now()) }}
 	if r.Interim != nil {
 		trace.Got1xxResponse = func(status int, header textproto.MIMEHeader) error {
 			fields, _, err := relayFields(http.Header(header))
@@ -350,7 +351,7 @@ func (e *Exchange) closeRelay() {
 // failRelay makes an *Error of net/http's.
 func (e *Exchange) failRelay(err error) error {
 	rl := e.relay
-	reason, sent := parseReason(err), rl.sent.Load()
+	reason, sent := parseReason(err), rl.got.Load() > 0
 	switch text := err.Error(); {
 	case rl.reason.Load() != nil:
 		reason = *rl.reason.Load()
@@ -360,15 +361,18 @@ func (e *Exchange) failRelay(err error) error {
 		reason = ReasonTLS
 	case !sent:
 		reason = dialReason(err)
-	case strings.Contains(text, "exceeded") && strings.Contains(text, "header"),
-		strings.Contains(text, "header list larger"):
-		// net/http has no types for these.
+	// net/http has no types for these.
+	case containsAny(text, "server response headers exceeded", "header list larger"):
 		reason = ReasonHeadTooLarge
-	case strings.Contains(text, "malformed"), strings.Contains(text, "PROTOCOL_ERROR"):
+	case containsAny(text, "malformed", "Content-Length", "PROTOCOL_ERROR", "COMPRESSION_ERROR"):
 		reason = ReasonBadResponse
 	}
 	rl.cancel()
 	return e.fail(reason, err, sent)
+}
+
+func containsAny(text string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
 }
 
 func isTLS(err error) bool {
@@ -380,7 +384,10 @@ func isTLS(err error) bool {
 }
 
 // wait notes that the response is awaited from now on.
-func (rl *relay) wait() { rl.waiting.Store(max(int64(time.Since(rl.start)), 1)) }
+func (rl *relay) wait() { rl.waiting.Store(rl.now()) }
+
+// now is the time since start, in ns and not 0.
+func (rl *relay) now() int64 { return max(int64(time.Since(rl.start)), 1) }
 
 // startWatch has check run when the first limit may have been reached.
 func (rl *relay) startWatch(readTimeout, sendTimeout time.Duration) {
@@ -406,14 +413,16 @@ func (rl *relay) check(readTimeout, sendTimeout time.Duration) {
 	if rl.over.Load() {
 		return
 	}
-	now := time.Since(rl.start)
+	now, got := time.Duration(rl.now()), time.Duration(rl.got.Load())
 	turn, since := turnBackend, time.Duration(0)
 	if rl.body != nil {
 		turn, since = rl.body.turn(rl.start)
 	}
+	since = max(since, got)
 	waiting := time.Duration(rl.waiting.Load())
 	next := shorter(readTimeout, sendTimeout)
 	switch {
+	case got == 0: // dialling has limits of its own
 	case turn == turnWrite && sendTimeout > 0:
 		if next = since + sendTimeout - now; next <= 0 {
 			rl.end(ReasonSendTimeout)
