@@ -108,7 +108,12 @@ func hostIPv6(s string) (string, error) {
 	if err != nil || !a.Is6() || a.Zone() != "" {
 		return "", ErrHostIPv6
 	}
-	return hostOfAddr(a), nil
+	var buf [len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]")]byte
+	canonical := append(a.AppendTo(append(buf[:0], '[')), ']')
+	if string(canonical) == s {
+		return s, nil
+	}
+	return string(canonical), nil
 }
 
 // hostOfAddr is the canonical host of an IP address.
