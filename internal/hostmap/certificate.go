@@ -168,13 +168,6 @@ func (c *Certificate) CoversPattern(pattern string) bool {
 	return c.Covers(pattern)
 }
 
-// Names literally tells whether a host itself stands among the leaf's names,
-// not only a wildcard that covers it.
-func (c *Certificate) namesLiterally(host string) bool {
-	_, ok := c.names[host]
-	return ok && host[0] != '.'
-}
-
 // ShortFingerprint is the first 16 hexadecimal digits of the fingerprint, for
 // logs and texts.
 func (c *Certificate) ShortFingerprint() string {

@@ -68,15 +68,14 @@ const acmePrefix = "/.well-known/acme-challenge/"
 // section 7.4, step by step as the package's page lists them. It is pure and
 // does not allocate.
 func Judge(m *Map, f *Facts, r Request) Verdict {
-	site := m.Site(r.Host)
+	e := m.find(r.Host)
 	class := m.Class()
-	v := Verdict{Site: site, Rule: class.Rule}
-	var policy *TLSPolicy
-	report := class.Report
-	trusted := false
-	if site != nil {
-		class, policy, report, v.Rule = site.Class, &site.Policy, site.Report, site.Rule
-		trusted = f.TLS && class.Trusts(f.Peer)
+	v := Verdict{Rule: class.Rule}
+	report, trusted := class.Report, false
+	if e != nil {
+		class, report = e.class, e.report
+		v.Site, v.Rule = e.site, e.rule
+		trusted = class.Trusts(f.Peer)
 	}
 
 	// 1. Scheme. RFC 9113 section 8.3.1 leaves ":scheme" to the client; one
@@ -86,68 +85,81 @@ func Judge(m *Map, f *Facts, r Request) Verdict {
 	}
 
 	if !f.TLS {
-		return judgeCleartext(v, class, r)
+		return judgeCleartext(v, e, class, r)
 	}
 
 	// 3. TLS policy. Asked of trusted gateways too, under every rule, and
 	// never only reported: what it protects is client authentication.
-	if policy != nil {
-		if policy.Unresolved {
-			return v.misdirect(class, ReasonTLSPolicy, false)
-		}
-		if (policy.Mode != ClientAuthNone && policy.ID != f.Policy) || f.Version < class.MinVersion {
-			return v.misdirect(class, ReasonTLSPolicy, m.retry(f, r.Host, site, v.Rule))
-		}
+	if e != nil && !e.policyHolds(f.Policy, f.Version) {
+		return v.misdirect(class, ReasonTLSPolicy, m.retry(f, r.Host, e, v.Rule))
 	}
 
 	// 2, 4, 5. Coverage and the site's own rule.
 	if !trusted && v.Rule != RuleOff {
-		if reason := m.judgeCertificate(f, r.Host, site, v.Rule); reason != "" {
-			again := m.retry(f, r.Host, site, v.Rule)
+		if reason := m.judgeCertificate(f.Leaf, f.ServerName, r.Host, e, v.Rule); reason != "" {
+			again := m.retry(f, r.Host, e, v.Rule)
 			if !report {
 				return v.misdirect(class, reason, again)
 			}
 			v.Reported, v.Retry = reason, again
 		}
 	}
-	return v.route(class, r.Path)
+	return v.route(e, class, r.Path)
 }
 
 // judgeCleartext is Judge after step 1 without TLS: no certificate is there to
 // be asked for.
-func judgeCleartext(v Verdict, class *Class, r Request) Verdict {
-	if v.Site != nil {
-		if v.Site.Redirect && !strings.HasPrefix(r.Path, acmePrefix) {
+func judgeCleartext(v Verdict, e *entry, class *Class, r Request) Verdict {
+	if e != nil {
+		if e.redirect && !strings.HasPrefix(r.Path, acmePrefix) {
 			v.Status = statusPermanentRedirect
 			return v
 		}
-		if v.Site.Policy.asks() {
+		if e.policed {
 			return v.misdirect(class, ReasonTLSPolicy, false)
 		}
 	}
-	return v.route(class, r.Path)
+	return v.route(e, class, r.Path)
 }
 
-// judgeCertificate is steps 4 and 5.
-func (m *Map) judgeCertificate(f *Facts, host string, site *Site, rule Rule) Reason {
-	if !site.covered(f.Leaf, host) {
+// policyHolds is step 3: whether a connection made under a TLS policy, on a
+// TLS version, satisfies the site's.
+func (e *entry) policyHolds(id PolicyID, version uint16) bool {
+	if e.policed {
+		p := &e.site.Policy
+		if p.Unresolved || p.ID != id {
+			return false
+		}
+	}
+	return version >= e.class.MinVersion
+}
+
+// judgeCertificate is steps 4 and 5, for the leaf and the server name of a
+// connection.
+func (m *Map) judgeCertificate(leaf *Certificate, serverName, host string, e *entry, rule Rule) Reason {
+	if leaf == nil {
+		return ReasonCertificate
+	}
+	// Most requests arrive on a connection to their own site.
+	own := e != nil && (leaf == e.sure[0] || leaf == e.sure[1])
+	if !own && !leaf.Covers(host) {
 		return ReasonCertificate
 	}
 	switch rule {
 	case RuleSameCertificate:
-		own := m.defaults
-		if site != nil {
-			own = site.Certificates
-		} else if len(own) == 0 {
+		present := m.defaults
+		if e != nil {
+			present = e.site.Certificates
+		} else if len(present) == 0 {
 			// No handshake for this authority would be answered: no
 			// certificate is the right one, and step 6 says what is wrong.
 			return ""
 		}
-		if !owns(own, f.Leaf) {
+		if !own && !owns(present, leaf) {
 			return ReasonOtherCertificate
 		}
 	case RuleServerName:
-		if serverNameOf(host) != f.ServerName {
+		if serverNameOf(host) != serverName {
 			return ReasonServerName
 		}
 	}
@@ -155,16 +167,18 @@ func (m *Map) judgeCertificate(f *Facts, host string, site *Site, rule Rule) Rea
 }
 
 // route is steps 6 and 7.
-func (v Verdict) route(class *Class, path string) Verdict {
-	if v.Site == nil {
+func (v Verdict) route(e *entry, class *Class, path string) Verdict {
+	if e == nil {
 		if class.UnservedMisdirected {
 			return v.misdirect(class, ReasonUnserved, false)
 		}
 		v.Status, v.Reason = statusNotFound, ReasonUnserved
 		return v
 	}
-	if v.Route = v.Site.Route(path); v.Route == nil {
-		v.Status, v.Reason = statusNotFound, ReasonNoRoute
+	if v.Route = e.all; v.Route == nil {
+		if v.Route = e.site.Route(path); v.Route == nil {
+			v.Status, v.Reason = statusNotFound, ReasonNoRoute
+		}
 	}
 	return v
 }
@@ -178,31 +192,28 @@ func (v Verdict) misdirect(class *Class, reason Reason, retry bool) Verdict {
 // for that very host would get past step 5. The client is taken to be the same
 // one: it would take the preferred certificate, and it has no better version
 // than the connection's, which is the best of both sides already.
-func (m *Map) retry(f *Facts, host string, site *Site, rule Rule) bool {
+func (m *Map) retry(f *Facts, host string, e *entry, rule Rule) bool {
 	serverName := serverNameOf(host)
 	fresh, certificates := m.Handshake(serverName)
 	if len(certificates) == 0 {
 		return false
 	}
-	again := Facts{TLS: true, ServerName: serverName, Leaf: certificates[0]}
+	var id PolicyID
 	if fresh != nil {
 		if f.Version < fresh.Class.MinVersion {
 			return false
 		}
-		again.Policy = fresh.Policy.ID
+		id = fresh.Policy.ID
 	}
-	if site != nil {
-		if site.Policy.Mode != ClientAuthNone && site.Policy.ID != again.Policy {
+	if e != nil {
+		if !e.policyHolds(id, f.Version) {
 			return false
 		}
-		if f.Version < site.Class.MinVersion {
-			return false
-		}
-		if site.Class.Trusts(f.Peer) {
+		if e.class.Trusts(f.Peer) {
 			return true
 		}
 	}
-	return rule == RuleOff || m.judgeCertificate(&again, host, site, rule) == ""
+	return rule == RuleOff || m.judgeCertificate(certificates[0], serverName, host, e, rule) == ""
 }
 
 // serverNameOf is the server name that a client sends for a host: none for an

@@ -1,6 +1,7 @@
 package hostmap
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -9,19 +10,17 @@ import (
 // Map is the host map: everything that serving needs to know. It is immutable
 // and safe for any number of readers. The zero Map serves nothing.
 type Map struct {
-	exact    map[string]*Site
-	wildcard map[string]*Site // by what follows "*."
-	rest     *Site            // the default site
-	sites    []*Site          // sorted by host
+	exact    index   // by host
+	wildcard index   // by what follows "*."
+	rest     *entry  // the default site
+	sites    []*Site // sorted by host
 
 	class        *Class
 	defaults     []*Certificate
 	certificates []*Certificate
 	backends     []*Backend
 
-	// strict lists the sites below a wildcard that Judge may refuse on a
-	// connection whose leaf covers them, by what follows "*.".
-	strict map[string][]*Site
+	strict strict
 }
 
 // Spec is what a Map is made of.
@@ -41,33 +40,32 @@ type Spec struct {
 // New makes a map. Of two sites with one host the first holds.
 func New(spec Spec) *Map {
 	m := &Map{
-		exact:        make(map[string]*Site, len(spec.Sites)),
-		wildcard:     make(map[string]*Site),
 		sites:        slices.Clone(spec.Sites),
 		class:        spec.Class,
 		defaults:     spec.Defaults,
 		certificates: slices.Clone(spec.Certificates),
-		strict:       make(map[string][]*Site),
 	}
 	if m.class == nil {
 		m.class = BuiltinClass()
 	}
 	slices.SortStableFunc(m.sites, func(a, b *Site) int { return strings.Compare(a.Host, b.Host) })
 	m.sites = slices.CompactFunc(m.sites, func(a, b *Site) bool { return a.Host == b.Host })
+	var exact, wildcard []*Site
+	for _, s := range m.sites {
+		switch {
+		case s.Host == "":
+			rest := newEntry(s)
+			m.rest = &rest
+		case strings.HasPrefix(s.Host, "*."):
+			wildcard = append(wildcard, s)
+		default:
+			exact = append(exact, s)
+		}
+	}
+	m.exact, m.wildcard = newIndex(exact), newIndex(wildcard)
+	m.strict = newStrict(m.sites)
 	seen := make(map[*Backend]struct{})
 	for _, s := range m.sites {
-		switch suffix, wildcard := strings.CutPrefix(s.Host, "*."); {
-		case s.Host == "":
-			m.rest = s
-		case wildcard:
-			m.wildcard[suffix] = s
-		default:
-			m.exact[s.Host] = s
-		}
-		if s.Host != "" && s.strict() {
-			p := parent(s.Host)
-			m.strict[p] = append(m.strict[p], s)
-		}
 		for _, rt := range s.Routes {
 			if _, ok := seen[rt.Backend]; !ok && rt.Backend != nil {
 				seen[rt.Backend] = struct{}{}
@@ -79,7 +77,7 @@ func New(spec Spec) *Map {
 		return cmp.Or(
 			strings.Compare(a.Secret.Namespace, b.Secret.Namespace),
 			strings.Compare(a.Secret.Name, b.Secret.Name),
-			strings.Compare(string(a.Fingerprint[:]), string(b.Fingerprint[:])),
+			bytes.Compare(a.Fingerprint[:], b.Fingerprint[:]),
 		)
 	})
 	m.certificates = slices.Compact(m.certificates)
@@ -90,13 +88,20 @@ func New(spec Spec) *Map {
 // wildcard over its first label, else the default site, else nil. It does not
 // allocate.
 func (m *Map) Site(host string) *Site {
-	if s := m.exact[host]; s != nil {
-		return s
+	if e := m.find(host); e != nil {
+		return e.site
 	}
-	if len(m.wildcard) != 0 {
+	return nil
+}
+
+func (m *Map) find(host string) *entry {
+	if e := m.exact.find(host); e != nil {
+		return e
+	}
+	if len(m.wildcard.entries) != 0 {
 		if p := parent(host); p != "" {
-			if s := m.wildcard[p]; s != nil {
-				return s
+			if e := m.wildcard.find(p); e != nil {
+				return e
 			}
 		}
 	}
@@ -109,10 +114,7 @@ func (m *Map) Site(host string) *Site {
 // unresolved, the handshake is to be refused. The name is canonical and no IP
 // literal.
 func (m *Map) Handshake(serverName string) (*Site, []*Certificate) {
-	s := m.rest
-	if serverName != "" {
-		s = m.Site(serverName)
-	}
+	s := m.Site(serverName)
 	if s == nil {
 		return nil, m.defaults
 	}

@@ -43,6 +43,8 @@ type Route struct {
 // router finds the route of a path: the longest first, and of two equal ones
 // Exact before Prefix (Kubernetes Ingress, "Multiple matches").
 type router struct {
+	// all is the route where there is but one rule, for "/".
+	all    *Route
 	exact  map[string]*Route
 	prefix map[string]*Route // by path without trailing slash
 	rest   *Route            // Default
@@ -95,11 +97,17 @@ func newRouter(routes []*Route) router {
 			}
 		}
 	}
+	if len(r.exact) == 0 && len(r.prefix) == 1 {
+		r.all = r.prefix[""]
+	}
 	return r
 }
 
 // match returns the route of a canonical path, or nil. It does not allocate.
 func (r *router) match(path string) *Route {
+	if r.all != nil {
+		return r.all
+	}
 	if rt := r.exact[path]; rt != nil {
 		return rt
 	}

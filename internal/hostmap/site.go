@@ -23,6 +23,10 @@ type Site struct {
 	Routes []*Route
 
 	router router
+	// sure are the first of Certificates that cover every host of the site,
+	// ECDSA and RSA as a rule: what a connection to the site was served, so
+	// that no name is looked up where pointers are equal.
+	sure [2]*Certificate
 }
 
 // Label values of metrics and logs for what has no host of its own.
@@ -41,6 +45,13 @@ func NewSite(s Site) *Site {
 	}
 	sortRoutes(s.Routes)
 	s.router = newRouter(s.Routes)
+	n := 0
+	for _, c := range s.Certificates {
+		if n < len(s.sure) && c.CoversPattern(s.Host) {
+			s.sure[n] = c
+			n++
+		}
+	}
 	return &s
 }
 
@@ -67,10 +78,4 @@ func owns(present []*Certificate, c *Certificate) bool {
 		}
 	}
 	return false
-}
-
-// strict tells whether a connection whose leaf covers the site's host may
-// still be refused by Judge.
-func (s *Site) strict() bool {
-	return s.Policy.asks() || (!s.Report && (s.Rule == RuleSameCertificate || s.Rule == RuleServerName))
 }
