@@ -100,8 +100,7 @@ type Config struct {
 	lim     Limits
 	workers workers
 	streams sync.Pool // *Stream
-	reads   sync.Pool // *[]byte of readBufSize
-	writes  sync.Pool // *[]byte of writeBufSize
+	buffers buffers
 	small   sync.Pool // *chunk of smallChunk
 	large   sync.Pool // *chunk of largeChunk
 }

@@ -20,7 +20,7 @@ const (
 
 func (c *Conn) appendFrame(length int, t http2.FrameType, flags http2.Flags, id uint32) {
 	if c.wbuf == nil {
-		c.wbuf = c.cfg.getWriteBuf()
+		c.wbuf = c.cfg.buffers.get(0)[:0]
 	}
 	c.wbuf = append(c.wbuf, byte(length>>16), byte(length>>8), byte(length), byte(t), byte(flags),
 		byte(id>>24), byte(id>>16), byte(id>>8), byte(id))
@@ -42,6 +42,7 @@ func (c *Conn) appendReset(id uint32, code http2.ErrCode) {
 	c.appendFrame(4, http2.FrameRSTStream, 0, id)
 	c.appendUint32(uint32(code))
 	if c.resetIDs == nil {
+		c.resetNext = 0
 		c.resetIDs = make([]uint32, min(c.lim.MaxStreams, 128))
 	}
 	c.resetIDs[c.resetNext] = id
@@ -167,6 +168,11 @@ func (c *Conn) appendData(id uint32, p []byte, end bool) {
 	var flags http2.Flags
 	if end {
 		flags = http2.FlagDataEndStream
+	}
+	if n := len(c.wbuf) + frameHeader + len(p); n > cap(c.wbuf) && n <= largeBuf && n > smallBuf {
+		larger := append(c.cfg.buffers.get(n)[:0], c.wbuf...)
+		c.cfg.buffers.put(c.wbuf)
+		c.wbuf = larger
 	}
 	c.appendFrame(len(p), http2.FrameData, flags, id)
 	c.wbuf = append(c.wbuf, p...)

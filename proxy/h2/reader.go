@@ -7,20 +7,16 @@ import (
 	"time"
 )
 
-const (
-	// readBufSize holds a whole frame of 16 KiB, the most that we allow the
-	// client, behind the rest of the one before it.
-	readBufSize = 32 << 10
-	// coldSize is the buffer of a connection that waits for its next request:
-	// enough for a frame header, so that idle connections hold no real buffer.
-	coldSize = 64
-)
+// coldSize is the buffer of a connection that waits for its next request:
+// enough for a frame header, so that idle connections hold no real buffer.
+const coldSize = 64
 
 // reader buffers what the client sends. All of it is owned by the read loop.
 type reader struct {
 	c    *Conn
 	buf  []byte // nil while the connection is cold
 	r, w int    // buf[r:w] is unread
+	full bool   // the last read has filled buf: there may be more at once
 	cold [coldSize]byte
 }
 
@@ -62,12 +58,7 @@ func (b *reader) discard(n int) error {
 func (b *reader) fill(need int) error {
 	c := b.c
 	c.beforeRead(b.w > b.r)
-	if b.r == b.w {
-		b.r, b.w = 0, 0
-	} else if len(b.buf)-b.r < need {
-		b.w = copy(b.buf, b.buf[b.r:b.w])
-		b.r = 0
-	}
+	b.makeRoom(need)
 	for {
 		into := b.buf
 		if b.buf == nil {
@@ -77,11 +68,12 @@ func (b *reader) fill(need int) error {
 		c.now = c.clock()
 		if n > 0 {
 			if b.buf == nil {
-				b.buf = c.cfg.getReadBuf()
+				b.buf = c.cfg.buffers.get(need)
 				copy(b.buf, b.cold[:n])
 				c.warm()
 			}
 			b.w += n
+			b.full = b.w == len(b.buf)
 			return nil
 		}
 		switch {
@@ -98,22 +90,47 @@ func (b *reader) fill(need int) error {
 	}
 }
 
+// makeRoom makes it possible to hold need octets, in a larger buffer if that
+// helps.
+func (b *reader) makeRoom(need int) {
+	if b.buf == nil {
+		return
+	}
+	if need > len(b.buf) || b.full && len(b.buf) < largeBuf {
+		larger := b.c.cfg.buffers.get(largeBuf)
+		n := copy(larger, b.buf[b.r:b.w])
+		b.c.cfg.buffers.put(b.buf)
+		b.buf, b.r, b.w = larger, 0, n
+		return
+	}
+	if b.r == b.w {
+		b.r, b.w = 0, 0
+	} else if len(b.buf)-b.r < need || b.w == len(b.buf) {
+		b.w = copy(b.buf, b.buf[b.r:b.w])
+		b.r = 0
+	}
+}
+
 // release gives the buffer back, if it is empty.
 func (b *reader) release() {
 	if b.buf != nil && b.r == b.w {
-		b.c.cfg.putReadBuf(b.buf)
+		b.c.cfg.buffers.put(b.buf)
 		b.buf, b.r, b.w = nil, 0, 0
+		b.c.forgetBlock()
 	}
 }
 
-func (cfg *Config) getReadBuf() []byte {
-	if p, ok := cfg.reads.Get().(*[readBufSize]byte); ok {
-		return p[:]
-	}
-	return make([]byte, readBufSize)
+// forgetBlock makes the HPACK decoder let go of the last header block: it
+// keeps a slice of it, and with it the whole read buffer, until the next.
+func (c *Conn) forgetBlock() {
+	c.dec.SetEmitEnabled(false)
+	c.dec.Write(indexedMethod)
+	c.dec.Close()
+	c.dec.SetEmitEnabled(true)
 }
 
-func (cfg *Config) putReadBuf(b []byte) { cfg.reads.Put((*[readBufSize]byte)(b)) }
+// indexedMethod is a header block that changes nothing in a decoder.
+var indexedMethod = []byte{0x82}
 
 // clock is the connection's time: nanoseconds since it was made, never 0.
 func (c *Conn) clock() int64 { return int64(time.Since(c.born)) + 1 }

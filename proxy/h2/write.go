@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// writeBufSize is the room for DATA in the write buffer: two TLS records.
-	writeBufSize = 32 << 10
+	// writeBufSize is the room for DATA in the write buffer.
+	writeBufSize = largeBuf
 	// hardBufSize is where header blocks wait too.
 	hardBufSize = 2 * writeBufSize
 	// flushTurns is how often a flusher writes for others before it leaves
@@ -16,28 +16,18 @@ const (
 	flushTurns = 4
 )
 
-func (cfg *Config) getWriteBuf() []byte {
-	if p, ok := cfg.writes.Get().(*[writeBufSize]byte); ok {
-		return p[:0]
-	}
-	return make([]byte, 0, writeBufSize)
-}
-
-func (cfg *Config) putWriteBuf(b []byte) {
-	if cap(b) == writeBufSize {
-		cfg.writes.Put((*[writeBufSize]byte)(b[:writeBufSize]))
-	}
-}
-
-// releaseBuffers gives the write buffers back if they are empty. Callers hold
+// releaseBuffers gives back what an idle connection does not need. Callers hold
 // mu.
 func (c *Conn) releaseBuffers() {
 	if c.flushing || len(c.wbuf) > 0 {
 		return
 	}
-	c.cfg.putWriteBuf(c.wbuf)
-	c.cfg.putWriteBuf(c.spare)
+	c.cfg.buffers.put(c.wbuf)
+	c.cfg.buffers.put(c.spare)
 	c.wbuf, c.spare = nil, nil
+	if len(c.streams) == 0 {
+		c.streams, c.resetIDs = nil, nil
+	}
 }
 
 // flush writes until nothing is left to write, unless somebody does so
