@@ -32,21 +32,12 @@ const maxAliases = 64
 // annotations are those of an Ingress, read. The zero value is what holds
 // without any.
 type annotations struct {
-	// misdirected is the value as written, "" for none or a bad one.
-	misdirected string
-	// sslRedirect and forceSSLRedirect are nil where they say nothing.
-	sslRedirect, forceSSLRedirect *bool
-	// clientAuth is the TLS policy asked for, nil where none is.
-	clientAuth *hostmap.TLSPolicy
+	// says is what they say of the Ingress's hosts.
+	says settings
 	// aliases are canonical hosts.
 	aliases []string
 	// upstream is how backends are reached.
 	upstream upstream
-}
-
-// hostLevel tells whether anything is said about hosts rather than rules.
-func (a *annotations) hostLevel() bool {
-	return a.misdirected != "" || a.sslRedirect != nil || a.forceSSLRedirect != nil || a.clientAuth != nil
 }
 
 // readAnnotations reads an Ingress's annotations. A bad value is a problem and
@@ -65,11 +56,11 @@ func (b *builder) readAnnotations(ing *ingress) {
 				b.badValue(ing, name, value, "certificate, same-certificate, server-name, report or off")
 				continue
 			}
-			a.misdirected = value
+			a.says.misdirected = said[string]{value, ing}
 		case v1alpha1.AnnotationSSLRedirect:
-			a.sslRedirect = b.boolean(ing, name, value)
+			a.says.sslRedirect = b.boolean(ing, name, value)
 		case v1alpha1.AnnotationForceSSLRedirect:
-			a.forceSSLRedirect = b.boolean(ing, name, value)
+			a.says.forceSSLRedirect = b.boolean(ing, name, value)
 		case v1alpha1.AnnotationClientAuth, v1alpha1.AnnotationClientAuthSecret, v1alpha1.AnnotationClientAuthDepth:
 			asksClientAuth = true
 		case v1alpha1.AnnotationBackendProtocol:
@@ -91,11 +82,15 @@ func (b *builder) readAnnotations(ing *ingress) {
 		case v1alpha1.AnnotationServerAlias:
 			a.aliases = b.aliases(ing, value)
 		default:
-			b.problem(ing.subject, AnnotationUnknown, "Annotation %s has no effect.", quote(name))
+			b.problem(ing.subject, AnnotationUnknown, "Annotation %s is none that is read; it has no effect.", quote(name))
 		}
 	}
 	if asksClientAuth {
-		a.clientAuth = b.clientAuth(ing)
+		policy := b.clientAuth(ing)
+		a.says.asks, a.says.unresolved = true, policy.Unresolved
+		if !policy.Unresolved {
+			a.says.policy = said[*hostmap.TLSPolicy]{policy, ing}
+		}
 	}
 	if a.upstream.verify {
 		b.readBackendCAs(ing, caSecret)
@@ -107,14 +102,13 @@ func (b *builder) badValue(ing *ingress, name, value, want string) {
 }
 
 // boolean reads "true" or "false", and nothing else.
-func (b *builder) boolean(ing *ingress, name, value string) *bool {
+func (b *builder) boolean(ing *ingress, name, value string) said[bool] {
 	switch value {
 	case "true", "false":
-		yes := value == "true"
-		return &yes
+		return said[bool]{value == "true", ing}
 	}
 	b.badValue(ing, name, value, `"true" or "false"`)
-	return nil
+	return said[bool]{}
 }
 
 // aliases reads hosts separated by commas.

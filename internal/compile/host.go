@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -18,6 +17,7 @@ type host struct {
 	parts []*part
 	// ruled tells that a rule or an alias names the host, not tls alone.
 	ruled bool
+	says  settings
 	site  *hostmap.Site
 }
 
@@ -101,7 +101,7 @@ func (b *builder) admit(h *host, ing *ingress, ruled bool) bool {
 	case !b.in.AllowSharedHosts:
 		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace, which claimed it first; nothing of this Ingress is served for it.", hostName(h.name))
 		return false
-	case ing.notes.clientAuth != nil:
+	case ing.notes.says.asks:
 		// Its rules must not be served without what it asks of clients, and
 		// what it asks must not shut the owner's clients out.
 		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace, which says what is asked of clients; the rules of this Ingress, which asks for client certificates, are not served.", hostName(h.name))
@@ -109,7 +109,7 @@ func (b *builder) admit(h *host, ing *ingress, ruled bool) bool {
 	case !ruled:
 		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace, which says what certificate it has.", hostName(h.name))
 		return false
-	case ing.notes.hostLevel():
+	case ing.notes.says.anything():
 		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace; of this Ingress's annotations those about hosts have no effect on it.", hostName(h.name))
 	}
 	return true
@@ -138,24 +138,6 @@ func (hs *hosts) over(h *host) *host {
 		return nil
 	}
 	return over
-}
-
-// settling returns all parts that have a say in the settings of a host, from the
-// oldest Ingress to the youngest: its own, and those of the host whose rules
-// it is served by, so that these are never served on milder terms.
-func settling(h, over *host) []*part {
-	if over == nil {
-		return h.parts
-	}
-	out := slices.Concat(h.parts, over.parts)
-	slices.SortStableFunc(out, func(a, b *part) int {
-		return cmp.Or(
-			a.ing.object.CreationTimestamp.Compare(b.ing.object.CreationTimestamp.Time),
-			strings.Compare(a.ing.object.Namespace, b.ing.object.Namespace),
-			strings.Compare(a.ing.object.Name, b.ing.object.Name),
-		)
-	})
-	return slices.CompactFunc(out, func(a, b *part) bool { return a.ing == b.ing })
 }
 
 func sitesOf(hs *hosts) []*hostmap.Site {

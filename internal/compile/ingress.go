@@ -15,6 +15,7 @@ import (
 type ingress struct {
 	object  *networkingv1.Ingress
 	subject subject
+	age     int // the place among all, from the oldest
 	class   *class
 	notes   annotations
 	rules   []rule
@@ -40,6 +41,7 @@ func (b *builder) readIngresses() []*ingress {
 		ing := &ingress{
 			object:  object,
 			subject: subject{"Ingress", object.Namespace, object.Name},
+			age:     len(out),
 			class:   class,
 		}
 		b.readAnnotations(ing)
@@ -164,7 +166,7 @@ func (b *builder) readTLS(ing *ingress) {
 	for i := range ing.object.Spec.TLS {
 		entry := &ing.object.Spec.TLS[i]
 		if len(entry.Hosts) == 0 {
-			t.every = addOnce(t.every, entry.SecretName)
+			t.every = b.addSecret(ing, t.every, entry.SecretName)
 			continue
 		}
 		for _, s := range entry.Hosts {
@@ -179,13 +181,20 @@ func (b *builder) readTLS(ing *ingress) {
 			if _, known := t.listed[host]; !known {
 				t.hosts = append(t.hosts, host)
 			}
-			t.listed[host] = addOnce(t.listed[host], entry.SecretName)
+			t.listed[host] = b.addSecret(ing, t.listed[host], entry.SecretName)
 		}
 	}
 }
 
-func addOnce(names []string, name string) []string {
-	if slices.Contains(names, name) {
+// maxSecrets bounds the Secrets of one host: a kind of key each would do.
+const maxSecrets = 8
+
+func (b *builder) addSecret(ing *ingress, names []string, name string) []string {
+	switch {
+	case slices.Contains(names, name):
+		return names
+	case len(names) == maxSecrets:
+		b.problem(ing.subject, CertificateConflict, "spec.tls names more than %d Secrets for one host; the others are not served.", maxSecrets)
 		return names
 	}
 	return append(names, name)

@@ -3,7 +3,6 @@ package compile
 import (
 	"slices"
 
-	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -27,16 +26,16 @@ func (b *builder) buildSite(h, over *host) {
 	if old != nil && old.Host != h.name {
 		old = nil
 	}
-	parts := settling(h, over)
+	h.says = b.settle(h, over)
 	own, certificates := b.siteCertificates(h)
 	site := hostmap.Site{
 		Host:         h.name,
 		Class:        h.class.Class,
 		Certificates: certificates,
-		Policy:       b.sitePolicy(h, parts),
-		Redirect:     b.redirect(h, parts, own),
+		Policy:       h.says.tlsPolicy(),
+		Redirect:     h.says.redirect(own),
 	}
-	site.Rule, site.Report = b.siteRule(h, parts)
+	site.Rule, site.Report = h.says.rule(h.class.Class)
 	var same bool
 	if over != nil {
 		site.Routes = over.site.Routes
@@ -130,96 +129,4 @@ func (b *builder) namedCertificates(h *host, ing *ingress, names []string) []*ho
 		}
 	}
 	return out
-}
-
-// sitePolicy returns what a site asks of its clients: what any of its
-// Ingresses asks. Ingresses that ask differently refuse everybody.
-func (b *builder) sitePolicy(h *host, parts []*part) hostmap.TLSPolicy {
-	var policy *hostmap.TLSPolicy
-	var asking []*ingress
-	unresolved, conflict := false, false
-	for _, p := range parts {
-		asked := p.ing.notes.clientAuth
-		if asked == nil || p.guest {
-			continue
-		}
-		asking = append(asking, p.ing)
-		switch {
-		case asked.Unresolved:
-			unresolved = true
-		case policy == nil:
-			policy = asked
-		case policy.ID != asked.ID:
-			conflict = true
-		}
-	}
-	switch {
-	case len(asking) == 0:
-		return hostmap.TLSPolicy{}
-	case !unresolved && !conflict:
-		return *policy
-	}
-	for _, ing := range asking {
-		if conflict {
-			b.problem(ing.subject, ClientAuthConflict, "Ingresses ask for client certificates of host %s in different ways; it is refused.", hostName(h.name))
-		} else if !ing.notes.clientAuth.Unresolved {
-			b.problem(ing.subject, ClientAuthUnresolved, "Another Ingress asks for client certificates of host %s in a way that cannot be resolved; it is refused.", hostName(h.name))
-		}
-	}
-	return hostmap.UnresolvedTLSPolicy(hostmap.ClientAuthRequire)
-}
-
-// siteRule returns the rule of a site: that of its oldest Ingress which names
-// one, else its class's.
-func (b *builder) siteRule(h *host, parts []*part) (rule hostmap.Rule, report bool) {
-	value := ""
-	for _, p := range parts {
-		v := p.ing.notes.misdirected
-		switch {
-		case v == "" || p.guest:
-		case value == "":
-			value = v
-		case value != v:
-			b.outvoted(p.ing, h, v1alpha1.AnnotationMisdirected)
-		}
-	}
-	switch value {
-	case "":
-		return h.class.Rule, h.class.Report
-	case v1alpha1.RuleReport:
-		return h.class.Rule, true
-	}
-	return rules[value], h.class.Report
-}
-
-// redirect tells whether cleartext requests are sent to https: where a tls
-// entry speaks of the host, even while its Secret is missing, because whoever
-// wants TLS must not be served without it.
-func (b *builder) redirect(h *host, parts []*part, own bool) bool {
-	ssl := b.oldest(h, parts, v1alpha1.AnnotationSSLRedirect, func(a *annotations) *bool { return a.sslRedirect })
-	force := b.oldest(h, parts, v1alpha1.AnnotationForceSSLRedirect, func(a *annotations) *bool { return a.forceSSLRedirect })
-	if isTrue(force, false) {
-		return true
-	}
-	return own && isTrue(ssl, true)
-}
-
-// oldest returns the value of the oldest Ingress that has one.
-func (b *builder) oldest(h *host, parts []*part, name string, of func(*annotations) *bool) *bool {
-	var value *bool
-	for _, p := range parts {
-		v := of(&p.ing.notes)
-		switch {
-		case v == nil || p.guest:
-		case value == nil:
-			value = v
-		case *value != *v:
-			b.outvoted(p.ing, h, name)
-		}
-	}
-	return value
-}
-
-func (b *builder) outvoted(ing *ingress, h *host, annotation string) {
-	b.problem(ing.subject, AnnotationConflict, "Annotation %s: an older Ingress says otherwise for host %s.", annotation, hostName(h.name))
 }
