@@ -180,3 +180,18 @@ func lastLine(text string) string {
 	answer, _, _ := strings.Cut(last, " ")
 	return answer
 }
+
+// What docs/install.md says for those who install without Helm.
+func TestKustomizeInstalls(t *testing.T) {
+	c := kube.Start(t)
+	root := require.Root(t)
+	if _, err := c.Kubectl(t.Context(), "", "apply", "-k", filepath.Join(root, "config", "default")); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Kubectl(t.Context(), "", "apply", "-k", filepath.Join(root, "config", "samples")); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Kubectl(t.Context(), "", "apply", "--server-side", "--force-conflicts", "-f", filepath.Join(root, "charts", "ingress421", "crds")); err != nil {
+		t.Error(err)
+	}
+}
