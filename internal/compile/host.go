@@ -132,9 +132,9 @@ func (hs *hosts) over(h *host) *host {
 		over = hs.byName["*."+suffix]
 	}
 	if over == nil || !over.ruled {
-		over = hs.byName[""]
+		over = hs.byName[""] // which nothing but rules can name
 	}
-	if over == nil || over == h || !over.ruled || over.namespace != h.namespace || over.class != h.class {
+	if over == nil || over.namespace != h.namespace || over.class != h.class {
 		return nil
 	}
 	return over
