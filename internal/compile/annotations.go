@@ -149,8 +149,8 @@ type policyKey struct {
 func (b *builder) clientAuth(ing *ingress) *hostmap.TLSPolicy {
 	notes := ing.object.Annotations
 	mode := hostmap.ClientAuthRequire
-	fail := func(reason, format string, args ...any) *hostmap.TLSPolicy {
-		b.problem(ing.subject, reason, format+" Its hosts are refused.", args...)
+	fail := func(format string, args ...any) *hostmap.TLSPolicy {
+		b.problem(ing.subject, ClientAuthUnresolved, format+" Its hosts are refused.", args...)
 		p := hostmap.UnresolvedTLSPolicy(mode)
 		return &p
 	}
@@ -159,24 +159,24 @@ func (b *builder) clientAuth(ing *ingress) *hostmap.TLSPolicy {
 	case value == v1alpha1.ClientAuthOptional:
 		mode = hostmap.ClientAuthOptional
 	default:
-		return fail(ClientAuthUnresolved, "Annotation %s: %s is not require or optional.", v1alpha1.AnnotationClientAuth, quote(value))
+		return fail("Annotation %s: %s is not require or optional.", v1alpha1.AnnotationClientAuth, quote(value))
 	}
 	depth := hostmap.DefaultClientAuthDepth
 	if value, ok := notes[v1alpha1.AnnotationClientAuthDepth]; ok {
 		n, err := strconv.ParseUint(value, 10, 8)
 		if err != nil || n < 1 {
-			return fail(ClientAuthUnresolved, "Annotation %s: %s is not a number from 1 to 255.", v1alpha1.AnnotationClientAuthDepth, quote(value))
+			return fail("Annotation %s: %s is not a number from 1 to 255.", v1alpha1.AnnotationClientAuthDepth, quote(value))
 		}
 		depth = int(n)
 	}
 	name := notes[v1alpha1.AnnotationClientAuthSecret]
 	if name == "" {
-		return fail(ClientAuthUnresolved, "Annotation %s names no Secret.", v1alpha1.AnnotationClientAuthSecret)
+		return fail("Annotation %s names no Secret.", v1alpha1.AnnotationClientAuthSecret)
 	}
 	key := policyKey{hostmap.SecretRef{Namespace: ing.object.Namespace, Name: name}, mode, depth}
 	c := b.bundle(key.secret)
 	if c.reason != "" {
-		return fail(ClientAuthUnresolved, "Annotation %s: %s", v1alpha1.AnnotationClientAuthSecret, c.message)
+		return fail("Annotation %s: %s", v1alpha1.AnnotationClientAuthSecret, c.message)
 	}
 	policy, ok := b.policies[key]
 	if !ok {

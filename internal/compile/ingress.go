@@ -217,10 +217,9 @@ func (ing *ingress) entries(host string) []string {
 	if names := ing.tls.listed[host]; names != nil {
 		return names
 	}
-	if _, suffix, ok := strings.Cut(host, "."); ok && !strings.HasPrefix(host, "*") {
-		if names := ing.tls.listed["*."+suffix]; names != nil {
-			return names
-		}
+	_, suffix, _ := strings.Cut(host, ".")
+	if names := ing.tls.listed["*."+suffix]; names != nil {
+		return names
 	}
 	return ing.tls.every
 }
