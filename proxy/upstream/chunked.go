@@ -85,21 +85,27 @@ func chunkCRLF(b []byte) error {
 // chunkTrailers reads the trailer section at the start of b, and returns its
 // length; from is how far it was looked through before.
 func chunkTrailers(b []byte, from int) (fields []hpack.HeaderField, n, next int, err error) {
-	if len(b) == 0 || b[0] == '\r' && len(b) == 1 {
+	if len(b) < 2 {
 		return nil, 0, 0, errMore
 	}
-	if lineEnd(b, 0) == 0 {
-		found, next := headEnd(b, from)
-		switch {
-		case !found && len(b) >= MaxHeadBytes:
-			return nil, 0, 0, tooLarge("trailers over 64 KiB")
-		case !found:
-			return nil, 0, next, errMore
-		}
+	if b[0] == '\r' && b[1] == '\n' {
+		return nil, 2, 0, nil
+	}
+	found, next := headEnd(b, from)
+	switch {
+	case !found && len(b) >= MaxHeadBytes:
+		return nil, 0, 0, tooLarge("trailers over 64 KiB")
+	case !found:
+		return nil, 0, next, errMore
 	}
 	fields, n, err = parseTrailer(b)
-	if n > MaxHeadBytes {
+	switch {
+	case err != nil:
+	case n > MaxHeadBytes:
 		err = tooLarge("trailers over 64 KiB")
+	case n < 4 || string(b[n-4:n]) != "\r\n\r\n":
+		// A bare LF is nothing to end a chunked body with: others disagree on it.
+		err = malformed("bad end of the trailer section")
 	}
 	return fields, n, 0, err
 }
