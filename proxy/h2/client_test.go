@@ -46,7 +46,8 @@ func serverTLS(t testing.TB) *tls.Config {
 // serve runs cfg on a TLS listener on loopback until the test ends.
 func serve(t testing.TB, cfg *Config) (addr string) {
 	t.Helper()
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", serverTLS(t))
+	tc := serverTLS(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,12 +56,13 @@ func serve(t testing.TB, cfg *Config) (addr string) {
 	conns := map[*Conn]bool{}
 	wg.Go(func() {
 		for {
-			nc, err := ln.Accept()
+			sock, err := ln.Accept()
 			if err != nil {
 				return
 			}
 			wg.Go(func() {
-				if nc.(*tls.Conn).Handshake() != nil {
+				nc := tls.Server(cfg.NewCork(sock), tc)
+				if nc.Handshake() != nil {
 					nc.Close()
 					return
 				}

@@ -15,6 +15,7 @@ import (
 // Conn is one client's connection.
 type Conn struct {
 	nc   net.Conn  // immutable
+	cork *Cork     // beneath nc, or nil; immutable
 	cfg  *Config   // immutable
 	lim  *Limits   // immutable
 	born time.Time // immutable
@@ -92,6 +93,9 @@ func NewConn(nc net.Conn, cfg *Config) *Conn {
 		born:       time.Now(),
 		streamSend: initialWindow,
 		tableSize:  4096,
+	}
+	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		c.cork, _ = t.NetConn().(*Cork)
 	}
 	c.send.n = initialWindow
 	c.recv.init(c.lim.ConnWindow)

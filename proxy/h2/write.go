@@ -65,7 +65,7 @@ func (c *Conn) writeOut(s *Stream, turns int) {
 		c.room.Broadcast()
 		c.flushSince = c.clock()
 		c.mu.Unlock()
-		_, err := c.nc.Write(buf)
+		err := c.write(buf)
 		c.mu.Lock()
 		if cap(buf) <= hardBufSize {
 			c.spare = buf[:0]
@@ -83,6 +83,20 @@ func (c *Conn) writeOut(s *Stream, turns int) {
 	c.flushing = false
 	c.room.Broadcast()
 	c.mu.Unlock()
+}
+
+// write writes buf with as few system calls as possible.
+func (c *Conn) write(buf []byte) error {
+	if c.cork == nil || len(buf) <= maxFrame {
+		_, err := c.nc.Write(buf)
+		return err
+	}
+	c.cork.hold()
+	_, err := c.nc.Write(buf)
+	if rerr := c.cork.release(); err == nil {
+		err = rerr
+	}
+	return err
 }
 
 // awaitRoom blocks until the buffer has room for a header block. Callers hold

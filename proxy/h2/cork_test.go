@@ -1,0 +1,48 @@
+package h2
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"testing"
+)
+
+// Two records of one write leave in one system call, whole and in order.
+func TestCorkJoinsRecords(t *testing.T) {
+	for _, corked := range []bool{false, true} {
+		server, client := pipe(1 << 20)
+		cfg := &Config{}
+		w := &writeCounter{pipeEnd: server.(*pipeEnd)}
+		tc := serverTLS(t)
+		tc.DynamicRecordSizingDisabled = true
+		var srv *tls.Conn
+		if corked {
+			srv = tls.Server(cfg.NewCork(w), tc)
+		} else {
+			srv = tls.Server(w, tc)
+		}
+		go srv.Handshake()
+		cl := tls.Client(client, &tls.Config{InsecureSkipVerify: true})
+		if err := cl.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if err := srv.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		c := NewConn(srv, cfg)
+		before := w.n
+		sent := bytes.Repeat([]byte("0123456789abcdef"), largeBuf/16)
+		if err := c.write(sent); err != nil {
+			t.Fatal(err)
+		}
+		if n, want := w.n-before, map[bool]int{false: 2, true: 1}[corked]; n != want {
+			t.Errorf("corked %v: %d writes, want %d", corked, n, want)
+		}
+		got := make([]byte, len(sent))
+		if _, err := io.ReadFull(cl, got); err != nil || !bytes.Equal(got, sent) {
+			t.Errorf("corked %v: not what was sent, error %v", corked, err)
+		}
+		srv.Close()
+		cl.Close()
+	}
+}

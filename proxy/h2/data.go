@@ -1,0 +1,101 @@
+package h2
+
+import "golang.org/x/net/http2"
+
+// tinyData is the payload under which a DATA frame is charged.
+const tinyData = 16
+
+func (c *Conn) readData(fh http2.FrameHeader) error {
+	if fh.StreamID == 0 {
+		return protocolError("DATA on the connection")
+	}
+	total := int(fh.Length)
+	p, err := c.rd.next(total)
+	if err != nil {
+		return err
+	}
+	if fh.Flags.Has(http2.FlagDataPadded) {
+		if total == 0 {
+			return frameSizeError("padded DATA without pad length")
+		}
+		if p, err = unpad(p); err != nil {
+			return err
+		}
+	}
+	end := fh.Flags.Has(http2.FlagDataEndStream)
+	c.mu.Lock()
+	charged := len(p) < tinyData && !end
+	if charged && c.earned.tiny > 0 {
+		c.earned.tiny--
+		charged = false
+	}
+	err = c.takeData(fh.StreamID, p, total, end)
+	c.mu.Unlock()
+	if err == nil && charged {
+		if len(p) == 0 {
+			return c.meterControl()
+		}
+		if !c.tiny.take(c.now) {
+			return calm(ClosedDataFlood, "too many small DATA frames")
+		}
+	}
+	return err
+}
+
+// takeData accounts for a DATA frame of total octets with padding, and keeps p.
+// Callers hold mu.
+func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
+	s := c.streams[id]
+	if s == nil && c.isIdle(id) {
+		return protocolError("DATA on an idle stream")
+	}
+	late := c.lastSent && id > c.lastID
+	if !c.recv.take(total) {
+		return &connError{http2.ErrCodeFlowControl, ClosedFlowControl, "connection window overrun"}
+	}
+	if s == nil || s.recvEnd {
+		c.giveBackConn(total)
+		if s == nil && (late || c.resetLately(id)) {
+			return nil
+		}
+		return &streamError{id, http2.ErrCodeStreamClosed, RefusedState, "DATA on a closed stream"}
+	}
+	if !s.in.take(total) {
+		c.giveBackConn(total)
+		return &streamError{id, http2.ErrCodeFlowControl, RefusedFlowControl, "stream window overrun"}
+	}
+	s.received += int64(len(p))
+	if s.ContentLength >= 0 && (s.received > s.ContentLength || end && s.received < s.ContentLength) {
+		c.giveBackConn(total)
+		return &streamError{id, http2.ErrCodeProtocol, RefusedMalformed, "content-length and DATA differ"}
+	}
+	s.body.write(c.cfg, p)
+	if end {
+		c.endOfRequest(s)
+	}
+	if pad := total - len(p); pad > 0 {
+		c.giveBack(s, pad)
+	}
+	if s.readSince != 0 || end {
+		s.rcond.Signal()
+	}
+	return nil
+}
+
+// endOfRequest notes END_STREAM of the client's. Callers hold mu.
+func (c *Conn) endOfRequest(s *Stream) {
+	s.recvEnd = true
+	if s.sentEnd {
+		c.closeStream(s)
+	}
+	s.rcond.Signal()
+}
+
+// unpad removes the padding of DATA and HEADERS (RFC 9113 section 6.1).
+func unpad(p []byte) ([]byte, error) {
+	n := int(p[0])
+	if n >= len(p) {
+		return nil, protocolError("padding longer than the frame")
+	}
+	return p[1 : len(p)-n], nil
+}

@@ -1,0 +1,229 @@
+package h2
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+func (c *Conn) readHeaders(fh http2.FrameHeader) error {
+	id := fh.StreamID
+	if id == 0 {
+		return protocolError("HEADERS on the connection")
+	}
+	p, err := c.rd.next(int(fh.Length))
+	if err != nil {
+		return err
+	}
+	if fh.Flags.Has(http2.FlagHeadersPadded) {
+		if len(p) == 0 {
+			return frameSizeError("padded HEADERS without pad length")
+		}
+		if p, err = unpad(p); err != nil {
+			return err
+		}
+	}
+	selfDep := false
+	if fh.Flags.Has(http2.FlagHeadersPriority) {
+		if len(p) < 5 {
+			return frameSizeError("HEADERS too short for its priority")
+		}
+		selfDep = binary.BigEndian.Uint32(p)&maxWindow == id
+		p = p[5:]
+	}
+	if err := c.beginBlock(id, fh.Flags.Has(http2.FlagHeadersEndStream)); err != nil {
+		return err
+	}
+	if selfDep {
+		c.head.bad = "stream depends on itself"
+	}
+	return c.fragment(p, fh.Flags.Has(http2.FlagHeadersEndHeaders))
+}
+
+// beginBlock decides what a header block on stream id is for.
+func (c *Conn) beginBlock(id uint32, end bool) error {
+	if id%2 == 0 {
+		return protocolError("HEADERS on an even stream")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id > c.maxID {
+		if c.lastSent && id > c.lastID {
+			// RFC 9113 section 6.8: not processed, the client knows.
+			c.head.begin(blockIgnored, id, nil, end)
+			return nil
+		}
+		c.maxID = id
+		c.head.begin(blockRequest, id, c.newStream(id), end)
+		return nil
+	}
+	s := c.streams[id]
+	switch {
+	case s != nil:
+		c.head.begin(blockTrailer, id, nil, end)
+		if s.recvEnd {
+			c.head.kind = blockLate
+		}
+	case c.resetLately(id):
+		c.head.begin(blockIgnored, id, nil, end)
+	default:
+		return &connError{http2.ErrCodeStreamClosed, ClosedProtocol, "HEADERS on a closed stream"}
+	}
+	return nil
+}
+
+func (c *Conn) readContinuation(fh http2.FrameHeader) error {
+	// The Framer has checked that it continues the block.
+	h := &c.head
+	if h.frames++; h.frames > c.lim.MaxContinuations {
+		return calm(ClosedContinuationFlood, "too many CONTINUATION frames")
+	}
+	p, err := c.rd.next(int(fh.Length))
+	if err != nil {
+		return err
+	}
+	return c.fragment(p, fh.Flags.Has(http2.FlagContinuationEndHeaders))
+}
+
+// fragment decodes a piece of a header block.
+func (c *Conn) fragment(p []byte, last bool) error {
+	h := &c.head
+	if h.octets += len(p); h.octets > h.maxOctets() {
+		return calm(ClosedContinuationFlood, "header block too long")
+	}
+	if _, err := c.dec.Write(p); err != nil {
+		return &connError{http2.ErrCodeCompression, ClosedCompression, "HPACK: " + err.Error()}
+	}
+	if !last {
+		return nil
+	}
+	h.active = false
+	if err := c.dec.Close(); err != nil {
+		return &connError{http2.ErrCodeCompression, ClosedCompression, "HPACK: " + err.Error()}
+	}
+	switch h.kind {
+	case blockRequest:
+		s := h.s
+		h.s = nil
+		return c.request(s)
+	case blockTrailer:
+		return c.trailers()
+	case blockLate:
+		return &streamError{h.id, http2.ErrCodeStreamClosed, RefusedState, "HEADERS on a half-closed stream"}
+	}
+	return nil
+}
+
+// trailers ends a request with trailer fields.
+func (c *Conn) trailers() error {
+	h := &c.head
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.streams[h.id]
+	if s == nil {
+		return nil // reset meanwhile
+	}
+	msg := h.bad
+	switch {
+	case msg != "":
+	case !h.end:
+		msg = "HEADERS within a body"
+	case s.ContentLength >= 0 && s.received != s.ContentLength:
+		msg = "content-length and DATA differ"
+	case h.over:
+		return &streamError{h.id, http2.ErrCodeEnhanceYourCalm, RefusedHeaderList, "trailers too large"}
+	}
+	if msg != "" {
+		return &streamError{h.id, http2.ErrCodeProtocol, RefusedMalformed, msg}
+	}
+	s.trailer = append(s.trailer[:0], h.fields...)
+	clear(h.fields)
+	c.endOfRequest(s)
+	return nil
+}
+
+// request judges a new request whose head is whole and gives it to the owner.
+func (c *Conn) request(s *Stream) error {
+	h := &c.head
+	msg := h.bad
+	if !h.over {
+		h.s = s
+		msg = h.check()
+		h.s = nil
+	}
+	if msg != "" {
+		c.cfg.recycle(s)
+		return &streamError{h.id, http2.ErrCodeProtocol, RefusedMalformed, msg}
+	}
+	s.hasBody = !h.end
+	c.mu.Lock()
+	c.awaitRoom()
+	s.recvEnd = h.end
+	s.out.n = c.streamSend
+	s.in.init(c.lim.StreamWindow)
+	c.opened++
+	full := len(c.streams) >= int(c.lim.MaxStreams) || c.running >= 2*c.lim.MaxStreams
+	c.mu.Unlock()
+	if full {
+		// Streams that are reset count until their owner has noticed, twice
+		// the limit at most: else resets would hide them.
+		c.cfg.recycle(s)
+		return &streamError{h.id, http2.ErrCodeRefusedStream, RefusedConcurrency, "too many streams"}
+	}
+	if h.over {
+		s.inline = true
+		s.Respond(431, tooLarge, nil)
+		c.answered(s)
+		c.refused(RefusedHeaderList)
+		return nil
+	}
+	if c.cfg.Admit != nil {
+		s.inline = true
+		if c.cfg.Admit(s) {
+			c.answered(s)
+			return nil
+		}
+		s.inline = false
+	}
+	c.mu.Lock()
+	if c.dead || s.closed {
+		c.mu.Unlock()
+		c.cfg.recycle(s)
+		return nil
+	}
+	c.list(s)
+	s.handling = true
+	c.running++
+	c.mu.Unlock()
+	c.cfg.workers.run(s)
+	return nil
+}
+
+// tooLarge is the header of the answer to an oversized one (RFC 6585).
+var tooLarge = []hpack.HeaderField{{Name: "content-length", Value: "0"}}
+
+// list makes s known by its number. Callers hold mu.
+func (c *Conn) list(s *Stream) {
+	if c.streams == nil {
+		c.streams = make(map[uint32]*Stream)
+	}
+	c.streams[s.id] = s
+	s.listed = true
+}
+
+// answered ends a stream whose answer was written on the read loop.
+func (c *Conn) answered(s *Stream) {
+	c.mu.Lock()
+	if s.waiting && !c.dead {
+		// The windows did not let all of it through.
+		s.inline = false
+		s.detached = true
+		c.list(s)
+		c.mu.Unlock()
+		return
+	}
+	c.finish(s)
+	c.mu.Unlock()
+	c.cfg.recycle(s)
+}
