@@ -12,20 +12,17 @@ import (
 // admin page and bug reports, and holds no key.
 func (m *Map) String() string {
 	var b strings.Builder
-	var classes []*Class
-	seen := make(map[*Class]bool)
+	seen := make(map[string]bool)
 	note := func(c *Class) {
-		if !seen[c] {
-			seen[c] = true
-			classes = append(classes, c)
+		// By content: sites that name no class have each a built-in one.
+		if text := c.text(); !seen[text] {
+			seen[text] = true
+			b.WriteString(text)
 		}
 	}
 	note(m.Class())
 	for _, s := range m.sites {
 		note(s.Class)
-	}
-	for _, c := range classes {
-		c.text(&b)
 	}
 	for _, c := range m.certificates {
 		c.text(&b)
@@ -39,7 +36,8 @@ func (m *Map) String() string {
 	return b.String()
 }
 
-func (c *Class) text(b *strings.Builder) {
+func (c *Class) text() string {
+	b := new(strings.Builder)
 	name := c.Name
 	if name == "" {
 		name = "(built-in)"
@@ -66,6 +64,7 @@ func (c *Class) text(b *strings.Builder) {
 		fmt.Fprintf(b, " limits=%+v", c.Limits)
 	}
 	b.WriteByte('\n')
+	return b.String()
 }
 
 func (c *Certificate) text(b *strings.Builder) {
