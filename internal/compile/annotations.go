@@ -201,5 +201,5 @@ func (b *builder) readBackendCAs(ing *ingress, secret string) {
 		b.problem(ing.subject, c.reason, "Annotation %s: %s Its backends are not reached.", v1alpha1.AnnotationBackendCASecret, c.message)
 		return
 	}
-	u.cas, u.caID = b.pool(c), c.sum
+	u.cas, u.caID = c.pool, c.sum
 }

@@ -38,19 +38,6 @@ func keyOf(k *hostmap.Backend) backendKey {
 	return backendKey{k.Namespace, k.Service, k.Port, k.Protocol, k.ServerName, k.CAID, k.Missing == hostmap.MissingCA}
 }
 
-// pool makes the set of a bundle's CAs, or takes over the equal one of the
-// previous map.
-func (b *builder) pool(c *bundle) *x509.CertPool {
-	if old := b.lastGood.pools[c.sum]; old != nil {
-		return old.CAs
-	}
-	pool := x509.NewCertPool()
-	for _, ca := range c.cas {
-		pool.AddCert(ca)
-	}
-	return pool
-}
-
 // backend resolves a backend of an Ingress. It is never nil: one that cannot
 // be reached says why, so that its routes answer 503 and hide no other route.
 func (b *builder) backend(ing *ingress, ref *networkingv1.IngressBackend) *hostmap.Backend {

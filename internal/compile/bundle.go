@@ -17,7 +17,8 @@ const keyCA = "ca.crt"
 // bundle is what became of a Secret that CA certificates are to be read from.
 // There is no last good one: whom to trust is never answered from memory.
 type bundle struct {
-	cas []*x509.Certificate
+	cas  []*x509.Certificate
+	pool *x509.CertPool
 	// sum identifies the bytes.
 	sum [sha256.Size]byte
 	// reason and message are what is wrong, "" where nothing is.
@@ -47,7 +48,11 @@ func (b *builder) readBundle(ref hostmap.SecretRef) *bundle {
 	if err != nil {
 		return &bundle{reason: CertificateInvalid, message: "Secret " + quote(ref.String()) + ": " + keyCA + " " + err.Error() + "."}
 	}
-	return &bundle{cas: cas, sum: sha256.Sum256(data)}
+	pool := x509.NewCertPool()
+	for _, ca := range cas {
+		pool.AddCert(ca)
+	}
+	return &bundle{cas: cas, pool: pool, sum: sha256.Sum256(data)}
 }
 
 // parseBundle reads one or more CA certificates in PEM. Text outside of the

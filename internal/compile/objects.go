@@ -69,7 +69,6 @@ type lastGood struct {
 	certificates map[hostmap.SecretRef]*hostmap.Certificate
 	classes      map[string]*hostmap.Class
 	backends     map[backendKey]*hostmap.Backend
-	pools        map[[32]byte]*hostmap.Backend // by CAID
 	// unserved is the class that judged authorities no site served; nil where
 	// there was no map.
 	unserved *hostmap.Class
@@ -80,7 +79,6 @@ func newLastGood(previous *hostmap.Map) lastGood {
 		certificates: make(map[hostmap.SecretRef]*hostmap.Certificate, len(previous.Certificates())),
 		classes:      make(map[string]*hostmap.Class),
 		backends:     make(map[backendKey]*hostmap.Backend, len(previous.Backends())),
-		pools:        make(map[[32]byte]*hostmap.Backend),
 		unserved:     previous.Class(),
 	}
 	for _, c := range previous.Certificates() {
@@ -92,9 +90,6 @@ func newLastGood(previous *hostmap.Map) lastGood {
 	}
 	for _, k := range previous.Backends() {
 		g.backends[keyOf(k)] = k
-		if k.CAs != nil {
-			g.pools[k.CAID] = k
-		}
 	}
 	return g
 }
