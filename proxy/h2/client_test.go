@@ -12,6 +12,8 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +47,12 @@ func serverTLS(t testing.TB) *tls.Config {
 
 // serve runs cfg on a TLS listener on loopback until the test ends.
 func serve(t testing.TB, cfg *Config) (addr string) {
+	addr, _ = serveConns(t, cfg)
+	return addr
+}
+
+// serveConns is serve; each calls its argument with every open connection.
+func serveConns(t testing.TB, cfg *Config) (addr string, each func(func(*Conn))) {
 	t.Helper()
 	tc := serverTLS(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -77,16 +85,19 @@ func serve(t testing.TB, cfg *Config) (addr string) {
 			})
 		}
 	})
+	each = func(f func(*Conn)) {
+		mu.Lock()
+		defer mu.Unlock()
+		for c := range conns {
+			f(c)
+		}
+	}
 	t.Cleanup(func() {
 		ln.Close()
-		mu.Lock()
-		for c := range conns {
-			c.Close()
-		}
-		mu.Unlock()
+		each(func(c *Conn) { c.Close() })
 		wg.Wait()
 	})
-	return ln.Addr().String()
+	return ln.Addr().String(), each
 }
 
 // echo answers with the request's body and trailers.
@@ -234,4 +245,72 @@ func TestGoClientHeadAndBodilessStatuses(t *testing.T) {
 	}
 }
 
-var _ net.Conn = (*pipeEnd)(nil)
+// Connections that are drained again and again, and requests given up, must not
+// cost any other request.
+func TestNoRequestIsLostByDrain(t *testing.T) {
+	addr, each := serveConns(t, &Config{Handle: echo})
+	stop := make(chan struct{})
+	var drainer, clients sync.WaitGroup
+	drainer.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond):
+				each((*Conn).Drain)
+			}
+		}
+	})
+	for w := range 6 {
+		clients.Go(func() {
+			cl := goClient(t)
+			for i := range 60 {
+				ctx, cancel := context.WithCancel(t.Context())
+				body := bytes.Repeat([]byte{byte(i)}, (i%7)*9000)
+				req, _ := http.NewRequestWithContext(ctx, "POST", "https://"+addr+"/", bytes.NewReader(body))
+				res, err := cl.Do(req)
+				if err != nil {
+					t.Errorf("request %d.%d: %v", w, i, err)
+					cancel()
+					continue
+				}
+				if i%5 == 4 {
+					cancel() // in the middle of the response
+				}
+				got, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if i%5 != 4 && (err != nil || !bytes.Equal(got, body)) {
+					t.Errorf("request %d.%d: %d octets of %d, error %v", w, i, len(got), len(body), err)
+				}
+				cancel()
+			}
+		})
+	}
+	clients.Wait()
+	close(stop)
+	drainer.Wait()
+}
+
+func TestNghttpAndH2load(t *testing.T) {
+	addr := serve(t, &Config{Handle: echo})
+	for _, c := range []struct {
+		tool string
+		args []string
+		want string
+	}{
+		{"nghttp", []string{"--no-verify-peer", "-d", "client_test.go", "-v", "https://" + addr + "/x"}, "x-path: /x"},
+		{"h2load", []string{"-n", "2000", "-c", "10", "-m", "20", "-d", "doc.go", "https://" + addr + "/"}, "2000 succeeded, 0 failed"},
+	} {
+		bin, err := exec.LookPath(c.tool)
+		if err != nil {
+			if os.Getenv("REQUIRE_TOOLS") == "1" {
+				t.Fatal(err)
+			}
+			t.Skipf("%s is not installed", c.tool)
+		}
+		out, err := exec.Command(bin, c.args...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s: %v\n%s", c.tool, err, out)
+		}
+	}
+}

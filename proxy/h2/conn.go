@@ -75,8 +75,8 @@ type Conn struct {
 	expires   int64  // when MaxAge drains the connection; 0: never
 
 	// Guarded by mu: drain.
-	draining   bool
-	drainSince int64
+	draining   bool   // Drain was called
+	drainSince int64  // when the first GOAWAY was sent; 0: not yet
 	lastSent   bool   // the second GOAWAY was sent
 	lastID     uint32 // ... with this stream
 }
@@ -132,10 +132,6 @@ func (c *Conn) Serve() error {
 	c.mu.Lock()
 	c.appendPreface()
 	c.timer = time.AfterFunc(c.lim.tick(), c.tick)
-	if c.draining { // Drain came before Serve
-		c.draining = false
-		c.startDrain(c.clock())
-	}
 	c.mu.Unlock()
 
 	err := c.readPreface()

@@ -230,9 +230,27 @@ func TestDrainInTwoPhases(t *testing.T) {
 func TestDrainOfAClientThatIgnoresPing(t *testing.T) {
 	bubble(t, &Config{}, func(ct *tester) {
 		ct.conn.Drain()
+		ct.wantSilence() // a new connection is not cut before its first request
+		time.Sleep(drainWait + 600*time.Millisecond)
 		ct.want("GOAWAY last=2147483647 NO_ERROR", `PING "ingress4"`)
-		time.Sleep(drainWait + time.Second)
+		ct.wantSilence()
+		time.Sleep(drainWait + 600*time.Millisecond)
 		ct.want("GOAWAY last=0 NO_ERROR")
+		ct.wantClosed(ClosedDrained)
+	})
+}
+
+func TestDrainOfANewConnectionServesItsFirstRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ct := newTester(t, &Config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }})
+		defer ct.finish()
+		ct.conn.Drain()
+		ct.greet()
+		ct.wantSilence()
+		ct.headers(1, true, get...)
+		ct.want("GOAWAY last=2147483647 NO_ERROR", `PING "ingress4"`, "HEADERS stream=1 end :status=200")
+		ct.fr.WritePing(true, [8]byte([]byte(drainPing)))
+		ct.want("GOAWAY last=1 NO_ERROR")
 		ct.wantClosed(ClosedDrained)
 	})
 }

@@ -10,7 +10,7 @@ import (
 const drainPing = "ingress4"
 
 // drainWait is how long the second GOAWAY waits for a client that does not
-// answer drainPing.
+// answer drainPing, and the first for one that has only just connected.
 const drainWait = time.Second
 
 // Drain ends the connection without losing a request: it says GOAWAY with the
@@ -27,34 +27,49 @@ func (c *Conn) Drain() {
 	}
 }
 
-// startDrain sends the first GOAWAY. Callers hold mu, and flush if it returns
-// true.
+// startDrain makes the connection drain. Callers hold mu, and flush if it
+// returns true.
 func (c *Conn) startDrain(now int64) bool {
-	if c.draining || c.dead || c.timer == nil {
-		c.draining = true
+	if c.draining || c.dead {
 		return false
 	}
 	c.draining = true
-	c.drainSince = now
-	c.appendGoAway(maxWindow, http2.ErrCodeNo, "")
-	c.appendFrame(8, http2.FramePing, 0, 0)
-	c.wbuf = append(c.wbuf, drainPing...)
+	if c.timer == nil { // Serve has not begun
+		return false
+	}
 	c.timer.Reset(c.lim.tick())
-	return true
+	return c.continueDrain(now)
 }
 
-// continueDrain sends the second GOAWAY if its time has come. Callers hold mu.
-func (c *Conn) continueDrain(now int64) {
-	if c.draining && !c.lastSent && now-c.drainSince >= int64(drainWait) {
+// continueDrain sends the GOAWAY whose time has come. Callers hold mu, and
+// flush if it returns true.
+func (c *Conn) continueDrain(now int64) bool {
+	switch {
+	case !c.draining || c.lastSent || c.dead:
+		return false
+	case c.drainSince == 0:
+		// Clients, Go's for one, take a new connection that ends before its
+		// first request for a failure and do not try another.
+		if c.opened == 0 && !over(now, 0, drainWait) {
+			return false
+		}
+		c.drainSince = now
+		c.appendGoAway(maxWindow, http2.ErrCodeNo, "")
+		c.appendFrame(8, http2.FramePing, 0, 0)
+		c.wbuf = append(c.wbuf, drainPing...)
+	case over(now, c.drainSince, drainWait):
 		c.sendLast()
+	default:
+		return false
 	}
+	return true
 }
 
 // pingAcked reports whether the client's answer to drainPing was awaited.
 func (c *Conn) pingAcked() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.draining || c.lastSent {
+	if c.drainSince == 0 || c.lastSent {
 		return false
 	}
 	c.sendLast()

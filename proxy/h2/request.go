@@ -163,6 +163,9 @@ func (c *Conn) request(s *Stream) error {
 	s.out.n = c.streamSend
 	s.in.init(c.lim.StreamWindow)
 	c.opened++
+	if c.draining {
+		c.continueDrain(c.now)
+	}
 	full := len(c.streams) >= int(c.lim.MaxStreams) || c.running >= 2*c.lim.MaxStreams
 	c.mu.Unlock()
 	if full {

@@ -25,7 +25,7 @@ func (c *Conn) tick() {
 	}
 	if c.expires != 0 && now >= c.expires {
 		c.expires = 0
-		c.startDrain(now)
+		c.draining = true
 	}
 	c.continueDrain(now)
 	c.watchIdle(now)
