@@ -133,6 +133,12 @@ func (s *Server) handshake(c *conn, timeout time.Duration) (*tls.Conn, error) {
 		resumed = "yes"
 	}
 	s.metrics.handshakes.WithLabelValues("ok", versionLabel(cs.Version), resumed).Inc()
+	// A map may have been published since the client's hello. Publish passes
+	// over connections that are not settled, so either it or we look.
+	c.settled.Store(true)
+	if !stillRight(s.current().hosts, c) {
+		c.drain()
+	}
 	return tc, nil
 }
 
@@ -189,10 +195,20 @@ func (s *Server) h2Config(l hostmap.Limits) *h2.Config {
 			PrefaceTimeout: l.PrefaceTimeout, HeaderTimeout: l.HeaderTimeout, IdleTimeout: l.IdleTimeout,
 			StallTimeout: l.StallTimeout, MaxAge: l.MaxConnectionAge,
 		},
-		Closed: func(_ *h2.Conn, reason string) { s.metrics.closed.WithLabelValues(reason).Inc() },
+		Origins: s.origins,
+		Closed:  func(_ *h2.Conn, reason string) { s.metrics.closed.WithLabelValues(reason).Inc() },
 	}
 	s.h2configs[l] = cfg
 	return cfg
+}
+
+// origins is the ORIGIN frame of a connection (RFC 8336).
+func (s *Server) origins(hc *h2.Conn) ([]string, bool) {
+	c, ok := hc.Data().(*conn)
+	if !ok {
+		return nil, false
+	}
+	return s.current().hosts.Origins(&c.facts, uint16(s.cfg.ExternalHTTPSPort)) //nolint:gosec // a port
 }
 
 // newHTTP1Server is net/http's server with our limits, for HTTP/1.1 alone.

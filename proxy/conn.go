@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/h2"
@@ -27,6 +28,8 @@ type conn struct {
 	site *hostmap.Site
 	// label is the site's host as metrics name it.
 	label string
+	// settled tells that the handshake is done: what it writes may be read.
+	settled atomic.Bool
 
 	mu sync.Mutex
 	// h2 is set while the connection speaks HTTP/2. Guarded by mu.

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"math/big"
+	"net/netip"
 	"time"
 )
 
@@ -21,4 +22,20 @@ func rsaPair(ca *authority, name string) (tls.Certificate, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, &key.PublicKey, ca.key)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+}
+
+func prefixesOf(texts ...string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range texts {
+		out = append(out, netip.MustParsePrefix(s))
+	}
+	return out
+}
+
+func clientsOf(as ...*authority) []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, a := range as {
+		out = append(out, a.cert)
+	}
+	return out
 }

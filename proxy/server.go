@@ -168,7 +168,7 @@ func (s *Server) Publish(m *hostmap.Map) {
 		return
 	}
 	for _, c := range s.conns.all() {
-		if !stillRight(m, c) {
+		if c.settled.Load() && !stillRight(m, c) {
 			c.drain()
 		}
 	}

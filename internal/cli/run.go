@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/admin"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy"
@@ -164,6 +165,10 @@ func runServer(ctx context.Context, c runConfig, serving func(addresses)) error 
 	}
 	recorder, health := admin.NewRecorder(c.Log), new(admin.Health)
 	registry.MustRegister(recorder)
+	follow, err := c.source(server.Publish, recorder.Record)
+	if err != nil {
+		return err
+	}
 
 	// The source and the listeners for operators outlive the drain: endpoints
 	// go on changing while requests finish, and somebody wants to watch.
@@ -185,7 +190,7 @@ func runServer(ctx context.Context, c runConfig, serving func(addresses)) error 
 		handler    http.Handler
 		bound      *string
 	}{
-		{"metrics", c.MetricsAddr, admin.MetricsHandler(registry, health), &at.Metrics},
+		{"metrics", c.MetricsAddr, admin.MetricsHandler(prometheus.Gatherers{registry, controllers.Gatherer()}, health), &at.Metrics},
 		{"admin", c.AdminAddr, admin.Handler(recorder), &at.Admin},
 	} {
 		if l.addr == "" {
@@ -207,7 +212,7 @@ func runServer(ctx context.Context, c runConfig, serving func(addresses)) error 
 	}
 	c.Log.Info("listening", "metrics", at.Metrics, "admin", at.Admin)
 
-	background(func() error { return runSource(work, c, registry, server.Publish, recorder.Record) })
+	background(func() error { return follow(work) })
 
 	// Either the process is asked to stop, or something in the background has
 	// failed.

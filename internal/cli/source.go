@@ -2,21 +2,54 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/manifests"
 )
 
-// runSource watches the folder or the cluster and publishes host maps until
-// ctx ends.
-func runSource(ctx context.Context, c runConfig, _ prometheus.Registerer,
+// source watches the folder or the cluster that c names and publishes host
+// maps until its context ends. A cluster that c does not lead to is an error
+// at once.
+func (c *runConfig) source(
 	publish func(*hostmap.Map), report func(*hostmap.Map, []hostmap.Problem, time.Duration),
-) error {
-	return manifests.Run(ctx, manifests.Config{
-		Dir: c.Manifests, Controller: c.Controller, DefaultCertificate: c.DefaultCertificate,
-		AllowSharedHosts: c.AllowSharedHosts, Publish: publish, Report: report, Log: c.Log,
-	})
+) (func(context.Context) error, error) {
+	if c.Manifests != "" {
+		return func(ctx context.Context) error {
+			return manifests.Run(ctx, manifests.Config{
+				Dir: c.Manifests, Controller: c.Controller, DefaultCertificate: c.DefaultCertificate,
+				AllowSharedHosts: c.AllowSharedHosts, Publish: publish, Report: report, Log: c.Log,
+			})
+		}, nil
+	}
+	cluster, err := clusterOf(c.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	controllers.RouteLogs(c.Log)
+	return func(ctx context.Context) error {
+		return controllers.Run(ctx, controllers.Config{
+			Rest: cluster, Controller: c.Controller, DefaultCertificate: c.DefaultCertificate,
+			AllowSharedHosts: c.AllowSharedHosts, Namespaces: c.Namespaces,
+			PublishService: c.PublishService, PublishAddresses: c.PublishAddresses, LeaderElection: true,
+			Publish: publish, Report: report, Log: c.Log,
+		})
+	}, nil
+}
+
+// clusterOf finds the cluster as kubectl does: the named file, else
+// $KUBECONFIG, else ~/.kube/config, else the one this pod runs in.
+func clusterOf(kubeconfig string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the cluster (or serve a folder with --manifests): %w", err)
+	}
+	return cfg, nil
 }

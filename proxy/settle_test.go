@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// heldConn lets the client's hello pass, and holds what comes after it until
+// release is closed.
+type heldConn struct {
+	net.Conn
+	writes  atomic.Int32
+	held    chan struct{} // closed when something is held
+	release chan struct{}
+}
+
+// Write implements net.Conn.
+func (c *heldConn) Write(p []byte) (int, error) {
+	if c.writes.Add(1) == 2 {
+		close(c.held)
+		<-c.release
+	}
+	return c.Conn.Write(p)
+}
+
+// TestPublishDuringHandshake: a connection whose handshake began under a map
+// is drained like others if the map published before its end puts it in the
+// wrong.
+func TestPublishDuringHandshake(t *testing.T) {
+	_, m := shop(t)
+	w := newWorld(t, m, nil)
+	nc, err := net.Dial("tcp", w.https)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	held := &heldConn{Conn: nc, held: make(chan struct{}), release: make(chan struct{})}
+	tc := tls.Client(held, &tls.Config{ServerName: "c.test", NextProtos: []string{"h2"}, InsecureSkipVerify: true}) //nolint:gosec // a test looks at what it is served
+	shaken := make(chan error, 1)
+	go func() { shaken <- tc.Handshake() }()
+	<-held.held
+
+	var left []*hostmap.Site
+	for _, s := range m.Sites() {
+		if s.Host != "c.test" {
+			left = append(left, s)
+		}
+	}
+	w.server.Publish(hostmap.New(hostmap.Spec{Sites: left}))
+	close(held.release)
+	if err := <-shaken; err != nil {
+		t.Fatal(err)
+	}
+	cc, err := (&http2.Transport{}).NewClientConn(tc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); cc.CanTakeNewRequest(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the connection takes requests for a host that is gone")
+		}
+	}
+}
