@@ -208,7 +208,7 @@ func (w *world) grant(account string) {
 		w.kubectl(mine, "apply", "-f", "-")
 		if file == "clusterrole.yaml" {
 			w.t.Cleanup(func() {
-				if _, err := w.cluster.Kubectl(context.Background(), mine, "delete", "-f", "-"); err != nil {
+				if _, err := w.cluster.Kubectl(context.Background(), mine, "delete", "--ignore-not-found", "-f", "-"); err != nil {
 					w.t.Error(err)
 				}
 			})

@@ -92,6 +92,14 @@ func TestMapFollowsTheCluster(t *testing.T) {
 	r.until("map without any site", func(m *hostmap.Map, _ []hostmap.Problem) bool { return len(m.Sites()) == 0 })
 }
 
+// Nothing to list is no reason to wait for something.
+func TestNothingGetsAMap(t *testing.T) {
+	w := newWorld(t)
+	w.remove(&networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: w.class}})
+	r := w.start(func(c *controllers.Config) { c.Namespaces = []string{w.namespace} })
+	r.until("map", func(m *hostmap.Map, _ []hostmap.Problem) bool { return len(m.Sites()) == 0 })
+}
+
 func addresses(i *networkingv1.Ingress) string {
 	var all []string
 	for _, a := range i.Status.LoadBalancer.Ingress {
@@ -118,6 +126,10 @@ func TestStatusIsWrittenAndCausesNoMap(t *testing.T) {
 	foreign := w.ingress("foreign", "foreign.test", "")
 	foreign.Spec.IngressClassName = nil
 	w.create(foreign, w.ingress("web", "web.test", ""), w.service("web"))
+	foreign.Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: "198.51.100.9"}}
+	if err := w.Status().Update(t.Context(), foreign); err != nil {
+		t.Fatal(err)
+	}
 	r := w.start(func(c *controllers.Config) {
 		c.Rest, c.LeaderElection = w.as("writing"), true
 		c.Namespaces = []string{w.namespace}
@@ -126,18 +138,20 @@ func TestStatusIsWrittenAndCausesNoMap(t *testing.T) {
 	r.text("site web.test")
 	w.status("web", "lb.example 192.0.2.7")
 
-	// Each of these is one change and one map; a map more would be that of the
-	// status, which the API server tells of before.
+	// Each of these is one change and one map. A map more would be that of the
+	// status, which the API server tells of before the next change.
 	before := r.published()
-	for i := range 3 {
-		w.create(w.service(fmt.Sprint("mark-", i)))
-		r.until("map for the mark", func(*hostmap.Map, []hostmap.Problem) bool { return r.published() > before+i })
+	for i := range 5 {
+		name := fmt.Sprint("late-", i)
+		w.create(w.ingress(name, name+".test", ""))
+		w.status(name, "lb.example 192.0.2.7")
+		r.text("site " + name + ".test")
 	}
-	if n := r.published() - before; n != 3 {
-		t.Errorf("%d maps for 3 changes", n)
+	w.create(w.service("mark"), w.ingress("last", "last.test", ""))
+	r.text("site last.test")
+	if n := r.published() - before; n > 7 {
+		t.Errorf("%d maps for 7 changes", n)
 	}
-	w.create(w.ingress("late", "late.test", ""))
-	w.status("late", "lb.example 192.0.2.7")
 
 	// It leaves our class: our address goes, and nobody else's.
 	var web networkingv1.Ingress
@@ -147,7 +161,7 @@ func TestStatusIsWrittenAndCausesNoMap(t *testing.T) {
 	web.Spec.IngressClassName = nil
 	w.update(&web)
 	w.status("web", "")
-	w.status("foreign", "")
+	w.status("foreign", "198.51.100.9")
 
 	var lease = w.kubectl("", "-n", w.namespace, "get", "lease", controllers.LeaseName, "-o", "jsonpath={.spec.holderIdentity}")
 	if lease == "" {
@@ -199,7 +213,7 @@ func TestEventForEachNewProblem(t *testing.T) {
 			if e.Regarding.Kind == "Ingress" && e.Regarding.Name == "web" && e.Regarding.UID == ing.UID && e.Type == "Warning" {
 				n := 1
 				if e.Series != nil {
-					n = int(e.Series.Count)
+					n += int(e.Series.Count)
 				}
 				found[e.Reason] += n
 			}
@@ -210,11 +224,15 @@ func TestEventForEachNewProblem(t *testing.T) {
 		found, err := reasons()
 		return found["SecretNotFound"] == 1 && found["ServiceNotFound"] == 1, err
 	})
-	// More maps with the same problem, then another problem: one Event more.
+	// Rounds with the same problem, each known by a new one of another Ingress.
 	for i := range 3 {
-		before := r.published()
-		w.create(w.service(fmt.Sprint("mark-", i)))
-		r.until("next map", func(*hostmap.Map, []hostmap.Problem) bool { return r.published() > before })
+		name := fmt.Sprint("mark-", i)
+		w.create(w.ingress(name, name+".test", "missing"))
+		w.eventually("event of "+name, func() (bool, error) {
+			var list eventsv1.EventList
+			err := w.List(t.Context(), &list, client.InNamespace(w.namespace))
+			return slices.ContainsFunc(list.Items, func(e eventsv1.Event) bool { return e.Regarding.Name == name }), err
+		})
 	}
 	w.create(&corev1.Secret{ObjectMeta: w.meta("missing"), Data: map[string][]byte{"tls.crt": []byte("x"), "tls.key": []byte("y")}})
 	w.eventually("event CertificateInvalid", func() (bool, error) {
@@ -256,15 +274,15 @@ func TestPolicyStatus(t *testing.T) {
 	if s, err := read("unused"); err != nil || len(s.Conditions) != 0 {
 		t.Errorf("a policy that no class names has status %+v, error %v", s, err)
 	}
-	// A default certificate that does not exist cannot be accepted.
+	// A default certificate of another namespace cannot be accepted.
 	if err := w.Get(t.Context(), client.ObjectKeyFromObject(policy), policy); err != nil {
 		t.Fatal(err)
 	}
-	policy.Spec.TLS.DefaultCertificateRef = &v1alpha1.SecretReference{Name: "missing"}
+	policy.Spec.TLS.DefaultCertificateRef = &v1alpha1.SecretReference{Namespace: "kube-system", Name: "tls"}
 	w.update(policy)
 	w.eventually("refusal of the policy", func() (bool, error) {
 		s, err := read("strict")
 		c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionAccepted)
-		return c != nil && c.Status == metav1.ConditionFalse && c.ObservedGeneration == policy.Generation && strings.Contains(c.Message, "missing"), err
+		return c != nil && c.Status == metav1.ConditionFalse && c.ObservedGeneration == policy.Generation && strings.Contains(c.Message, "defaultCertificateRef"), err
 	})
 }

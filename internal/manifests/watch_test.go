@@ -190,6 +190,8 @@ func TestConfigMapSwap(t *testing.T) {
 	version := func(name, host string) {
 		s.do(os.Mkdir(filepath.Join(dir, name), 0o700))
 		s.write(name+"/a.yaml", ingress("a", host))
+		// As long ago, and as large, as the other version.
+		s.do(os.Chtimes(filepath.Join(dir, name, "a.yaml"), time.Time{}, time.Now().Truncate(24*time.Hour).Add(-24*time.Hour)))
 		s.do(os.Symlink(name, filepath.Join(dir, "..data_tmp")))
 		s.do(os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
 	}
@@ -197,7 +199,6 @@ func TestConfigMapSwap(t *testing.T) {
 	s.do(os.Symlink("..data/a.yaml", filepath.Join(dir, "a.yaml")))
 	s = start(t, dir)
 	s.want("one.test", "")
-	// Same size, and possibly the same modification time.
 	version("..2", "two.test")
 	s.do(os.RemoveAll(filepath.Join(dir, "..1")))
 	s.want("two.test", "")
@@ -227,7 +228,17 @@ func TestChangesWithoutEvents(t *testing.T) {
 	s.do(os.Symlink("v2", filepath.Join(parent, "next")))
 	s.do(os.Rename(filepath.Join(parent, "next"), dir))
 	s.want("v2.test", "")
-	// The new folder's events arrive.
+	// The new folder's events arrive: five looks would take 2.5 s.
+	s.dir = dir
+	began = time.Now()
+	for i := range 5 {
+		host := fmt.Sprintf("v3-%d.test", i)
+		s.write("a.yaml", ingress("a", host))
+		s.want(host, "")
+	}
+	if took := time.Since(began); took > 1500*time.Millisecond {
+		t.Errorf("five changes took %v: no events of the new folder", took)
+	}
 	s.write("a.yaml", ingress("a", "v3.test"))
 	s.want("v3.test", "")
 
@@ -284,5 +295,8 @@ func TestLatency(t *testing.T) {
 	t.Logf("write to publish: median %v, slowest %v", took[len(took)/2], took[len(took)-1])
 	if took[len(took)-1] > time.Second {
 		t.Errorf("a change took %v, want it live within a second", took[len(took)-1])
+	}
+	if took[len(took)/2] > 300*time.Millisecond {
+		t.Errorf("the median change took %v: not by events", took[len(took)/2])
 	}
 }

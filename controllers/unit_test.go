@@ -1,0 +1,209 @@
+package controllers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+func TestSecretsAreKeptSlim(t *testing.T) {
+	s := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "s", ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}}, Labels: map[string]string{"a": "b"},
+			Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: `{"data":{"password":"x"}}`},
+		},
+		Data: map[string][]byte{"tls.crt": {1}, "tls.key": {2}, "ca.crt": {3}, "password": {4}, ".dockerconfigjson": {5}},
+	}
+	got, err := slimSecret(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s"}, Data: map[string][]byte{"tls.crt": {1}, "tls.key": {2}, "ca.crt": {3}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what is kept (-want +got):\n%s", diff)
+	}
+	if got, err := slimSecret(toolscache.DeletedFinalStateUnknown{Key: "a/b"}); err != nil || got == nil {
+		t.Errorf("a tombstone: %v, error %v", got, err)
+	}
+	if _, err := slim("text"); err == nil {
+		t.Error("no error for what is no object")
+	}
+}
+
+func TestSecretsThatAreNotRead(t *testing.T) {
+	for _, namespaces := range [][]string{nil, {"a", "b"}} {
+		options := cacheOptions(&Config{Namespaces: namespaces, DefaultCertificate: types.NamespacedName{Namespace: "c", Name: "fallback"}})
+		for kind, by := range options.ByObject {
+			if _, ok := kind.(*corev1.Secret); !ok {
+				continue
+			}
+			for typ, read := range map[string]bool{
+				"kubernetes.io/tls": true, "Opaque": true, "helm.sh/release.v1": false, "kubernetes.io/service-account-token": false,
+			} {
+				if by.Field.Matches(fields.Set{"type": typ}) != read {
+					t.Errorf("a Secret of type %s is read: %v, want %v", typ, !read, read)
+				}
+			}
+			if len(namespaces) == 0 && by.Namespaces != nil {
+				t.Errorf("Secrets of %v only, want all", by.Namespaces)
+			}
+			if len(namespaces) != 0 && (len(by.Namespaces) != 3 || by.Namespaces["c"].FieldSelector.String() != "metadata.name=fallback") {
+				t.Errorf("Secrets of %v, want a, b, and one of c", by.Namespaces)
+			}
+		}
+	}
+}
+
+func TestServiceAddresses(t *testing.T) {
+	ingress := corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "192.0.2.2"}, {Hostname: "lb.example"}}}}
+	tests := []struct {
+		name    string
+		service corev1.Service
+		want    string // IPs, then host names
+	}{
+		{"load balancer", corev1.Service{Spec: corev1.ServiceSpec{Type: "LoadBalancer", ClusterIPs: []string{"10.0.0.1"}}, Status: ingress}, "lb.example 192.0.2.2"},
+		{"load balancer without an address", corev1.Service{Spec: corev1.ServiceSpec{Type: "LoadBalancer", ClusterIPs: []string{"10.0.0.1"}}}, ""},
+		{"external IPs", corev1.Service{Spec: corev1.ServiceSpec{Type: "NodePort", ClusterIPs: []string{"10.0.0.1"}, ExternalIPs: []string{"192.0.2.3"}}}, "192.0.2.3"},
+		{"cluster IPs, sorted and once", corev1.Service{Spec: corev1.ServiceSpec{Type: "ClusterIP", ClusterIPs: []string{"fd00::1", "10.0.0.1", "10.0.0.1"}}}, "10.0.0.1 fd00::1"},
+		{"headless", corev1.Service{Spec: corev1.ServiceSpec{Type: "ClusterIP", ClusterIPs: []string{"None"}}}, ""},
+		{"external name", corev1.Service{Spec: corev1.ServiceSpec{Type: "ExternalName", ExternalName: "far.example"}}, "far.example"},
+		{"nonsense", corev1.Service{Spec: corev1.ServiceSpec{Type: "ExternalName", ExternalName: "not a host"}}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.service.Namespace, tt.service.Name = "edge", "lb"
+			other := tt.service.DeepCopy()
+			other.Name, other.Spec.ExternalIPs = "other", []string{"198.51.100.1"}
+			w := &writer{Config: &Config{PublishService: types.NamespacedName{Namespace: "edge", Name: "lb"}, Log: slog.New(slog.DiscardHandler)}}
+			var got []string
+			for _, a := range w.addresses([]*corev1.Service{other, &tt.service}) {
+				got = append(got, a.IP+a.Hostname)
+			}
+			if strings.Join(got, " ") != tt.want {
+				t.Errorf("addresses %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestMailboxKeepsTheNewest(t *testing.T) {
+	m := newMailbox()
+	var maps []*hostmap.Map
+	for range 3 {
+		maps = append(maps, hostmap.New(hostmap.Spec{}))
+		m.put(outcome{hostmap: maps[len(maps)-1]}) // Nobody reads, and it does not wait.
+	}
+	if got := (<-m.c).hostmap; got != maps[2] {
+		t.Error("the mailbox held an older map than the newest")
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{{"short", "short"}, {"exactly 10", "exactly 10"}, {"more than ten", "more th..."}, {"abcdefäxyz", "abcdef..."}} {
+		if got := cut(tt.in, 10); got != tt.want {
+			t.Errorf("cut(%q) is %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestPatience(t *testing.T) {
+	refused := errors.New("connection refused")
+	tests := []struct {
+		name     string
+		method   string
+		fails    int // attempts that get no answer
+		deadline time.Duration
+		want     error
+		took     time.Duration
+		log      string
+	}{
+		{name: "an answer at once", method: "GET"},
+		{name: "a read is repeated", method: "GET", fails: 3, took: 3 * time.Second, log: "cannot be reached|is back"},
+		{name: "until its context ends", method: "GET", fails: 100, deadline: 2500 * time.Millisecond, want: refused, took: 2500 * time.Millisecond, log: "cannot be reached"},
+		{name: "a write is not", method: "PUT", fails: 1, want: refused},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				var away atomic.Bool
+				attempts := 0
+				p := &patient{away: &away, log: slog.New(slog.NewTextHandler(&log, nil)), next: roundTripper(func(*http.Request) (*http.Response, error) {
+					if attempts++; attempts <= tt.fails {
+						return nil, refused
+					}
+					return &http.Response{StatusCode: 500, Body: io.NopCloser(strings.NewReader(""))}, nil
+				})}
+				ctx := t.Context()
+				if tt.deadline != 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tt.deadline)
+					defer cancel()
+				}
+				r, err := http.NewRequestWithContext(ctx, tt.method, "http://api.test/", http.NoBody)
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				resp, err := p.RoundTrip(r)
+				if !errors.Is(err, tt.want) || (resp == nil) == (err == nil) {
+					t.Errorf("response %v, error %v, want error %v", resp, err, tt.want)
+				}
+				if resp != nil {
+					resp.Body.Close()
+				}
+				if took := time.Since(began); took != tt.took {
+					t.Errorf("took %v, want %v", took, tt.took)
+				}
+				for part := range strings.SplitSeq(tt.log, "|") {
+					if strings.Count(log.String(), part) != 1 && part != "" {
+						t.Errorf("log has %q %d times, want once:\n%s", part, strings.Count(log.String(), part), log.String())
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestLibrariesWhisper(t *testing.T) {
+	var log bytes.Buffer
+	l := slog.New(demoted{slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo})}).With("a", 1).WithGroup("g")
+	l.Info("starting")
+	l.Warn("odd", "b", 2)
+	if got := log.String(); strings.Contains(got, "starting") || !strings.Contains(got, "level=WARN msg=odd a=1 g.b=2") {
+		t.Errorf("log %q, want the warning only", got)
+	}
+}
+
+func TestGathererLeavesTheRuntimeOut(t *testing.T) {
+	families, err := Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if strings.HasPrefix(f.GetName(), "go_") || strings.HasPrefix(f.GetName(), "process_") {
+			t.Errorf("%s would be gathered twice", f.GetName())
+		}
+	}
+}
