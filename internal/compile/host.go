@@ -127,10 +127,8 @@ func hostName(name string) string {
 // alone: the wildcard over it, else the default site; nil where there is none
 // or where it belongs to somebody else.
 func (hs *hosts) over(h *host) *host {
-	var over *host
-	if _, suffix, ok := strings.Cut(h.name, "."); ok && h.name[0] != '*' && h.name[0] != '[' {
-		over = hs.byName["*."+suffix]
-	}
+	_, suffix, _ := strings.Cut(h.name, ".")
+	over := hs.byName["*."+suffix]
 	if over == nil || !over.ruled {
 		over = hs.byName[""] // which nothing but rules can name
 	}
