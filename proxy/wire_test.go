@@ -44,6 +44,12 @@ func (w *world) rawH2(serverName string, change func(*tls.Config)) *rawH2 {
 	}
 	w.t.Cleanup(func() { _ = nc.Close() })
 	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	return w.rawH2On(nc)
+}
+
+// rawH2On begins HTTP/2 on a connection.
+func (w *world) rawH2On(nc net.Conn) *rawH2 {
+	w.t.Helper()
 	c := &rawH2{t: w.t, nc: nc, next: 1}
 	c.enc = hpack.NewEncoder(&c.buf)
 	c.fr = http2.NewFramer(nc, nc)

@@ -31,6 +31,8 @@ type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pool *x509.CertPool
+	// expired makes certificates whose time is over.
+	expired bool
 }
 
 func newAuthority(t testing.TB) *authority {
@@ -61,6 +63,9 @@ func (a *authority) sign(template *x509.Certificate, parent *authority) (*ecdsa.
 	template.SerialNumber = big.NewInt(serial.n)
 	serial.Unlock()
 	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	if parent != nil && parent.expired {
+		template.NotAfter = time.Now().Add(-time.Minute)
+	}
 	signer, signKey := template, key
 	if parent != nil {
 		signer, signKey = parent.cert, parent.key
