@@ -74,8 +74,8 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("set up: %w", err)
 	}
-	policies := awaitPolicies(ctx, config, c.Log)
-	if ctx.Err() != nil {
+	policies, answered := awaitPolicies(ctx, config, c.Log)
+	if !answered {
 		return nil
 	}
 	wait := goodbye

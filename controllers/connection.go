@@ -122,21 +122,21 @@ func hasPolicies(config *rest.Config) (bool, error) {
 	return false, nil
 }
 
-// awaitPolicies waits for an answer of hasPolicies. No answer is not taken for
-// "no": what a class asks must not be lost to an outage.
-func awaitPolicies(ctx context.Context, config *rest.Config, log *slog.Logger) bool {
+// awaitPolicies waits for an answer of hasPolicies, or the end of ctx. No answer
+// is not taken for "no": what a class asks must not be lost to an outage.
+func awaitPolicies(ctx context.Context, config *rest.Config, log *slog.Logger) (known, answered bool) {
 	for {
 		known, err := hasPolicies(config)
 		if err == nil {
 			if !known {
 				log.Warn("the CustomResourceDefinition of AuthorityPolicies is not installed; classes have their defaults until it is")
 			}
-			return known
+			return known, true
 		}
 		log.Warn("waiting for the API server", "error", err)
 		select {
 		case <-ctx.Done():
-			return false
+			return false, false
 		case <-time.After(again):
 		}
 	}
