@@ -300,6 +300,8 @@ func TestAdminPages(t *testing.T) {
 		{method: "GET", path: "/", code: 200, typ: "text/html; charset=utf-8", has: "unresolved: all are refused"},
 		{method: "GET", path: "/?q=B.test", code: 200, typ: "text/html; charset=utf-8", has: "Sites <span>1</span>", hasNot: "a.test"},
 		{method: "GET", path: "/?q=%22%3E%3Cscript%3E", code: 200, typ: "text/html; charset=utf-8", has: "Sites <span>0</span>", hasNot: "<script>"},
+		{method: "GET", path: "/?q=shop/b", code: 200, typ: "text/html; charset=utf-8", has: "Sites <span>1</span>"},
+		{method: "GET", path: "/?q=shop/gone", code: 200, typ: "text/html; charset=utf-8", has: "Sites <span>3</span>"},
 		{method: "GET", path: "/style.css", code: 200, typ: "text/css; charset=utf-8", has: "color-scheme"},
 		{method: "GET", path: "/hostmap", code: 200, typ: "text/plain; charset=utf-8", has: m.String()},
 		{method: "GET", path: "/hostmap.json", code: 200, typ: "application/json", has: `"endpoints":["10.1.2.3:8080","[fd00::1]:8080"]`},

@@ -209,7 +209,7 @@ func newView(s State, query string, now time.Time) view {
 		}
 	}
 	for _, site := range s.Map.Sites() {
-		if !strings.Contains(site.Label(), query) {
+		if query != "" && !mentions(site, query) {
 			continue
 		}
 		row := siteView{Site: site, Label: site.Label(), Class: site.Class.Name}
@@ -219,4 +219,24 @@ func newView(s State, query string, now time.Time) view {
 		v.Sites.add(row)
 	}
 	return v
+}
+
+// mentions tells whether a site's host, a Secret, an Ingress or a Service of it
+// contains the query.
+func mentions(s *hostmap.Site, query string) bool {
+	if strings.Contains(s.Label(), query) {
+		return true
+	}
+	for _, c := range s.Certificates {
+		if strings.Contains(c.Secret.String(), query) {
+			return true
+		}
+	}
+	for _, r := range s.Routes {
+		if strings.Contains(r.IngressNamespace+"/"+r.IngressName, query) ||
+			strings.Contains(r.Backend.Namespace+"/"+r.Backend.Service, query) {
+			return true
+		}
+	}
+	return false
 }
