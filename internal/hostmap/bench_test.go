@@ -153,3 +153,15 @@ func TestAllocations(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkNew is what each published change costs at least.
+func BenchmarkNew(b *testing.B) {
+	for _, n := range sizes {
+		f := newFleet(n)
+		b.Run(fmt.Sprintf("sites=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				hostmap.New(hostmap.Spec{Sites: f.m.Sites()})
+			}
+		})
+	}
+}
