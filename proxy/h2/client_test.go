@@ -12,7 +12,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -21,6 +20,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/test/require"
 )
 
 // serverTLS makes a TLS configuration that speaks HTTP/2 with a certificate
@@ -301,13 +302,7 @@ func TestNghttpAndH2load(t *testing.T) {
 		{"nghttp", []string{"--no-verify-peer", "-d", "client_test.go", "-v", "https://" + addr + "/x"}, "x-path: /x"},
 		{"h2load", []string{"-n", "2000", "-c", "10", "-m", "20", "-d", "doc.go", "https://" + addr + "/"}, "2000 succeeded, 0 failed"},
 	} {
-		bin, err := exec.LookPath(c.tool)
-		if err != nil {
-			if os.Getenv("REQUIRE_TOOLS") == "1" {
-				t.Fatal(err)
-			}
-			t.Skipf("%s is not installed", c.tool)
-		}
+		bin := require.Tool(t, c.tool)
 		out, err := exec.Command(bin, c.args...).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), c.want) {
 			t.Errorf("%s: %v\n%s", c.tool, err, out)

@@ -76,6 +76,32 @@ func TestInterimResponses(t *testing.T) {
 	})
 }
 
+func TestResponsesWithoutABody(t *testing.T) {
+	cfg := &Config{Handle: func(s *Stream) {
+		status := 200
+		if s.Method == "GET" {
+			status = 304
+		}
+		s.WriteHeader(status, []hpack.HeaderField{{Name: "content-length", Value: "5"}}, false)
+		if n, err := s.Write([]byte("hello")); n != 5 || err != nil {
+			t.Errorf("Write: %d, %v", n, err)
+		}
+		if err := s.WriteEnd(nil); err != nil {
+			t.Errorf("WriteEnd: %v", err)
+		}
+		if err := s.WriteTrailer(nil); err != nil {
+			t.Errorf("WriteTrailer: %v", err)
+		}
+	}}
+	bubble(t, cfg, func(ct *tester) {
+		ct.headers(1, true, ":method: HEAD", ":scheme: https", ":path: /")
+		ct.want("HEADERS stream=1 end :status=200 content-length=5")
+		ct.headers(3, true, get...)
+		ct.want("HEADERS stream=3 end :status=304 content-length=5")
+		ct.wantSilence()
+	})
+}
+
 func TestExtendedConnect(t *testing.T) {
 	cfg := &Config{Handle: func(s *Stream) {
 		if s.Protocol != "websocket" {

@@ -69,11 +69,16 @@ func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
 		c.giveBackConn(total)
 		return &streamError{id, http2.ErrCodeProtocol, RefusedMalformed, "content-length and DATA differ"}
 	}
+	pad := total - len(p)
+	if s.readInto != nil && s.readGot == 0 && s.body.n == 0 {
+		s.readGot = copy(s.readInto, p)
+		p = p[s.readGot:]
+	}
 	s.body.write(c.cfg, p)
 	if end {
 		c.endOfRequest(s)
 	}
-	if pad := total - len(p); pad > 0 {
+	if pad > 0 {
 		c.giveBack(s, pad)
 	}
 	if s.readSince != 0 || end {

@@ -42,7 +42,7 @@ func (f *inflow) take(n int) bool {
 // or 0 while it is not worth a frame.
 func (f *inflow) giveBack(n int) uint32 {
 	f.owed += int32(n)
-	if f.owed < f.size/4 && f.owed < f.avail || f.owed == 0 {
+	if f.owed < f.size/2 && f.owed < f.avail || f.owed == 0 {
 		return 0
 	}
 	inc := f.owed

@@ -146,12 +146,15 @@ func TestConnectionWindowIsReturnedForLostBodies(t *testing.T) {
 				s.Respond(200, nil, nil)
 			case "/reset":
 				s.Reset(http2.ErrCodeInternal)
+			case "/part":
+				s.Read(make([]byte, 1))
+				s.Respond(200, nil, nil)
 			default:
 				io.Copy(io.Discard, s)
 			}
 		},
 	}
-	for _, path := range []string{"/unread", "/reset", "/read", "/canceled"} {
+	for _, path := range []string{"/unread", "/part", "/reset", "/read", "/canceled"} {
 		synctest.Test(t, func(t *testing.T) {
 			ct := newTester(t, cfg)
 			defer ct.finish()
@@ -188,6 +191,18 @@ func TestConnectionWindowIsReturnedForLostBodies(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPaddingIsGivenBack(t *testing.T) {
+	bubble(t, &Config{Handle: func(s *Stream) { s.Respond(200, nil, nil); io.Copy(io.Discard, s) }}, func(ct *tester) {
+		ct.headers(1, false, post()...)
+		for range 6000 {
+			ct.fr.WriteDataPadded(1, false, make([]byte, tinyData), make([]byte, 255))
+			if got := ct.next(); strings.HasPrefix(got, "RST") || strings.HasPrefix(got, "GOAWAY") {
+				t.Fatal(got)
+			}
+		}
+	})
 }
 
 // Bodies of one octet must not take a chunk each.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 )
 
@@ -122,6 +123,18 @@ func TestFieldNameMayNotBeEmpty(t *testing.T) {
 		block := ct.encBuf.Bytes()
 		ct.fr.WriteRawFrame(1, 5, 1, block)
 		ct.want("RST_STREAM stream=1 PROTOCOL_ERROR")
+	})
+}
+
+func TestStreamMayNotDependOnItself(t *testing.T) {
+	bubble(t, &Config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }}, func(ct *tester) {
+		for _, dep := range []uint32{1, 3} {
+			ct.fr.WriteHeaders(http2.HeadersFrameParam{
+				StreamID: 3*dep - 2, BlockFragment: ct.block(get...), EndStream: true, EndHeaders: true,
+				Priority: http2.PriorityParam{StreamDep: dep, Weight: 1},
+			})
+		}
+		ct.want("RST_STREAM stream=1 PROTOCOL_ERROR", "HEADERS stream=7 end :status=200")
 	})
 }
 

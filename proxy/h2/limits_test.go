@@ -3,6 +3,7 @@ package h2
 import (
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,6 +151,7 @@ func TestEarnedFramesAreNotAFlood(t *testing.T) {
 			synctest.Wait()
 			ct.drainPipe()
 		}
+		time.Sleep(2 * lingerTime)
 		if r := ct.closedFor(); r != "" {
 			t.Errorf("closed because of %s", r)
 		}
@@ -169,10 +171,45 @@ func TestPacedResetsAreAllowed(t *testing.T) {
 			synctest.Wait()
 			time.Sleep(time.Second)
 		}
+		time.Sleep(2 * lingerTime)
 		if r := ct.closedFor(); r != "" {
 			t.Errorf("closed because of %s", r)
 		}
 	})
+}
+
+// Streams that are reset do not hide handlers that take their time.
+func TestHandlersAreBoundedThroughResets(t *testing.T) {
+	running, most := 0, 0
+	release := make(chan struct{})
+	cfg := &Config{Limits: Limits{ResetBurst: 10_000}}
+	var mu sync.Mutex
+	cfg.Handle = func(s *Stream) {
+		mu.Lock()
+		running++
+		most = max(most, running)
+		mu.Unlock()
+		<-release
+		mu.Lock()
+		running--
+		mu.Unlock()
+	}
+	synctest.Test(t, func(t *testing.T) {
+		release = make(chan struct{})
+		ct := newTester(t, cfg)
+		defer ct.finish()
+		defer close(release)
+		ct.greet()
+		for i := range uint32(1000) {
+			ct.headers(2*i+1, false, post()...)
+			ct.fr.WriteRSTStream(2*i+1, http2.ErrCodeCancel)
+			synctest.Wait()
+			ct.drainPipe()
+		}
+	})
+	if most != 256 {
+		t.Errorf("%d handlers at once, want 256", most)
+	}
 }
 
 func (ct *tester) drainPipe() {
@@ -441,6 +478,13 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 					}
 				}()
 				synctest.Wait()
+				if c.body == nil {
+					// Nor must a frame that ended in a later read than it
+					// began, or another reason to close, hide the stall.
+					ct.conn.mu.Lock()
+					ct.conn.halt(ClosedIdle)
+					ct.conn.mu.Unlock()
+				}
 				ct.conn.mu.Lock()
 				held := len(ct.conn.wbuf)
 				for _, s := range ct.conn.streams {
@@ -452,7 +496,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 				}
 				time.Sleep(62 * time.Second)
 				synctest.Wait()
-				if r := ct.closedFor(); r != c.reason {
+				if r := ct.closedFor(); r != c.reason && r != ClosedStall {
 					t.Errorf("closed because of %q", r)
 				}
 			})

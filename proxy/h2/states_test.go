@@ -19,6 +19,7 @@ DATA bad pad   | goaway PROTOCOL | goaway PROTOCOL | goaway PROTOCOL     | goawa
 HEADERS        | ok              | rst PROTOCOL    | rst STREAM_CLOSED   | rst PROTOCOL       | goaway STREAM_CLOSED | goaway STREAM_CLOSED | ok
 HEADERS end    | ok              | rst PROTOCOL    | rst STREAM_CLOSED   | rst PROTOCOL       | goaway STREAM_CLOSED | goaway STREAM_CLOSED | ok
 trailers       | rst PROTOCOL    | ok              | rst STREAM_CLOSED   | ok                 | goaway STREAM_CLOSED | goaway STREAM_CLOSED | ok
+trailers open  | rst PROTOCOL    | rst PROTOCOL    | rst STREAM_CLOSED   | rst PROTOCOL       | goaway STREAM_CLOSED | goaway STREAM_CLOSED | ok
 HEADERS bad    | goaway COMPRESS | goaway COMPRESS | goaway COMPRESS     | goaway COMPRESS    | goaway STREAM_CLOSED | goaway STREAM_CLOSED | goaway COMPRESS
 PRIORITY       | ok              | ok              | ok                  | ok                 | ok                   | ok                   | ok
 PRIORITY self  | rst PROTOCOL    | rst PROTOCOL    | rst PROTOCOL        | rst PROTOCOL       | rst PROTOCOL         | rst PROTOCOL         | rst PROTOCOL
@@ -54,6 +55,7 @@ var stateFrames = map[string]func(ct *tester){
 	"HEADERS":       func(ct *tester) { ct.headers(stateID, false, get...) },
 	"HEADERS end":   func(ct *tester) { ct.headers(stateID, true, get...) },
 	"trailers":      func(ct *tester) { ct.headers(stateID, true, "x-t: 1") },
+	"trailers open": func(ct *tester) { ct.headers(stateID, false, "x-t: 1") },
 	"HEADERS bad":   func(ct *tester) { ct.fr.WriteRawFrame(http2.FrameHeaders, 5, stateID, []byte{0xff}) },
 	"PRIORITY":      func(ct *tester) { ct.fr.WritePriority(stateID, http2.PriorityParam{}) },
 	"PRIORITY self": func(ct *tester) { ct.fr.WritePriority(stateID, http2.PriorityParam{StreamDep: stateID}) },

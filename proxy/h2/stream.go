@@ -53,7 +53,9 @@ type Stream struct {
 	body      body
 	received  int64 // octets of DATA
 	trailer   []hpack.HeaderField
-	readSince int64 // Read waits since; 0: it does not
+	readSince int64  // Read waits since; 0: it does not
+	readInto  []byte // what a waiting Read was given
+	readGot   int    // octets put there
 
 	out         outflow
 	urgency     uint8  // RFC 9218: 0 most urgent, 7 least
@@ -150,11 +152,19 @@ func (s *Stream) Read(p []byte) (int, error) {
 			c.mu.Unlock()
 			return 0, nil
 		}
-		s.readSince = c.clock()
+		s.readSince, s.readInto = c.clock(), p
 		s.rcond.Wait()
-		s.readSince = 0
+		s.readSince, s.readInto = 0, nil
+		if s.readGot > 0 {
+			break
+		}
 	}
-	n := s.body.read(c.cfg, p)
+	n := s.readGot
+	if n > 0 {
+		s.readGot = 0
+	} else {
+		n = s.body.read(c.cfg, p)
+	}
 	flush := c.giveBack(s, n)
 	c.mu.Unlock()
 	if flush {

@@ -10,7 +10,7 @@ import (
 // the connection is busy, and once at the idle timeout while it is cold.
 func (c *Conn) tick() {
 	c.mu.Lock()
-	if c.dead || c.stop != "" {
+	if c.dead {
 		c.mu.Unlock()
 		return
 	}
@@ -18,6 +18,12 @@ func (c *Conn) tick() {
 	if c.flushSince != 0 && over(now, c.flushSince, c.lim.StallTimeout) {
 		c.mu.Unlock()
 		c.kill(ClosedStall)
+		return
+	}
+	if c.stop != "" {
+		// The read loop has been told. It may wait for room to write.
+		c.timer.Reset(c.lim.tick())
+		c.mu.Unlock()
 		return
 	}
 	if late := c.late(now); late != "" {
@@ -29,9 +35,7 @@ func (c *Conn) tick() {
 	}
 	c.continueDrain(now)
 	c.watchIdle(now)
-	if c.stop == "" {
-		c.timer.Reset(c.untilTick(now))
-	}
+	c.timer.Reset(c.untilTick(now))
 	refused := c.resetStalled(now)
 	flush := len(c.wbuf) > 0 && !c.flushing
 	c.mu.Unlock()
@@ -84,7 +88,7 @@ func (c *Conn) watchIdle(now int64) {
 
 // untilTick is when the timer has to fire next. Callers hold mu.
 func (c *Conn) untilTick(now int64) time.Duration {
-	if !c.cold || c.draining {
+	if !c.cold || c.draining || c.stop != "" {
 		return c.lim.tick()
 	}
 	next := c.idleSince + int64(c.lim.IdleTimeout)
