@@ -259,6 +259,19 @@ func TestJudgeAfterRotation(t *testing.T) {
 	}
 }
 
+// TestJudgeCopiedSite: a site made of a copy of another covers nothing by what
+// it was before.
+func TestJudgeCopiedSite(t *testing.T) {
+	a := leaf("a", "a.test")
+	first := hostmap.NewSite(hostmap.Site{Host: "a.test", Certificates: []*hostmap.Certificate{a}})
+	second := *first
+	second.Host, second.Certificates = "b.test", nil
+	m := hostmap.New(hostmap.Spec{Sites: []*hostmap.Site{first, hostmap.NewSite(second)}})
+	if got := spoken(hostmap.Judge(m, connect(t, m, "a.test"), hostmap.Request{Host: "b.test", Path: "/"})); got != "421 certificate retry=no" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // universe is what random maps and the matrix are made of.
 type universe struct {
 	hosts        []string // of sites

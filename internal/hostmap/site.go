@@ -45,6 +45,8 @@ func NewSite(s Site) *Site {
 	}
 	sortRoutes(s.Routes)
 	s.router = newRouter(s.Routes)
+	// A copy of another site brings its own along.
+	s.sure = [2]*Certificate{}
 	n := 0
 	for _, c := range s.Certificates {
 		if n < len(s.sure) && c.CoversPattern(s.Host) {
