@@ -73,6 +73,7 @@ func TestPodIsRestricted(t *testing.T) {
 
 // What an installed release may do, asked of the API server's authoriser.
 func TestInstalledReleaseMayDoWhatItNeedsOnly(t *testing.T) {
+	t.Parallel()
 	// A cluster of its own: a release has cluster-wide objects.
 	c := kube.Start(t)
 	edge, shop, other := c.Namespace(t), c.Namespace(t), c.Namespace(t)
@@ -183,6 +184,7 @@ func lastLine(text string) string {
 
 // What docs/install.md says for those who install without Helm.
 func TestKustomizeInstalls(t *testing.T) {
+	t.Parallel()
 	c := kube.Start(t)
 	root := require.Root(t)
 	if _, err := c.Kubectl(t.Context(), "", "apply", "-k", filepath.Join(root, "config", "default")); err != nil {
