@@ -91,6 +91,25 @@ func TestInitialWindowMayShrinkBelowZero(t *testing.T) {
 	})
 }
 
+func TestInitialWindowMayShrinkBelowZeroWhileQueued(t *testing.T) {
+	bubble(t, &Config{Handle: blob(300_000)}, func(ct *tester) {
+		iws := func(v uint32) {
+			ct.fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: v})
+			ct.want("SETTINGS ack")
+		}
+		iws(1 << 20)
+		ct.headers(1, true, get...)
+		ct.data() // the stream has a window, the connection has none
+		iws(0)
+		ct.fr.WriteWindowUpdate(0, 1<<20)
+		ct.wantSilence()
+		ct.fr.WriteWindowUpdate(1, 1<<20)
+		if n := ct.data()[1]; n != 300_000-65_535 {
+			t.Errorf("%d octets at last", n)
+		}
+	})
+}
+
 func TestInitialWindowOverflowIsAnError(t *testing.T) {
 	bubble(t, &Config{Handle: blob(300_000)}, func(ct *tester) {
 		ct.headers(1, true, get...)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // flood calls send, which writes the n-th frame of an attack, until the
@@ -451,6 +452,25 @@ func TestStalledResponseBodyIsReset(t *testing.T) {
 				t.Errorf("closed because of %q", r)
 			}
 		})
+	})
+}
+
+func TestUnreadHeadersAreBounded(t *testing.T) {
+	long := []hpack.HeaderField{{Name: "x-long", Value: string(make([]byte, 60_000))}}
+	bubble(t, &Config{Handle: func(s *Stream) { s.WriteHeader(200, long, true) }}, func(ct *tester) {
+		for i := range uint32(100) {
+			ct.headers(2*i+1, true, get...)
+		}
+		synctest.Wait()
+		ct.conn.mu.Lock()
+		held := len(ct.conn.wbuf)
+		ct.conn.mu.Unlock()
+		if held > 2*hardBufSize {
+			t.Errorf("%d octets are held", held)
+		}
+		for range 100 {
+			ct.skipTo("CONTINUATION end")
+		}
 	})
 }
 

@@ -124,7 +124,7 @@ func (c *Conn) stalled(now int64) *Stream {
 		return nil
 	}
 	for _, s := range c.streams {
-		if s.readSince != 0 && !s.sentHead && s.Protocol == "" && over(now, s.readSince, c.lim.StallTimeout) {
+		if s.readSince != 0 && !s.sentHead && over(now, s.readSince, c.lim.StallTimeout) {
 			return s
 		}
 		if !s.waiting {

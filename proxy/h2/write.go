@@ -268,7 +268,7 @@ func (s *Stream) writeBody(p []byte, end bool) (int, error) {
 		return len(p), nil
 	}
 	if n := len(p); n == 0 || n <= maxData && n <= int(s.out.n) && n <= int(c.send.n) &&
-		c.sendq.n == 0 && len(c.wbuf)+n <= writeBufSize {
+		len(c.wbuf)+n <= writeBufSize {
 		s.out.n -= int32(n)
 		c.send.n -= int32(n)
 		c.appendData(s.id, p, end)
