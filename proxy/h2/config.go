@@ -15,7 +15,7 @@ type Limits struct {
 	ResetRate        float64 // of them, per second; 50
 	ControlBurst     int     // unearned control frames; 500
 	ControlRate      float64 // of them, per second; 50
-	TinyDataBurst    int     // unearned DATA frames under 16 octets that end no stream; 2000
+	TinyDataBurst    int     // unearned DATA frames under 5 octets that end no stream; 2000
 	TinyDataRate     float64 // of them, per second; 200
 
 	PrefaceTimeout time.Duration // for preface and SETTINGS, and for the acknowledgement of ours; 10 s
@@ -93,7 +93,8 @@ type Config struct {
 	Closed func(c *Conn, reason string)
 
 	// Refused, if set, is told of every stream which the engine itself ended,
-	// as one of the Refused constants.
+	// as one of the Refused constants. It may be called from any goroutine
+	// and must not block.
 	Refused func(c *Conn, reason string)
 
 	once    sync.Once

@@ -165,7 +165,7 @@ func TestConnectionWindowIsReturnedForLostBodies(t *testing.T) {
 				s.Respond(200, nil, nil)
 			case "/reset":
 				s.Reset(http2.ErrCodeInternal)
-			case "/part":
+			case "/part", "/ended":
 				s.Read(make([]byte, 1))
 				s.Respond(200, nil, nil)
 			default:
@@ -173,7 +173,7 @@ func TestConnectionWindowIsReturnedForLostBodies(t *testing.T) {
 			}
 		},
 	}
-	for _, path := range []string{"/unread", "/part", "/reset", "/read", "/canceled"} {
+	for _, path := range []string{"/unread", "/part", "/ended", "/reset", "/read", "/canceled"} {
 		synctest.Test(t, func(t *testing.T) {
 			ct := newTester(t, cfg)
 			defer ct.finish()
@@ -183,7 +183,7 @@ func TestConnectionWindowIsReturnedForLostBodies(t *testing.T) {
 			window, id := 100_000, uint32(1)
 			for range 40 {
 				ct.headers(id, false, ":method: POST", ":scheme: https", ":path: "+path)
-				ct.fr.WriteDataPadded(id, false, make([]byte, 9_890), make([]byte, 109))
+				ct.fr.WriteDataPadded(id, path == "/ended", make([]byte, 9_890), make([]byte, 109))
 				window -= 10_000
 				if path == "/canceled" {
 					ct.fr.WriteRSTStream(id, http2.ErrCodeCancel)

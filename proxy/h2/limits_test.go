@@ -159,6 +159,20 @@ func TestEarnedFramesAreNotAFlood(t *testing.T) {
 	})
 }
 
+func TestSmallMessagesAreNotAFlood(t *testing.T) {
+	bubble(t, &Config{Handle: func(s *Stream) { io.Copy(io.Discard, s) }}, func(ct *tester) {
+		ct.headers(1, false, post()...)
+		for range 20_000 {
+			ct.fr.WriteData(1, false, []byte{0, 0, 0, 0, 0}) // an empty gRPC message
+			ct.next()
+		}
+		time.Sleep(2 * lingerTime)
+		if r := ct.closedFor(); r != "" {
+			t.Errorf("closed because of %s", r)
+		}
+	})
+}
+
 func TestPacedResetsAreAllowed(t *testing.T) {
 	cfg := &Config{Handle: func(s *Stream) { s.Read(make([]byte, 1)) }}
 	bubble(t, cfg, func(ct *tester) {
