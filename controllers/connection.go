@@ -102,12 +102,12 @@ func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // hasPolicies asks whether the cluster knows AuthorityPolicies.
-func hasPolicies(config *rest.Config) (bool, error) {
+func hasPolicies(ctx context.Context, config *rest.Config) (bool, error) {
 	disco, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return false, err
 	}
-	list, err := disco.ServerResourcesForGroupVersion(v1alpha1.GroupVersion().String())
+	list, err := disco.ServerResourcesForGroupVersionWithContext(ctx, v1alpha1.GroupVersion().String())
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
@@ -126,7 +126,7 @@ func hasPolicies(config *rest.Config) (bool, error) {
 // is not taken for "no": what a class asks must not be lost to an outage.
 func awaitPolicies(ctx context.Context, config *rest.Config, log *slog.Logger) (known, answered bool) {
 	for {
-		known, err := hasPolicies(config)
+		known, err := hasPolicies(ctx, config)
 		if err == nil {
 			if !known {
 				log.Warn("the CustomResourceDefinition of AuthorityPolicies is not installed; classes have their defaults until it is")

@@ -133,7 +133,7 @@ func (s *source) untilPolicies(ctx context.Context, config *rest.Config) bool {
 		case <-ctx.Done():
 			return false
 		case <-tick.C:
-			if known, err := hasPolicies(config); err == nil && known {
+			if known, err := hasPolicies(ctx, config); err == nil && known {
 				return true
 			}
 		}

@@ -26,7 +26,7 @@ import (
 )
 
 //go:embed demo_ingresses.yaml
-var demoIngresses []byte //nolint:gochecknoglobals // go:embed knows no other place
+var demoIngresses []byte
 
 const demoNamespace = "demo"
 
@@ -176,7 +176,7 @@ func (w *demoWorld) startBackend(ctx context.Context, name string) (port int32, 
 	if !ok {
 		return 0, fmt.Errorf("listening on %s", ln.Addr())
 	}
-	return int32(addr.Port), nil //nolint:gosec // a port
+	return int32(addr.Port), nil
 }
 
 // demoEcho is a backend that says who it is and what it was sent.
