@@ -265,7 +265,7 @@ func TestNoRequestIsLostByDrain(t *testing.T) {
 	for w := range 6 {
 		clients.Go(func() {
 			cl := goClient(t)
-			for i := range 60 {
+			for i := range 30 {
 				ctx, cancel := context.WithCancel(t.Context())
 				body := bytes.Repeat([]byte{byte(i)}, (i%7)*9000)
 				req, _ := http.NewRequestWithContext(ctx, "POST", "https://"+addr+"/", bytes.NewReader(body))

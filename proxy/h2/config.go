@@ -73,7 +73,8 @@ type Config struct {
 	// Admit is called on the read loop as soon as a request's head is whole,
 	// and must not block. True means that it has ended the response (writes
 	// do not block here: what windows do not let through is kept and sent
-	// later) and that no goroutine is needed. Nil admits all.
+	// later) and that no goroutine is needed. Nil admits all. A panic is not
+	// recovered.
 	Admit func(*Stream) bool
 
 	// Handle answers one admitted request. It runs on a goroutine of its own

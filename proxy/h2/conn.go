@@ -129,8 +129,13 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 // says why: nil if it ended in good order (the client closed it, it was idle,
 // it was drained or closed here). Calls of Handle may still be under way.
 func (c *Conn) Serve() error {
+	var origins []string
+	var tell bool
+	if c.cfg.Origins != nil {
+		origins, tell = c.cfg.Origins(c)
+	}
 	c.mu.Lock()
-	c.appendPreface()
+	c.appendPreface(origins, tell)
 	c.timer = time.AfterFunc(c.lim.tick(), c.tick)
 	c.mu.Unlock()
 
@@ -163,17 +168,15 @@ func (c *Conn) end(err error) error {
 		c.mu.Lock()
 		reason := c.stop
 		c.mu.Unlock()
-		code, bad := http2.ErrCodeNo, true
+		code := http2.ErrCodeNo
 		switch reason {
-		case ClosedIdle, ClosedDrained, ClosedLocal:
-			bad = false
 		case ClosedSettingsTimeout:
 			code = http2.ErrCodeSettingsTimeout
 		case ClosedHeaderTimeout, ClosedStall:
 			code = http2.ErrCodeEnhanceYourCalm
 		}
 		c.bye(reason, code, "")
-		if !bad {
+		if reason == ClosedIdle || reason == ClosedDrained {
 			return nil
 		}
 		return errors.New("h2: closed: " + reason)

@@ -73,8 +73,8 @@ const (
 )
 
 // appendPreface adds what we say first: SETTINGS, the connection's window,
-// and ORIGIN.
-func (c *Conn) appendPreface() {
+// and ORIGIN if ok.
+func (c *Conn) appendPreface(origins []string, ok bool) {
 	const n = 5
 	c.appendFrame(n*6, http2.FrameSettings, 0, 0)
 	c.appendSetting(http2.SettingMaxConcurrentStreams, c.lim.MaxStreams)
@@ -85,10 +85,8 @@ func (c *Conn) appendPreface() {
 	if inc := c.lim.ConnWindow - initialWindow; inc > 0 {
 		c.appendWindowUpdate(0, inc)
 	}
-	if c.cfg.Origins != nil {
-		if origins, ok := c.cfg.Origins(c); ok {
-			c.appendOrigin(origins)
-		}
+	if ok {
+		c.appendOrigin(origins)
 	}
 }
 

@@ -1,11 +1,18 @@
 package h2
 
 import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
 	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 	"weak"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // An idle connection holds no buffer, and nothing of it keeps one alive.
@@ -33,4 +40,95 @@ func TestIdleConnectionHoldsNoBuffer(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The read loop of a TLS connection is interrupted to give its buffer back;
+// that must not cost a record of which a part has come already.
+func TestInterruptedTLSRecordIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := pipe(64 << 10)
+		cfg := &Config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }}
+		srv := tls.Server(cfg.NewCork(server), serverTLS(t))
+		wire := &heldWrites{Conn: client}
+		cl := tls.Client(wire, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+		go srv.Handshake()
+		if err := cl.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if err := srv.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		c := NewConn(srv, cfg)
+		go c.Serve()
+		defer func() {
+			cl.Close()
+			time.Sleep(3 * idleWorker)
+		}()
+
+		fr := http2.NewFramer(cl, cl)
+		var block bytes.Buffer
+		enc := hpack.NewEncoder(&block)
+		request := func(id uint32) {
+			block.Reset()
+			for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":path", "/"}} {
+				enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+			}
+			fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+		}
+		answer := func(id uint32) {
+			t.Helper()
+			for {
+				f, err := fr.ReadFrame()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if h := f.Header(); h.Type == http2.FrameHeaders {
+					if h.StreamID != id {
+						t.Errorf("answer on stream %d, want %d", h.StreamID, id)
+					}
+					return
+				}
+			}
+		}
+		io.WriteString(cl, http2.ClientPreface)
+		fr.WriteSettings()
+		fr.WriteSettingsAck()
+		for id := uint32(1); id < 8; id += 4 {
+			request(id)
+			answer(id)
+			wire.hold = true
+			request(id + 2)
+			wire.hold = false
+			const first = 10 // octets of the record
+			if id == 5 {
+				time.Sleep(3 * time.Second) // cold before its first octet
+			}
+			client.Write(wire.buf[:first])
+			time.Sleep(3 * time.Second)
+			c.mu.Lock()
+			if !c.cold {
+				t.Error("the read loop was not interrupted")
+			}
+			c.mu.Unlock()
+			client.Write(wire.buf[first:])
+			wire.buf = nil
+			answer(id + 2)
+
+		}
+	})
+}
+
+// heldWrites keeps what is written while hold is set.
+type heldWrites struct {
+	net.Conn
+	hold bool
+	buf  []byte
+}
+
+func (h *heldWrites) Write(p []byte) (int, error) {
+	if h.hold {
+		h.buf = append(h.buf, p...)
+		return len(p), nil
+	}
+	return h.Conn.Write(p)
 }
