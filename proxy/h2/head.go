@@ -125,7 +125,7 @@ func (h *headBlock) pseudoField(f hpack.HeaderField) {
 		return
 	}
 	var bit uint8
-	ok := true
+	var ok bool
 	s := h.s
 	switch f.Name {
 	case ":method":

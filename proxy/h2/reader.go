@@ -124,7 +124,7 @@ func (b *reader) release() {
 // keeps a slice of it, and with it the whole read buffer, until the next.
 func (c *Conn) forgetBlock() {
 	c.dec.SetEmitEnabled(false)
-	c.dec.Write(indexedMethod)
+	_, _ = c.dec.Write(indexedMethod) // cannot fail
 	c.dec.Close()
 	c.dec.SetEmitEnabled(true)
 }

@@ -177,7 +177,7 @@ func (c *Conn) request(s *Stream) error {
 	}
 	if h.over {
 		s.inline = true
-		s.Respond(431, tooLarge, nil)
+		_ = s.Respond(431, tooLarge, nil) // fails only with the connection
 		c.answered(s)
 		c.refused(RefusedHeaderList)
 		return nil
