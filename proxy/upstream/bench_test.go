@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -159,3 +160,100 @@ func BenchmarkAppendHead(b *testing.B) {
 		buf = r.appendHead(buf[:0], framingNone, 0)
 	}
 }
+
+// BenchmarkDownload is 1 MiB of response, BenchmarkUpload 1 MiB of request body
+// that is not whole.
+func BenchmarkDownload(b *testing.B) {
+	const size = 1 << 20
+	body := strings.Repeat("x", size)
+	responses := map[string]string{
+		"length":  fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", size, body),
+		"chunked": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat("8000\r\n"+body[:0x8000]+"\r\n", size/0x8000) + "0\r\n\r\n",
+	}
+	for name, response := range responses {
+		addr := backend(b, echoHeads(response))
+		b.Run(name+"/upstream", func(b *testing.B) {
+			p := newClient(b, Config{}).Pool(Target{Addr: addr})
+			buf := make([]byte, 64<<10)
+			r := benchRequest()
+			b.SetBytes(size)
+			load(b, 1, func() error {
+				e := p.Start()
+				defer e.Close()
+				if err := e.Do(r); err != nil {
+					return err
+				}
+				_, err := io.CopyBuffer(onlyWriter{io.Discard}, readerOf{e}, buf)
+				return err
+			})
+		})
+		b.Run(name+"/nethttp", func(b *testing.B) {
+			tr := &http.Transport{DisableCompression: true}
+			defer tr.CloseIdleConnections()
+			buf := make([]byte, 64<<10)
+			b.SetBytes(size)
+			load(b, 1, func() error {
+				req, err := http.NewRequest("GET", "http://"+addr.String()+"/", nil)
+				if err != nil {
+					return err
+				}
+				resp, err := tr.RoundTrip(req)
+				if err != nil {
+					return err
+				}
+				defer resp.Body.Close()
+				_, err = io.CopyBuffer(onlyWriter{io.Discard}, resp.Body, buf)
+				return err
+			})
+		})
+	}
+}
+
+// onlyWriter hides ReadFrom, which would bring a buffer of its own.
+type onlyWriter struct{ io.Writer }
+
+func BenchmarkUpload(b *testing.B) {
+	const size = 1 << 20
+	body := strings.Repeat("x", size)
+	addr := backend(b, func(nc net.Conn) {
+		br := bufio.NewReaderSize(nc, 64<<10)
+		for {
+			req, err := http.ReadRequest(br)
+			if err != nil {
+				return
+			}
+			io.Copy(io.Discard, req.Body)
+			io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	for _, length := range []int64{size, -1} {
+		b.Run(fmt.Sprintf("upstream/%d", length), func(b *testing.B) {
+			p := newClient(b, Config{}).Pool(Target{Addr: addr})
+			b.SetBytes(size)
+			load(b, 1, func() error {
+				e := p.Start()
+				defer e.Close()
+				return e.Do(&Request{Method: "PUT", Path: "/", Host: "h", Body: onlyReader{strings.NewReader(body)}, ContentLength: length})
+			})
+		})
+		b.Run(fmt.Sprintf("nethttp/%d", length), func(b *testing.B) {
+			tr := &http.Transport{DisableCompression: true}
+			defer tr.CloseIdleConnections()
+			b.SetBytes(size)
+			load(b, 1, func() error {
+				req, err := http.NewRequest("PUT", "http://"+addr.String()+"/", onlyReader{strings.NewReader(body)})
+				if err != nil {
+					return err
+				}
+				req.ContentLength = length
+				resp, err := tr.RoundTrip(req)
+				if err != nil {
+					return err
+				}
+				return resp.Body.Close()
+			})
+		})
+	}
+}
+
+type onlyReader struct{ io.Reader }

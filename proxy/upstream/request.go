@@ -35,7 +35,8 @@ type Request struct {
 	// 64 KiB then travel with the head.
 	BodyWhole bool
 	// Trailer returns the trailer fields after Body's io.EOF; nil: none.
-	// HTTP/2 backends get those that a "trailer" field in Header announced.
+	// HTTP/1.1 backends get them if ContentLength is -1, the others get those
+	// that a "trailer" field in Header announced.
 	Trailer func() []hpack.HeaderField
 	// Upgrade is the protocol to ask for ("websocket"), or empty.
 	Upgrade string
@@ -46,7 +47,8 @@ type Request struct {
 	// Timeouts for this request; 0 takes the Config's, negative means none.
 	ConnectTimeout, ReadTimeout, SendTimeout time.Duration
 	// Interim is given each 1xx response but 101, 100 (Continue) included.
-	// The fields are valid until it returns.
+	// The fields are valid until it returns. With protocols other than HTTP1 it
+	// is called on another goroutine, while Do runs.
 	Interim func(status int, h []hpack.HeaderField)
 }
 

@@ -204,7 +204,7 @@ func TestDeadlineIsMoved(t *testing.T) {
 			if got := roundTrip(p, get("/")); got != `200 whole ""` {
 				t.Fatalf("request %d: %s", i, got)
 			}
-			time.Sleep(time.Duration(i) * 7 * time.Second)
+			time.Sleep(time.Duration(49-i) * 7 * time.Second)
 		}
 		short := get("/")
 		short.ReadTimeout = time.Second
@@ -362,6 +362,23 @@ func TestIdleConnections(t *testing.T) {
 			synctest.Wait()
 			if got := idle(p); got != 0 || ended.Load() != 3 {
 				t.Errorf("%d idle after the limit, %d closed", got, ended.Load())
+			}
+		})
+	})
+	t.Run("not used after the limit", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var conns atomic.Int64
+			_, p := piped(t, Config{}, func(nc net.Conn) { conns.Add(1); answering(ok)(nc) })
+			open(p, 1)
+			time.Sleep(500 * time.Millisecond)
+			open(p, 1)
+			time.Sleep(4100 * time.Millisecond)
+			if got := idle(p); got != 1 {
+				t.Fatalf("%d idle, want the one that is to be closed next", got)
+			}
+			roundTrip(p, get("/"))
+			if got := conns.Load(); got != 3 {
+				t.Errorf("%d connections, want a third", got)
 			}
 		})
 	})

@@ -195,6 +195,7 @@ func TestTransportFailures(t *testing.T) {
 		io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	}
+	drain := func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }
 	tests := []struct {
 		name    string
 		cfg     Config
@@ -209,6 +210,18 @@ func TestTransportFailures(t *testing.T) {
 		{"slow upload", Config{ReadTimeout: 50 * time.Millisecond, SendTimeout: 50 * time.Millisecond}, echo, func() *Request {
 			return &Request{Method: "PUT", Path: "/", Host: "h", Body: &dripping{n: 3, every: 100 * time.Millisecond}, ContentLength: 3}
 		}, `200 "xxx"`},
+		{"slow dialling", Config{ReadTimeout: 50 * time.Millisecond, SendTimeout: 50 * time.Millisecond, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			time.Sleep(200 * time.Millisecond)
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}}, echo, func() *Request {
+			return &Request{Method: "PUT", Path: "/", Host: "h", Body: strings.NewReader("x"), ContentLength: 1}
+		}, `200 "x"`},
+		{"body too long", Config{}, drain, func() *Request {
+			return &Request{Method: "PUT", Path: "/", Host: "h", Body: strings.NewReader("abcde"), ContentLength: 3}
+		}, "error body_aborted"},
+		{"body too short", Config{}, drain, func() *Request {
+			return &Request{Method: "PUT", Path: "/", Host: "h", Body: strings.NewReader("a"), ContentLength: 3}
+		}, "error body_aborted"},
 		{"body not taken", Config{SendTimeout: 50 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, func() *Request {
 			return &Request{Method: "PUT", Path: "/", Host: "h", Body: strings.NewReader(strings.Repeat("x", 32<<20)), ContentLength: 32 << 20}
 		}, "error send_timeout"},
@@ -284,6 +297,7 @@ func TestTransportBadResponses(t *testing.T) {
 	for _, response := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
 		"HTTP/1.1 200 OK\r\nA: b\x00c\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nA: b\x01c\r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nA : b\r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 2x0 OK\r\n\r\n",
 		"SSH-2.0-OpenSSH\r\n\r\n",
@@ -313,20 +327,30 @@ func TestTransportBodyIsLetGo(t *testing.T) {
 			p := newClient(t, Config{}).Pool(server(t, protocol, func(w http.ResponseWriter, r *http.Request) {
 				w.WriteHeader(403)
 			}))
-			body := blocked{make(chan struct{})}
+			body := &watched{blocked: blocked{make(chan struct{})}}
 			e := p.Start()
 			err := e.Do(&Request{Method: "POST", Path: "/", Host: "h", Body: body, ContentLength: -1})
 			if err != nil || e.Status != 403 {
 				t.Error(e.Status, err)
 			}
 			e.Close()
-			select {
-			case <-body.stop:
-			default:
-				t.Error("the body was not stopped")
+			if n := body.reading.Load(); n != 0 {
+				t.Errorf("%d reads under way after Close", n)
 			}
 		})
 	}
+}
+
+// watched counts the reads of a body.
+type watched struct {
+	blocked
+	reading atomic.Int64
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.reading.Add(1)
+	defer w.reading.Add(-1)
+	return w.blocked.Read(p)
 }
 
 func TestConcurrent(t *testing.T) {

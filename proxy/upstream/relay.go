@@ -1,0 +1,357 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// relay is an exchange's part that goes through a transport.
+type relay struct {
+	cancel  context.CancelFunc
+	resp    *http.Response
+	tunnel  io.ReadWriteCloser // after 101
+	body    *relayBody         // nil: the request has none
+	watch   *time.Timer
+	waiting atomic.Int64 // since when the response is awaited, in ns since start; 0: it is not
+	start   time.Time
+	over    atomic.Bool            // the watch is to end
+	reason  atomic.Pointer[string] // why the watch ended the exchange
+	got     atomic.Int64           // when there was a connection, in ns since start; 0: there was none
+}
+
+var errBadPath = errors.New("path cannot be written unchanged")
+
+// doRelay is Do over net/http.
+func (e *Exchange) doRelay(r *Request) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	rl := &relay{cancel: cancel, start: time.Now()}
+	e.relay = rl
+	if !e.attach(nil, cancel) {
+		return e.fail(ReasonCanceled, errCanceled, false)
+	}
+	req, err := rl.request(ctx, e.pool.transport, r)
+	if err != nil {
+		return e.fail(ReasonBadRequest, err, false)
+	}
+	rl.wait()
+	rl.startWatch(e.readTimeout, e.sendTimeout)
+	tr := e.pool.transport.kept
+	if r.Fresh {
+		tr = e.pool.transport.once
+	}
+	rl.resp, err = tr.RoundTrip(req)
+	rl.waiting.Store(0)
+	if err != nil {
+		return e.failRelay(err)
+	}
+	if err := e.beginRelay(r); err != nil {
+		return e.failRelay(err)
+	}
+	return nil
+}
+
+// request makes net/http's request of r.
+func (rl *relay) request(ctx context.Context, tr *transport, r *Request) (*http.Request, error) {
+	u := &url.URL{Scheme: tr.scheme, Host: tr.host}
+	if r.ServerName != "" && tr.scheme == "https" {
+		u.Host = bracket(r.ServerName)
+	}
+	if !setPath(u, r.Path) {
+		return nil, errBadPath
+	}
+	if r.ConnectTimeout != 0 {
+		ctx = context.WithValue(ctx, connectTimeout{}, r.ConnectTimeout)
+	}
+	req := &http.Request{Method: r.Method, URL: u, Host: r.Host, Header: make(http.Header, len(r.Header)+2)}
+	for _, f := range r.Header {
+		name := http.CanonicalHeaderKey(f.Name)
+		if name == "Trailer" {
+			req.Trailer = announced(req.Trailer, f.Value)
+			continue
+		}
+		req.Header[name] = append(req.Header[name], f.Value)
+	}
+	if req.Header["User-Agent"] == nil {
+		req.Header["User-Agent"] = nil // or net/http would name itself
+	}
+	if tr.grpc {
+		req.Header["Te"] = []string{"trailers"}
+	}
+	if r.Upgrade != "" {
+		req.Header["Connection"] = []string{"Upgrade"}
+		req.Header["Upgrade"] = []string{r.Upgrade}
+	}
+	switch {
+	case r.Body != nil && r.ContentLength != 0:
+		rl.body = newRelayBody(r, req.Trailer)
+		req.Body, req.ContentLength = rl.body, r.ContentLength
+	default:
+		req.Trailer = nil
+	}
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { rl.got.Store(rl.now()) }}
+	if r.Interim != nil {
+		trace.Got1xxResponse = func(status int, header textproto.MIMEHeader) error {
+			fields, _, err := relayFields(http.Header(header))
+			if err == nil {
+				r.Interim(status, fields)
+			}
+			return err
+		}
+	}
+	return req.WithContext(httptrace.WithClientTrace(ctx, trace)), nil
+}
+
+// setPath has u write path as it stands.
+func setPath(u *url.URL, path string) bool {
+	if !strings.HasPrefix(path, "//") {
+		u.Opaque = path
+		return true
+	}
+	// As Opaque this would be taken for an authority.
+	raw, query, asked := strings.Cut(path, "?")
+	plain, err := url.PathUnescape(raw)
+	u.Path, u.RawPath, u.RawQuery, u.ForceQuery = plain, raw, query, asked
+	return err == nil && u.RequestURI() == path
+}
+
+// announced adds the names in a Trailer field to t.
+func announced(t http.Header, value string) http.Header {
+	if t == nil {
+		t = make(http.Header)
+	}
+	for name := range strings.SplitSeq(value, ",") {
+		name = strings.ToLower(strings.Trim(name, " \t"))
+		if isToken(name) && !notInTrailer(name) {
+			t[http.CanonicalHeaderKey(name)] = nil
+		}
+	}
+	return t
+}
+
+// beginRelay takes over the response head.
+func (e *Exchange) beginRelay(r *Request) error {
+	resp := e.relay.resp
+	var err error
+	e.Status = resp.StatusCode
+	if e.Header, e.ContentLength, err = relayFields(resp.Header); err != nil {
+		return err
+	}
+	if e.Status == http.StatusSwitchingProtocols {
+		rw, ok := resp.Body.(io.ReadWriteCloser)
+		if r.Upgrade == "" || !ok || !equalFold(resp.Header.Get("Upgrade"), strings.ToLower(r.Upgrade)) {
+			return malformed("switched to a protocol that was not asked for")
+		}
+		e.mode, e.relay.tunnel = bodyUpgraded, rw
+		e.relay.stopWatch()
+		if !e.attach(rw, e.relay.cancel) {
+			return errCanceled
+		}
+		return nil
+	}
+	if e.Status == http.StatusNoContent {
+		e.ContentLength = -1
+	}
+	if resp.Body == http.NoBody || r.Method == "HEAD" || e.Status == http.StatusNotModified {
+		e.done = true
+	}
+	return nil
+}
+
+// relayFields makes fields of h, without what concerns one hop alone.
+func relayFields(h http.Header) (fields []hpack.HeaderField, length int64, err error) {
+	length = -1
+	fields = make([]hpack.HeaderField, 0, len(h)+4)
+	for name, values := range h {
+		name = strings.ToLower(name)
+		if name == "content-length" && len(values) == 1 {
+			n, ok := parseLength(values[0])
+			if !ok {
+				return nil, 0, malformed("bad content-length")
+			}
+			length = n
+		}
+		if framing(name) || named(h["Connection"], name) {
+			continue
+		}
+		if !isToken(name) {
+			return nil, 0, malformed("bad field name")
+		}
+		for _, value := range values {
+			if !isValue(value) {
+				return nil, 0, malformed("control character in a field value")
+			}
+			fields = append(fields, hpack.HeaderField{Name: name, Value: value})
+		}
+	}
+	return fields, length, nil
+}
+
+// named says that a Connection field names the field.
+func named(connection []string, field string) bool {
+	for _, value := range connection {
+		for option := range strings.SplitSeq(value, ",") {
+			if equalFold(strings.Trim(option, " \t"), field) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (e *Exchange) readRelay(p []byte) (int, error) {
+	switch {
+	case e.err != nil:
+		return 0, e.err
+	case e.done || e.mode == bodyUpgraded:
+		return 0, io.EOF
+	}
+	e.relay.wait()
+	n, err := e.relay.resp.Body.Read(p)
+	e.relay.waiting.Store(0)
+	switch err {
+	case nil:
+		return n, nil
+	case io.EOF:
+		e.done = true
+		for name, values := range e.relay.resp.Trailer {
+			if name = strings.ToLower(name); notInTrailer(name) || !isToken(name) {
+				continue
+			}
+			for _, value := range values {
+				if isValue(value) {
+					e.trailer = append(e.trailer, hpack.HeaderField{Name: name, Value: value})
+				}
+			}
+		}
+		return n, io.EOF
+	}
+	return n, e.failRelay(err)
+}
+
+// closeRelay lets go of the response and of the request's body.
+func (e *Exchange) closeRelay() {
+	rl := e.relay
+	rl.stopWatch()
+	rl.cancel()
+	if rl.resp != nil {
+		_ = rl.resp.Body.Close()
+	}
+	if rl.body != nil {
+		rl.body.release()
+	}
+}
+
+// failRelay makes an *Error of net/http's.
+func (e *Exchange) failRelay(err error) error {
+	rl := e.relay
+	reason, sent := parseReason(err), rl.got.Load() > 0
+	switch text := err.Error(); {
+	case rl.reason.Load() != nil:
+		reason = *rl.reason.Load()
+	case rl.body != nil && rl.body.failure() != nil:
+		reason, err = ReasonBodyAborted, rl.body.failure()
+	case !sent && isTLS(err):
+		reason = ReasonTLS
+	case !sent:
+		reason = dialReason(err)
+	// net/http has no types for these.
+	case containsAny(text, "server response headers exceeded", "header list larger"):
+		reason = ReasonHeadTooLarge
+	case containsAny(text, "malformed", "Content-Length", "PROTOCOL_ERROR", "COMPRESSION_ERROR"):
+		reason = ReasonBadResponse
+	}
+	rl.cancel()
+	return e.fail(reason, err, sent)
+}
+
+func containsAny(text string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
+}
+
+func isTLS(err error) bool {
+	var verify *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) ||
+		strings.Contains(err.Error(), "tls: ")
+}
+
+// wait notes that the response is awaited from now on.
+func (rl *relay) wait() { rl.waiting.Store(rl.now()) }
+
+// now is the time since start, in ns and not 0.
+func (rl *relay) now() int64 { return max(int64(time.Since(rl.start)), 1) }
+
+// startWatch has check run when the first limit may have been reached.
+func (rl *relay) startWatch(readTimeout, sendTimeout time.Duration) {
+	first := shorter(readTimeout, sendTimeout)
+	if first <= 0 {
+		return
+	}
+	// Reset makes rl.watch visible to the goroutine that check runs on.
+	rl.watch = time.AfterFunc(math.MaxInt64, func() { rl.check(readTimeout, sendTimeout) })
+	rl.watch.Reset(first)
+}
+
+func (rl *relay) stopWatch() {
+	rl.over.Store(true)
+	if rl.watch != nil {
+		rl.watch.Stop()
+	}
+}
+
+// check runs from time to time, when a limit may have been reached; it ends the
+// exchange then, or says when to look again.
+func (rl *relay) check(readTimeout, sendTimeout time.Duration) {
+	if rl.over.Load() {
+		return
+	}
+	now, got := time.Duration(rl.now()), time.Duration(rl.got.Load())
+	turn, since := turnBackend, time.Duration(0)
+	if rl.body != nil {
+		turn, since = rl.body.turn(rl.start)
+	}
+	since = max(since, got)
+	waiting := time.Duration(rl.waiting.Load())
+	next := shorter(readTimeout, sendTimeout)
+	switch {
+	case got == 0: // dialling has limits of its own
+	case turn == turnWrite && sendTimeout > 0:
+		if next = since + sendTimeout - now; next <= 0 {
+			rl.end(ReasonSendTimeout)
+			return
+		}
+	case turn == turnBackend && waiting > 0 && readTimeout > 0:
+		if next = max(waiting, since) + readTimeout - now; next <= 0 {
+			rl.end(ReasonReadTimeout)
+			return
+		}
+	}
+	rl.watch.Reset(next)
+}
+
+func (rl *relay) end(reason string) {
+	rl.reason.Store(&reason)
+	rl.cancel()
+}
+
+// shorter is the lesser of two timeouts of which those <= 0 mean none.
+func shorter(a, b time.Duration) time.Duration {
+	if a <= 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
