@@ -4,6 +4,8 @@ export GOTOOLCHAIN := go1.27.4
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 IMAGE   ?= ingress421:$(VERSION)
 BENCH   ?= .
+ROUNDS  ?= 5
+SCALE   ?= 1
 FUZZTIME ?= 20s
 # More flags for `go test`, such as -count=1 to run tests whose result is cached.
 GOTESTFLAGS ?=
@@ -74,6 +76,11 @@ image: ## Build the container image with docker, podman or buildah, whichever wo
 .PHONY: bench
 bench: ## Run the benchmarks (BENCH: a pattern of their names)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(GOTESTFLAGS) ./...
+
+.PHONY: bench-peers
+bench-peers: build bin/tools/caddy ## Compare with nginx, HAProxy, Caddy and Go's reverse proxy; writes docs/bench (ROUNDS=5 SCALE=1)
+	go build -o bin/peers ./test/peers
+	bin/peers -rounds $(ROUNDS) -scale $(SCALE) -o docs/bench
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)

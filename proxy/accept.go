@@ -188,7 +188,7 @@ func (s *Server) h2Config(l hostmap.Limits) *h2.Config {
 		Admit:  s.admitStream,
 		Handle: s.serveStream,
 		Limits: h2.Limits{
-			MaxStreams: uint32(l.MaxStreams), MaxHeaderBytes: uint32(l.MaxHeaderBytes), MaxHeaderFields: l.MaxHeaderFields, //nolint:gosec // validated where they are read
+			MaxStreams: uint32(l.MaxStreams), MaxHeaderBytes: uint32(l.MaxHeaderBytes), MaxHeaderFields: l.MaxHeaderFields,
 			MaxContinuations: l.MaxContinuations,
 			ResetBurst:       l.ResetBurst, ResetRate: float64(l.ResetRate),
 			ControlBurst: l.ControlBurst, ControlRate: float64(l.ControlRate),
@@ -208,7 +208,7 @@ func (s *Server) origins(hc *h2.Conn) ([]string, bool) {
 	if !ok {
 		return nil, false
 	}
-	return s.current().hosts.Origins(&c.facts, uint16(s.cfg.ExternalHTTPSPort)) //nolint:gosec // a port
+	return s.current().hosts.Origins(&c.facts, uint16(s.cfg.ExternalHTTPSPort))
 }
 
 // newHTTP1Server is net/http's server with our limits, for HTTP/1.1 alone.

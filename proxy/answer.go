@@ -19,7 +19,6 @@ var (
 	fieldText      = field("content-type", "text/plain; charset=utf-8")
 	fieldProblem   = field("content-type", "application/problem+json")
 	fieldGRPC      = field("content-type", "application/grpc")
-	fieldClose     = field("connection", "close")
 	fieldRetry     = field("retry-after", "1")
 	fieldNoContent = field("content-length", "0")
 )

@@ -52,7 +52,7 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if serverName != "" {
 		var err error
 		if serverName, err = hostmap.Host(serverName); err != nil || hostmap.IsIP(serverName) {
-			return refuse(), nil
+			return refuse(), nil //nolint:nilerr // refuse says why an error will not do
 		}
 	}
 	site, certificates := m.Handshake(serverName)

@@ -108,7 +108,6 @@ func (a *authority) clientCert(name string) tls.Certificate {
 // world is a server on loopback with what tests need around it.
 type world struct {
 	t        testing.TB
-	ca       *authority
 	server   *Server
 	registry *prometheus.Registry
 	log      *lockedBuffer

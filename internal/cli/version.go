@@ -9,7 +9,7 @@ import (
 )
 
 // version is set by the linker.
-var version = "unknown" //nolint:gochecknoglobals // -X sets variables only
+var version = "unknown"
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{

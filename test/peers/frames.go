@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// h2Request makes one request on a fresh connection, in frames, so that the
+// client holds next to nothing for each of ten thousand.
+func h2Request(nc net.Conn) error {
+	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	out.WriteString(http2.ClientPreface)
+	fr := http2.NewFramer(&out, nc)
+	if err := fr.WriteSettings(); err != nil {
+		return err
+	}
+	if err := fr.WriteSettingsAck(); err != nil {
+		return err
+	}
+	var block bytes.Buffer
+	enc := hpack.NewEncoder(&block)
+	for _, f := range []hpack.HeaderField{
+		{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: host}, {Name: ":path", Value: "/"},
+	} {
+		if err := enc.WriteField(f); err != nil {
+			return err
+		}
+	}
+	if err := fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true}); err != nil {
+		return err
+	}
+	if _, err := nc.Write(out.Bytes()); err != nil {
+		return err
+	}
+	for {
+		f, err := fr.ReadFrame()
+		if err != nil {
+			return err
+		}
+		switch f := f.(type) {
+		case *http2.DataFrame:
+			if f.StreamEnded() {
+				return nc.SetDeadline(time.Time{})
+			}
+		case *http2.GoAwayFrame:
+			return fmt.Errorf("GOAWAY %v: %w", f.ErrCode, io.ErrUnexpectedEOF)
+		case *http2.RSTStreamFrame:
+			return fmt.Errorf("reset %v: %w", f.ErrCode, io.ErrUnexpectedEOF)
+		}
+	}
+}
