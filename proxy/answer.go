@@ -137,15 +137,11 @@ func (s *Server) answerError(ex exchange, r *request, status int, reason string)
 
 // finish sends a whole response of our own.
 func (s *Server) finish(ex exchange, r *request, fields []hpack.HeaderField, body []byte) {
-	if r.method == "HEAD" || len(body) == 0 {
+	if r.method == "HEAD" {
 		body = nil
 	}
 	r.sent = int64(len(body))
-	if body == nil {
-		_ = ex.WriteHeader(r.status, fields, true)
-	} else if ex.WriteHeader(r.status, fields, false) == nil {
-		_ = ex.WriteEnd(body)
-	}
+	_ = ex.Respond(r.status, fields, body)
 	s.done(r)
 }
 

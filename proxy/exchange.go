@@ -26,6 +26,8 @@ type exchange interface {
 	// (HTTP/1.1) or 200 to an extended CONNECT (HTTP/2) Read and Write carry
 	// the tunnel.
 	WriteHeader(status int, h []hpack.HeaderField, end bool) error
+	// Respond sends a whole response; body may be empty.
+	Respond(status int, h []hpack.HeaderField, body []byte) error
 	// Write sends response content. It returns when p may be reused.
 	Write(p []byte) (int, error)
 	// WriteEnd sends the last of the content, which may be empty.

@@ -180,6 +180,14 @@ func (e *http1Exchange) upgrade(h []hpack.HeaderField) error {
 	return nil
 }
 
+// Respond implements exchange.
+func (e *http1Exchange) Respond(status int, h []hpack.HeaderField, body []byte) error {
+	if err := e.WriteHeader(status, h, len(body) == 0); err != nil {
+		return err
+	}
+	return e.WriteEnd(body)
+}
+
 func (e *http1Exchange) Write(p []byte) (int, error) {
 	if e.raw != nil {
 		return e.raw.Write(p)

@@ -130,21 +130,11 @@ func (s *Server) respond(ex exchange, r *request, x *upstream.Exchange) {
 	body, whole := x.Whole()
 	if whole {
 		r.sent = int64(len(body))
-		trailer := x.Trailer()
-		switch {
-		case len(trailer) != 0:
-			if ex.WriteHeader(r.status, fields, false) == nil {
-				if len(body) == 0 {
-					_ = ex.WriteTrailer(trailer)
-				} else if _, err := ex.Write(body); err == nil {
-					_ = ex.WriteTrailer(trailer)
-				}
-			}
-		case len(body) == 0:
-			_ = ex.WriteHeader(r.status, fields, true)
-		default:
-			if ex.WriteHeader(r.status, fields, false) == nil {
-				_ = ex.WriteEnd(body)
+		if trailer := x.Trailer(); len(trailer) == 0 {
+			_ = ex.Respond(r.status, fields, body)
+		} else if ex.WriteHeader(r.status, fields, false) == nil {
+			if _, err := ex.Write(body); err == nil {
+				_ = ex.WriteTrailer(trailer)
 			}
 		}
 		s.done(r)
