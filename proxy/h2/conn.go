@@ -54,6 +54,7 @@ type Conn struct {
 	wbuf       []byte
 	spare      []byte    // empty, the buffer to use next
 	flushing   bool      // somebody writes to nc
+	later      bool      // flushLater is under way
 	flushSince int64     // ... and has called nc.Write then; 0: has not
 	moved      int64     // when nc.Write last succeeded
 	room       sync.Cond // wbuf was taken for writing, or the flusher has ended

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -366,6 +367,38 @@ func TestWritesAreBatched(t *testing.T) {
 		if w.n != 1 {
 			t.Errorf("%d writes for ten answers", w.n)
 		}
+	})
+}
+
+func TestHeaderAndBodyShareAWrite(t *testing.T) {
+	more := make(chan bool)
+	cfg := &Config{Handle: func(s *Stream) {
+		s.WriteHeader(200, nil, false)
+		if s.Path == "/slow" {
+			<-more
+		}
+		s.WriteEnd([]byte("hello"))
+	}}
+	// With more processors another one may flush in between, which costs a
+	// write and nothing else.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	synctest.Test(t, func(t *testing.T) {
+		more = make(chan bool)
+		ct := newTester(t, cfg)
+		defer ct.finish()
+		ct.greet()
+		w := &writeCounter{pipeEnd: ct.conn.nc.(*pipeEnd)}
+		ct.conn.nc = w
+		ct.headers(1, true, get...)
+		ct.want("HEADERS stream=1 :status=200", "DATA stream=1 len=5 end")
+		if w.n != 1 {
+			t.Errorf("%d writes", w.n)
+		}
+		ct.headers(3, true, ":method: GET", ":scheme: https", ":path: /slow")
+		ct.want("HEADERS stream=3 :status=200")
+		ct.wantSilence()
+		close(more)
+		ct.want("DATA stream=3 len=5 end")
 	})
 }
 

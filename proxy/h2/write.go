@@ -159,10 +159,33 @@ func (s *Stream) WriteInterim(status int, h []hpack.HeaderField) error {
 // fields must be clean: names in lower case, none of them connection-specific.
 // After HEAD, and for 204 and 304, the response ends here whatever end says,
 // and what is written to its body is dropped.
+//
+// A header that is not the end leaves a moment later, together with a body that
+// follows at once. Respond does the same for less.
 func (s *Stream) WriteHeader(status int, h []hpack.HeaderField, end bool) error {
-	s.c.mu.Lock()
-	defer s.unlock()
-	return s.writeHead(status, h, end)
+	c := s.c
+	c.mu.Lock()
+	err := s.writeHead(status, h, end)
+	if s.inline || s.sentEnd {
+		s.unlock()
+		return err
+	}
+	later := !c.flushing && !c.later && len(c.wbuf) > 0
+	c.later = c.later || later
+	c.mu.Unlock()
+	if later {
+		go c.flushLater()
+	}
+	return err
+}
+
+// flushLater runs when the goroutine that has written a header has blocked, or
+// gone on to write more.
+func (c *Conn) flushLater() {
+	c.mu.Lock()
+	c.later = false
+	c.mu.Unlock()
+	c.flush(nil)
 }
 
 func (s *Stream) writeHead(status int, h []hpack.HeaderField, end bool) error {
