@@ -197,6 +197,7 @@ func (s *Server) h2Config(l hostmap.Limits) *h2.Config {
 		},
 		Origins: s.origins,
 		Closed:  func(_ *h2.Conn, reason string) { s.metrics.closed.WithLabelValues(reason).Inc() },
+		Refused: func(_ *h2.Conn, reason string) { s.metrics.refused.WithLabelValues(reason).Inc() },
 	}
 	s.h2configs[l] = cfg
 	return cfg

@@ -91,11 +91,14 @@ func (s *Server) answerMisdirected(ex exchange, r *request) {
 	}
 	switch {
 	case r.isGRPC():
-		s.finish(ex, r, a.grpcFields, nil)
+		r.fields = append(r.fields[:0], a.grpcFields...)
+		s.finish(ex, r, nil)
 	case wantsProblem(r):
-		s.finish(ex, r, a.problemFields, a.problem)
+		r.fields = append(r.fields[:0], a.problemFields...)
+		s.finish(ex, r, a.problem)
 	default:
-		s.finish(ex, r, a.textFields, a.text)
+		r.fields = append(r.fields[:0], a.textFields...)
+		s.finish(ex, r, a.text)
 	}
 }
 
@@ -107,7 +110,7 @@ func (s *Server) answerRedirect(ex exchange, r *request, status int) {
 	}
 	r.status = status
 	r.fields = append(r.fields[:0], field("location", location+r.path), fieldServer, fieldNoContent)
-	s.finish(ex, r, r.fields, nil)
+	s.finish(ex, r, nil)
 }
 
 // answerError answers for ourselves with what went wrong in one word.
@@ -117,7 +120,7 @@ func (s *Server) answerError(ex exchange, r *request, status int, reason string)
 		r.fields = append(r.fields[:0], fieldGRPC, fieldServer, fieldNoStore,
 			field("grpc-status", grpcStatus(status)),
 			field("grpc-message", reason))
-		s.finish(ex, r, r.fields, nil)
+		s.finish(ex, r, nil)
 		return
 	}
 	body := strconv.AppendInt(make([]byte, 0, 64), int64(status), 10)
@@ -132,16 +135,19 @@ func (s *Server) answerError(ex exchange, r *request, status int, reason string)
 	if status == http.StatusServiceUnavailable {
 		r.fields = append(r.fields, fieldRetry)
 	}
-	s.finish(ex, r, r.fields, body)
+	s.finish(ex, r, body)
 }
 
-// finish sends a whole response of our own.
-func (s *Server) finish(ex exchange, r *request, fields []hpack.HeaderField, body []byte) {
+// finish sends a whole response of our own, whose fields are in r.fields.
+func (s *Server) finish(ex exchange, r *request, body []byte) {
+	if r.protocol == protocolHTTP2 { // net/http adds its own
+		r.fields = append(r.fields, field("date", s.date.now(r.start)))
+	}
 	if r.method == "HEAD" {
 		body = nil
 	}
 	r.sent = int64(len(body))
-	_ = ex.Respond(r.status, fields, body)
+	_ = ex.Respond(r.status, r.fields, body)
 	s.done(r)
 }
 

@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/h2"
 )
 
 var (
@@ -27,10 +29,11 @@ func refuse() *tls.Config { return &tls.Config{SessionTicketsDisabled: true} }
 type handshaker struct {
 	base tls.Config
 	live func() *live
+	cork func(net.Conn) *h2.Cork
 }
 
-func newHandshaker(current func() *live) *handshaker {
-	h := &handshaker{live: current}
+func newHandshaker(current func() *live, cork func(net.Conn) *h2.Cork) *handshaker {
+	h := &handshaker{live: current, cork: cork}
 	h.base.NextProtos = alpnProtocols
 	h.base.MinVersion = tls.VersionTLS12
 	h.base.GetConfigForClient = h.config
@@ -38,12 +41,16 @@ func newHandshaker(current func() *live) *handshaker {
 }
 
 // server wraps a connection for the server's side of a handshake.
-func (h *handshaker) server(c *conn) *tls.Conn { return tls.Server(c, &h.base) }
+func (h *handshaker) server(c *conn) *tls.Conn { return tls.Server(h.cork(c), &h.base) }
 
 // config fixes site, TLS policy and certificate for one connection. It runs on
 // every handshake, resumed or not.
 func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	c, ok := hello.Conn.(*conn)
+	cork, ok := hello.Conn.(*h2.Cork)
+	if !ok {
+		return refuse(), nil
+	}
+	c, ok := cork.NetConn().(*conn)
 	if !ok {
 		return refuse(), nil
 	}
@@ -68,6 +75,9 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		Certificates: []tls.Certificate{leaf.KeyPair},
 		NextProtos:   alpnProtocols,
 		Time:         h.base.Time,
+		// Responses leave in few writes already; records that begin small
+		// would make more of them.
+		DynamicRecordSizingDisabled: true,
 	}
 	if site != nil {
 		class = site.Class

@@ -17,7 +17,7 @@ func TestMisdirectedAnswer(t *testing.T) {
 	onBoth(t, m, nil, func(t *testing.T, _ *world, rt http.RoundTripper) {
 		ask := func(change func(*http.Request)) answer {
 			a := roundTrip(t, rt, "GET", "https://c.test/", change)
-			if a.StatusCode != 421 || a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Server") != "ingress421" ||
+			if len(a.Header["Date"]) != 1 || a.StatusCode != 421 || a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Server") != "ingress421" ||
 				a.Header.Get("Proxy-Status") != `ingress421; error=http_request_denied; details="certificate"` {
 				t.Errorf("%d %v", a.StatusCode, a.Header)
 			}

@@ -118,7 +118,7 @@ func New(cfg Config) (*Server, error) {
 		published:         make(chan struct{}),
 		h2configs:         make(map[hostmap.Limits]*h2.Config),
 	}
-	s.handshaker = newHandshaker(s.current)
+	s.handshaker = newHandshaker(s.current, s.h2Config(cfg.Limits).NewCork)
 	if cfg.MisdirectedLog != nil {
 		s.lines = newLineLog(cfg.MisdirectedLog)
 	}

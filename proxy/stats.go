@@ -24,6 +24,7 @@ type stats struct {
 	handshakes  *prometheus.CounterVec
 	connections *prometheus.GaugeVec
 	closed      *prometheus.CounterVec
+	refused     *prometheus.CounterVec
 
 	requestsDesc, durationDesc, misdirectedDesc, recoveredDesc, upstreamDesc *prometheus.Desc
 }
@@ -101,6 +102,9 @@ func newStats(reg prometheus.Registerer) *stats {
 		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ingress421_connections_closed_total", Help: "Client connections closed, by reason.",
 		}, []string{"reason"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ingress421_streams_refused_total", Help: "HTTP/2 requests ended before they were judged, by reason.",
+		}, []string{"reason"}),
 		requestsDesc: prometheus.NewDesc("ingress421_requests_total", "Requests answered, by site, protocol, method and status.",
 			[]string{"host", "protocol", "method", "code"}, nil),
 		durationDesc: prometheus.NewDesc("ingress421_request_duration_seconds", "Time from a request's head to the end of its response.",
@@ -113,7 +117,7 @@ func newStats(reg prometheus.Registerer) *stats {
 			[]string{"namespace", "service", "result"}, nil),
 	}
 	if reg != nil {
-		reg.MustRegister(s, s.handshakes, s.connections, s.closed)
+		reg.MustRegister(s, s.handshakes, s.connections, s.closed, s.refused)
 	}
 	return s
 }
