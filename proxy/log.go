@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/hex"
 	"io"
+	"net"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -223,6 +224,11 @@ func (s *Server) access(r *request, d time.Duration) {
 		b = append(b, `,"source":"`...)
 		b = appendAddr(b, r.conn.source)
 		b = append(b, '"')
+		// Which requests came on one connection.
+		if tcp, ok := r.conn.RemoteAddr().(*net.TCPAddr); ok {
+			b = append(b, `,"source_port":`...)
+			b = strconv.AppendInt(b, int64(tcp.Port), 10)
+		}
 		if rt := r.verdict.Route; rt != nil {
 			b = appendField(b, "namespace", rt.IngressNamespace)
 			b = appendField(b, "ingress", rt.IngressName)

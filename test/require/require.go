@@ -80,6 +80,23 @@ func Missing(t testing.TB, what string) {
 	t.Skipf("missing: %s", what)
 }
 
+// Asked ends a test that takes too long to run with the others, unless the
+// make target that is meant to run it has set a variable to 1. Such a test is
+// listed like those whose tools are missing, and is no failure even where
+// everything has been installed.
+func Asked(t testing.TB, variable, target string) {
+	t.Helper()
+	if os.Getenv(variable) == "1" {
+		return
+	}
+	if path := os.Getenv("NOT_RUN_FILE"); path != "" {
+		if err := record(path, target, name(t)); err != nil {
+			t.Fatalf("record a test that is not run: %v", err)
+		}
+	}
+	t.Skipf("run by %s", target)
+}
+
 // name returns the test's name after its package's folder: "test/kube.TestX".
 // A subtest goes by the name of its test.
 func name(t testing.TB) string {

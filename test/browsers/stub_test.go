@@ -1,0 +1,5 @@
+package browsers
+
+import "net/http"
+
+func health() http.Handler { return http.NotFoundHandler() }
