@@ -213,6 +213,7 @@ func runServer(ctx context.Context, c runConfig, serving func(addresses)) error 
 	c.Log.Info("listening", "metrics", at.Metrics, "admin", at.Admin)
 
 	background(func() error { return follow(work) })
+	wg.Go(func() { releaseMemory(work) })
 
 	// Either the process is asked to stop, or something in the background has
 	// failed.

@@ -299,7 +299,7 @@ func idle(ctx context.Context, _ *bench, p *peer, n int) (sample, error) {
 	select {
 	case <-ctx.Done():
 		return sample{}, ctx.Err()
-	case <-time.After(5 * time.Second): // connections become idle, and collectors run
+	case <-time.After(10 * time.Second): // connections become idle, and collectors run
 	}
 	after, err := p.proc.rss()
 	if err != nil {
