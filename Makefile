@@ -40,8 +40,8 @@ test: build kube ## Run the tests, some against a real API server; the first tim
 	@GOTESTFLAGS='$(RACE) $(GOTESTFLAGS)' sh test/run.sh
 
 .PHONY: test-browsers
-test-browsers: build test/browsers/node_modules ## Test with real browsers and other clients (Chromium, Firefox, Node, npm, Java, curl, certutil)
-	BROWSERS=1 go test -timeout 20m $(GOTESTFLAGS) ./test/browsers
+test-browsers: build test/browsers/node_modules ## Test with real browsers and other clients (UPDATE=1: write docs/clients.md)
+	BROWSERS=1 go test -timeout 20m $(GOTESTFLAGS) ./test/browsers $(if $(UPDATE),-update)
 
 test/browsers/node_modules: test/browsers/package.json test/browsers/package-lock.json test/browsers/.npmrc
 	cd $(@D) && npm ci

@@ -36,6 +36,8 @@ const patience = 60 * time.Second
 const (
 	namespace = "shop"
 	className = "browsers"
+	// nowhere is a host that is not served: whoever asks gets 421.
+	nowhere = "nowhere"
 )
 
 // host is a host under shop.test, by its first label.
@@ -57,7 +59,8 @@ func hosts() []host {
 		{name: "page", covers: []string{"share", "other"}},
 		{name: "share", shares: "page"},
 		{name: "other"},
-		{name: "page-get", covers: []string{"get"}},
+		{name: "page-get", covers: []string{"get", "after"}},
+		{name: "after", shares: "page-get"},
 		{name: "get", annotations: strict},
 		{name: "page-post", covers: []string{"post"}},
 		{name: "post", annotations: strict},
@@ -71,7 +74,9 @@ func hosts() []host {
 		{name: "locked", annotations: map[string]string{
 			"client-auth-secret": "clients-ca", "client-auth": "require",
 		}},
-		{name: "page-grpc", covers: []string{"grpc"}, annotations: map[string]string{"backend-protocol": "GRPC"}},
+		{name: "page-grpc", covers: []string{"grpc", "share-grpc", "after-grpc"}, annotations: map[string]string{"backend-protocol": "GRPC"}},
+		{name: "share-grpc", shares: "page-grpc", annotations: map[string]string{"backend-protocol": "GRPC"}},
+		{name: "after-grpc", shares: "page-grpc", annotations: map[string]string{"backend-protocol": "GRPC"}},
 		{name: "grpc", annotations: map[string]string{
 			"misdirected": "same-certificate", "backend-protocol": "GRPC",
 		}},
@@ -81,7 +86,7 @@ func hosts() []host {
 func fullName(name string) string { return name + ".shop.test" }
 
 func fullNames() []string {
-	var names []string
+	names := []string{fullName(nowhere)}
 	for _, h := range hosts() {
 		names = append(names, fullName(h.name))
 	}
@@ -193,6 +198,18 @@ func (w *world) finish(t testing.TB) {
 	}
 	w.scraped = string(text)
 	w.stop(t)
+	answered := 0
+	for _, line := range jsonLines(w.stdout.String()) {
+		if line["status"] == 421.0 {
+			answered++
+		}
+	}
+	if logged := len(w.refused()); logged != answered {
+		t.Errorf("%d lines of 421s for %d in the access log", logged, answered)
+	}
+	if counted := w.metric(t, "ingress421_misdirected_requests_total"); counted != float64(answered) {
+		t.Errorf("misdirected_requests_total is %v for %d 421s in the access log", counted, answered)
+	}
 }
 
 // requests returns what the finished server was asked for a host, in order.
@@ -267,9 +284,15 @@ func (w *world) manifests(t testing.TB, originFrame v1alpha1.OriginFrame) []byte
 		&v1alpha1.AuthorityPolicy{
 			TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: v1alpha1.AuthorityPolicyKind},
 			ObjectMeta: meta("policy"),
-			Spec:       v1alpha1.AuthorityPolicySpec{OriginFrame: originFrame},
+			Spec: v1alpha1.AuthorityPolicySpec{
+				OriginFrame: originFrame,
+				// nowhere.shop.test has a certificate, and no Ingress.
+				TLS:         v1alpha1.TLSSpec{DefaultCertificateRef: &v1alpha1.SecretReference{Name: "nowhere-tls"}},
+				Misdirected: v1alpha1.MisdirectedSpec{UnservedAuthority: v1alpha1.UnservedMisdirected},
+			},
 		},
 		secret("clients-ca", corev1.SecretTypeOpaque, map[string][]byte{"ca.crt": clients.pem}),
+		w.tlsSecret(t, "nowhere-tls", fullName(nowhere)),
 	}
 	for _, backend := range []struct {
 		name    string
@@ -286,10 +309,7 @@ func (w *world) manifests(t testing.TB, originFrame v1alpha1.OriginFrame) []byte
 			for _, other := range h.covers {
 				names = append(names, fullName(other))
 			}
-			cert, key := w.ca.server(t, names...)
-			objects = append(objects, secret(secretName, corev1.SecretTypeTLS, map[string][]byte{
-				corev1.TLSCertKey: cert, corev1.TLSPrivateKeyKey: key,
-			}))
+			objects = append(objects, w.tlsSecret(t, secretName, names...))
 		}
 		backend := "web"
 		if h.annotations["backend-protocol"] == "GRPC" {
@@ -317,6 +337,12 @@ func secret(name string, kind corev1.SecretType, data map[string][]byte) *corev1
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
 		ObjectMeta: meta(name), Type: kind, Data: data,
 	}
+}
+
+func (w *world) tlsSecret(t testing.TB, name string, hosts ...string) *corev1.Secret {
+	t.Helper()
+	cert, key := w.ca.server(t, hosts...)
+	return secret(name, corev1.SecretTypeTLS, map[string][]byte{corev1.TLSCertKey: cert, corev1.TLSPrivateKeyKey: key})
 }
 
 func service(name string) *corev1.Service {

@@ -35,6 +35,11 @@ func TestMissingTool(t *testing.T) {
 			wantOutput: "--- PASS: TestChild/present",
 		},
 		{
+			name: "is none where a target of its own was not asked for", child: "asked", required: true, wantPass: true,
+			wantOutput:  "run by make nothing",
+			wantRecords: "make nothing\ttest/require.TestChild\n",
+		},
+		{
 			name: "file of the repository is named with its target", child: "file", wantPass: true,
 			wantOutput:  "missing: bin/no-such-file (make nothing)",
 			wantRecords: "bin/no-such-file (make nothing)\ttest/require.TestChild\n",
@@ -72,5 +77,6 @@ func TestChild(t *testing.T) {
 	}
 	t.Run("missing", func(t *testing.T) { require.Tool(t, "no-such-tool-421") })
 	t.Run("present", func(t *testing.T) { require.Tool(t, "no-such-tool-421", "go") })
+	t.Run("asked", func(t *testing.T) { require.Asked(t, "REQUIRE_ASKED", "make nothing") })
 	t.Run("file", func(t *testing.T) { require.File(t, "bin/no-such-file", "make nothing") })
 }

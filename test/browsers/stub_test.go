@@ -1,5 +1,0 @@
-package browsers
-
-import "net/http"
-
-func health() http.Handler { return http.NotFoundHandler() }
