@@ -82,6 +82,21 @@ func BenchmarkJudge(b *testing.B) {
 	})
 }
 
+// BenchmarkJudgeBusy is BenchmarkJudge where a thousand of the hosts have all
+// the traffic, as the few do in any large fleet.
+func BenchmarkJudgeBusy(b *testing.B) {
+	fleets(b, func(b *testing.B, f *fleet) {
+		busy := min(len(f.hosts), 1000)
+		i := 0
+		for b.Loop() {
+			verdictSink = hostmap.Judge(f.m, f.facts[i], hostmap.Request{Scheme: "https", Host: f.hosts[i], Path: "/index.html"})
+			if i++; i == busy {
+				i = 0
+			}
+		}
+	})
+}
+
 // BenchmarkJudgeMisdirected is the other way out: each request on its
 // neighbour's connection.
 func BenchmarkJudgeMisdirected(b *testing.B) {
