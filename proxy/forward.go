@@ -21,6 +21,10 @@ const (
 	reasonAborted             = "aborted"
 )
 
+// keptFields is how many fields a request keeps room for while its response is
+// under way: ten times what most have.
+const keptFields = 100
+
 // statusClientGone is what log and metrics say of a request whose client did
 // not wait for the answer. It is never sent.
 const statusClientGone = 499
@@ -116,6 +120,10 @@ func (s *Server) attempt(ex exchange, r *request, bal *balancer, pool *upstream.
 	}
 	bal.ok.Add(1)
 	r.status = x.Status
+	if cap(r.fields) > keptFields {
+		// A client that does not read its response would hold this too.
+		r.fields, r.up.Header = nil, nil
+	}
 	if r.tunnel != "" && x.Status == 101 {
 		s.tunnel(ex, r, x)
 		return false

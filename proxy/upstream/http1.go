@@ -234,6 +234,9 @@ func (e *Exchange) receive(p []byte) (int, error) {
 // beginBody sets up reading of the body that follows the head just parsed
 // (RFC 9112 section 6.3).
 func (e *Exchange) beginBody(r *Request) {
+	// Nothing is sent again now, and the client may take its time to read.
+	e.pool.client.buffers.put(e.out)
+	e.out = nil
 	h := &e.head
 	e.Status, e.Header, e.ContentLength = h.status, h.fields, h.contentLength
 	e.keep = e.keep && h.keepAlive
