@@ -13,9 +13,7 @@ var _ exchange = h2Exchange{}
 
 func (e h2Exchange) setClose() { e.Conn().Drain() }
 
-// stopRead resets the stream for the reader; where the response has ended this
-// asks the client to send no more of its body (RFC 9113 section 8.1).
-func (e h2Exchange) stopRead() { e.Reset(http2.ErrCodeNo) }
+func (e h2Exchange) stopRead() { e.StopRead() }
 
 // admitStream judges a request on the read loop of its connection.
 func (s *Server) admitStream(st *h2.Stream) (answered bool) {

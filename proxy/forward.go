@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
@@ -237,8 +238,10 @@ func (s *Server) failed(ex exchange, r *request, err error, try int) (again bool
 		s.answerError(ex, r, 400, reason)
 		return false
 	case upstream.ReasonConnect, upstream.ReasonConnectTimeout:
-		// Another endpoint may take it.
-		if !sent && try == 0 && len(r.live.balancers[r.verdict.Route.Backend].pools) > 1 {
+		// Another endpoint may take it, if the body is still all there:
+		// net/http's client closes it when it fails.
+		b := r.verdict.Route.Backend
+		if !sent && try == 0 && len(r.live.balancers[b].pools) > 1 && (r.up.Body == nil || b.Protocol == hostmap.HTTP) {
 			return true
 		}
 	}

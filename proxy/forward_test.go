@@ -490,3 +490,53 @@ func TestListenWaitsForTheFirstMap(t *testing.T) {
 		t.Error("a listener without a map")
 	}
 }
+
+// A backend that fails, or answers, before the body is whole: the client gets
+// the answer, and not only a reset.
+func TestAnswerBeforeTheEndOfTheBody(t *testing.T) {
+	early := backend(t, "early", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(413)
+	}))
+	gone := &hostmap.Backend{Namespace: "default", Service: "gone", Port: "80", Endpoints: early.Endpoints[:0:0]}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = nc.Read(make([]byte, 10))
+			_ = nc.Close()
+		}
+	}()
+	gone.Endpoints = append(gone.Endpoints, netip.MustParseAddrPort(ln.Addr().String()))
+	for _, tt := range []struct {
+		name     string
+		backend  *hostmap.Backend
+		protocol hostmap.Protocol
+		status   string
+	}{
+		{"HTTP/1.1 answers", early, hostmap.HTTP, "413"},
+		{"HTTP/1.1 fails", gone, hostmap.HTTP, "502"},
+		{"HTTP/2 fails", gone, hostmap.H2C, "502"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := *tt.backend
+			b.Protocol = tt.protocol
+			w := newWorld(t, oneSite(t, &b), nil)
+			c := w.rawH2("a.test", nil)
+			id := c.send(false, ":method", "POST", ":scheme", "https", ":path", "/", ":authority", "a.test")
+			if err := c.fr.WriteData(id, false, make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+			if a := c.answer(id); a.status != tt.status {
+				t.Errorf("%+v, want %s", a, tt.status)
+			}
+		})
+	}
+}

@@ -81,6 +81,8 @@ func (e *ResetError) Error() string {
 var (
 	// ErrClosed is returned by a stream's methods once its connection is gone.
 	ErrClosed = errors.New("h2: connection closed")
+	// ErrReadStopped is returned by Read after StopRead.
+	ErrReadStopped = errors.New("h2: reading was stopped")
 	// ErrResponse is returned for a response written out of order: a body
 	// before its header, or anything after its end.
 	ErrResponse = errors.New("h2: response written out of order")

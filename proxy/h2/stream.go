@@ -54,6 +54,7 @@ type Stream struct {
 	received  int64 // octets of DATA
 	trailer   []hpack.HeaderField
 	readSince int64  // Read waits since; 0: it does not
+	stopped   bool   // StopRead was called
 	readInto  []byte // what a waiting Read was given
 	readGot   int    // octets put there
 
@@ -110,6 +111,7 @@ func (cfg *Config) recycle(s *Stream) {
 	s.recvEnd, s.sentHead, s.sentEnd, s.bodiless = false, false, false, false
 	s.err, s.c = nil, nil
 	s.received, s.readSince, s.writeSince = 0, 0, 0
+	s.stopped = false
 	s.pend, s.pendEnd, s.waiting = nil, false, false
 	s.cancelFired = false
 	s.cancelMu.Lock()
@@ -140,11 +142,14 @@ func (s *Stream) BodyWhole() bool {
 func (s *Stream) Read(p []byte) (int, error) {
 	c := s.c
 	c.mu.Lock()
-	for s.body.n == 0 || s.err != nil {
+	for s.body.n == 0 || s.err != nil || s.stopped {
 		switch {
 		case s.err != nil:
 			c.mu.Unlock()
 			return 0, s.err
+		case s.stopped:
+			c.mu.Unlock()
+			return 0, ErrReadStopped
 		case s.recvEnd:
 			c.mu.Unlock()
 			return 0, io.EOF
@@ -171,6 +176,24 @@ func (s *Stream) Read(p []byte) (int, error) {
 		c.flush(s)
 	}
 	return n, nil
+}
+
+// StopRead makes Read, also one that waits, return ErrReadStopped: the rest of
+// the request is not wanted. The response may still be sent; the client is told
+// when it has ended (RFC 9113 section 8.1).
+func (s *Stream) StopRead() {
+	c := s.c
+	c.mu.Lock()
+	s.stopped = true
+	s.rcond.Broadcast()
+	ended := s.sentEnd && !s.closed && !c.dead
+	if ended {
+		s.resetLocked(http2.ErrCodeNo)
+	}
+	c.mu.Unlock()
+	if ended {
+		c.flush(s)
+	}
 }
 
 // giveBack returns n octets to the windows of s and of the connection, and
