@@ -12,6 +12,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"net/netip"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -248,8 +249,8 @@ site keyed.test rule=certificate certificates=default/keyed@$K
 	}
 	block, _ := pem.Decode(keyPEM)
 	scalar := must(key.ECDH()).Bytes()
-	for _, text := range []string{m.String(), fmt.Sprint(m), fmt.Sprintf("%s", m)} {
-		for _, secret := range []string{base64.StdEncoding.EncodeToString(block.Bytes)[40:], fmt.Sprintf("%x", scalar), key.D.String(), "PRIVATE"} {
+	for _, text := range []string{m.String(), fmt.Sprint(m), fmt.Sprintf("%+v", m)} {
+		for _, secret := range []string{base64.StdEncoding.EncodeToString(block.Bytes)[40:], fmt.Sprintf("%x", scalar), new(big.Int).SetBytes(scalar).String(), "PRIVATE"} {
 			if strings.Contains(text, secret) {
 				t.Fatal("the text holds the key")
 			}
