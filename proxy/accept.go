@@ -218,12 +218,15 @@ func (s *Server) newHTTP1Server() *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Server{
-		Handler:           s,
-		Protocols:         &protocols,
-		ReadHeaderTimeout: either(l.HeaderTimeout, defaultHeaderTimeout),
-		IdleTimeout:       either(l.IdleTimeout, defaultIdleTimeout),
-		MaxHeaderBytes:    either(l.MaxHeaderBytes, defaultHeaderBytes),
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		Handler:   s,
+		Protocols: &protocols,
+		// OPTIONS * is judged like any other request, or would be answered 200
+		// for whatever host.
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            either(l.HeaderTimeout, defaultHeaderTimeout),
+		IdleTimeout:                  either(l.IdleTimeout, defaultIdleTimeout),
+		MaxHeaderBytes:               either(l.MaxHeaderBytes, defaultHeaderBytes),
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			if c, ok := nc.(*http1Conn); ok {
 				return context.WithValue(ctx, connKey{}, c.c)
