@@ -114,6 +114,7 @@ func (b browser) drive(t *testing.T, w *world, pages ...page) sight {
 	if err != nil {
 		t.Fatal(err)
 	}
+	require.Tool(t, "npm")
 	require.File(t, "test/browsers/node_modules/puppeteer-core", "make test-browsers")
 
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
@@ -201,6 +202,7 @@ func (b browser) test(t *testing.T, originFrame v1alpha1.OriginFrame) (*world, s
 		t.Errorf("going to locked.shop.test: %+v, want an error", there)
 	}
 
+	t.Logf("going to locked.shop.test: %.200s", s.Pages[len(s.Pages)-1].Error)
 	prevented := b.obeysOrigin && originFrame != v1alpha1.OriginFrameNever
 	for name, reason := range map[string]string{
 		"get": "other_certificate", "post": "other_certificate", "files": "other_certificate", "optional": "tls_policy",

@@ -69,6 +69,9 @@ async function open({ url, results, screenshot }) {
 		seen.status = response?.status()
 	} catch (error) {
 		seen.error = error.message
+		// What a user sees is worth a picture; a browser that shows nothing is
+		// no fault.
+		await page.waitForFunction('document.body?.innerText', { timeout: 5000 }).catch(() => {})
 	}
 	if (results && seen.status === 200) {
 		await page.waitForFunction('window.results !== undefined', { timeout: visit.timeout })
