@@ -219,6 +219,9 @@ func (e *http1Exchange) WriteEnd(p []byte) error {
 }
 
 func (e *http1Exchange) WriteTrailer(h []hpack.HeaderField) error {
+	// Behind a head that has not left, net/http would say that there is no
+	// content, and so no trailer.
+	_ = e.ctl.Flush()
 	header := e.w.Header()
 	for _, f := range h {
 		header.Add(http.TrailerPrefix+f.Name, f.Value)
