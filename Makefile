@@ -7,6 +7,7 @@ BENCH   ?= .
 ROUNDS  ?= 5
 SCALE   ?= 1
 FUZZTIME ?= 20s
+SOAK    ?= 10m
 # More flags for `go test`, such as -count=1 to run tests whose result is cached.
 GOTESTFLAGS ?=
 # A folder of the Go vulnerability database as a file:// URL, where the live one
@@ -94,6 +95,10 @@ bench-peers: build bin/tools/caddy ## Compare with nginx, HAProxy, Caddy and Go'
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	sh test/fuzz.sh $(FUZZTIME)
+
+.PHONY: soak
+soak: ## Load the data plane in every way for SOAK (10m): memory, goroutines and descriptors stay flat
+	SOAK=$(SOAK) go test -run '^TestSoak$$' -timeout 0 -count=1 -v $(RACE) $(GOTESTFLAGS) ./proxy
 
 .PHONY: vuln
 vuln: bin/tools/govulncheck ## Look for known vulnerabilities in what the binary calls (VULNDB: file:// URL of a copy of the database)
