@@ -71,7 +71,7 @@ async function open({ url, results, screenshot }) {
 		seen.error = error.message
 		// What a user sees is worth a picture; a browser that shows nothing is
 		// no fault.
-		await page.waitForFunction('document.body?.innerText', { timeout: 5000 }).catch(() => {})
+		await page.waitForFunction('document.body?.innerText', { timeout: 1000 }).catch(() => {})
 	}
 	if (results && seen.status === 200) {
 		await page.waitForFunction('window.results !== undefined', { timeout: visit.timeout })
