@@ -33,8 +33,10 @@ func (s *Server) newConn(nc net.Conn) *conn {
 	return c
 }
 
-// acceptTLS accepts until the listener is closed.
-func (s *Server) acceptTLS(ln net.Listener, http1 *handoff) error {
+// accept takes connections until the listener is closed, and serves each by
+// itself: who a client is may have to be read from it first (PROXY protocol),
+// which must not keep others waiting.
+func (s *Server) accept(ln net.Listener, serve func(net.Conn)) error {
 	for {
 		nc, err := acceptNext(ln)
 		if err != nil {
@@ -43,7 +45,7 @@ func (s *Server) acceptTLS(ln net.Listener, http1 *handoff) error {
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()
-			s.serveTLS(nc, http1)
+			serve(nc)
 		}()
 	}
 }
@@ -66,7 +68,7 @@ func acceptNext(ln net.Listener) (net.Conn, error) {
 
 // serveTLS does the handshake of a connection and serves it, HTTP/2 itself and
 // HTTP/1.1 by handing it on.
-func (s *Server) serveTLS(nc net.Conn, http1 *handoff) {
+func (s *Server) serveTLS(nc net.Conn) {
 	c := s.newConn(nc)
 	limits := s.limitsOf(nil)
 	if !s.sources.enter(c.source, limits.MaxConnectionsPerSource) {
@@ -87,14 +89,14 @@ func (s *Server) serveTLS(nc net.Conn, http1 *handoff) {
 		s.serveHTTP2(c, tc)
 		return
 	}
-	s.serveHTTP1(c, tc, http1)
+	s.serveHTTP1(c, tc)
 }
 
 // serveHTTP1 hands a connection to net/http and waits for its end.
-func (s *Server) serveHTTP1(c *conn, nc net.Conn, http1 *handoff) {
+func (s *Server) serveHTTP1(c *conn, nc net.Conn) {
 	s.metrics.connections.WithLabelValues(protocolHTTP1).Inc()
 	done := make(chan struct{})
-	if http1.hand(&http1Conn{Conn: nc, c: c, done: done}) {
+	if s.http1Server(s.limitsOf(c.site)).conns.hand(&http1Conn{Conn: nc, c: c, done: done}) {
 		<-done
 	} else {
 		_ = nc.Close()
@@ -179,8 +181,8 @@ func (s *Server) limitsOf(site *hostmap.Site) hostmap.Limits {
 // h2Config returns the configuration shared by all connections with the same
 // limits.
 func (s *Server) h2Config(l hostmap.Limits) *h2.Config {
-	s.h2mu.Lock()
-	defer s.h2mu.Unlock()
+	s.limitsMu.Lock()
+	defer s.limitsMu.Unlock()
 	if cfg := s.h2configs[l]; cfg != nil {
 		return cfg
 	}
@@ -212,27 +214,72 @@ func (s *Server) origins(hc *h2.Conn) ([]string, bool) {
 	return s.current().hosts.Origins(&c.facts, uint16(s.cfg.ExternalHTTPSPort))
 }
 
-// newHTTP1Server is net/http's server with our limits, for HTTP/1.1 alone.
-func (s *Server) newHTTP1Server() *http.Server {
-	l := s.cfg.Limits
+// http1Server is net/http's server for the connections with one set of limits.
+type http1Server struct {
+	*http.Server
+	s     *Server
+	stall time.Duration
+	conns *handoff
+}
+
+// http1Server returns the server of some limits, which it starts if need be.
+func (s *Server) http1Server(l hostmap.Limits) *http1Server {
+	s.limitsMu.Lock()
+	defer s.limitsMu.Unlock()
+	if h := s.http1[l]; h != nil {
+		return h
+	}
+	h := &http1Server{s: s, stall: either(l.StallTimeout, defaultStallTimeout), conns: newHandoff()}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	return &http.Server{
-		Handler:   s,
-		Protocols: &protocols,
+	h.Server = &http.Server{
+		Handler:             h,
+		Protocols:           &protocols,
 		// OPTIONS * is judged like any other request, or would be answered 200
 		// for whatever host.
 		DisableGeneralOptionsHandler: true,
-		ReadHeaderTimeout:            either(l.HeaderTimeout, defaultHeaderTimeout),
-		IdleTimeout:                  either(l.IdleTimeout, defaultIdleTimeout),
-		MaxHeaderBytes:               either(l.MaxHeaderBytes, defaultHeaderBytes),
-		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout:   either(l.HeaderTimeout, defaultHeaderTimeout),
+		IdleTimeout:         either(l.IdleTimeout, defaultIdleTimeout),
+		MaxHeaderBytes:      either(l.MaxHeaderBytes, defaultHeaderBytes),
+		MaxHeaderValueCount: either(l.MaxHeaderFields, defaultHeaderFields),
+		ErrorLog:            slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			if c, ok := nc.(*http1Conn); ok {
 				return context.WithValue(ctx, connKey{}, c.c)
 			}
 			return ctx
 		},
+	}
+	s.http1[l] = h
+	if s.stopped {
+		_ = h.conns.Close()
+		return h
+	}
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		_ = h.Serve(h.conns) // ends when the server is closed
+	}()
+	return h
+}
+
+// eachHTTP1 does something with each server that was started.
+func (s *Server) eachHTTP1(do func(*http1Server)) {
+	s.limitsMu.Lock()
+	defer s.limitsMu.Unlock()
+	for _, h := range s.http1 {
+		do(h)
+	}
+}
+
+// closeHTTP1 ends all servers, and those still to come.
+func (s *Server) closeHTTP1() {
+	s.limitsMu.Lock()
+	defer s.limitsMu.Unlock()
+	s.stopped = true
+	for _, h := range s.http1 {
+		_ = h.Close()
+		_ = h.conns.Close()
 	}
 }
 
@@ -293,24 +340,8 @@ func (h *handoff) Close() error {
 // Addr implements net.Listener.
 func (h *handoff) Addr() net.Addr { return &net.TCPAddr{} }
 
-// acceptCleartext accepts until the listener is closed. Who a client is may
-// have to be read from the connection first (PROXY protocol), which must not
-// keep others waiting.
-func (s *Server) acceptCleartext(ln net.Listener, http1 *handoff) error {
-	for {
-		nc, err := acceptNext(ln)
-		if err != nil {
-			return err
-		}
-		s.wg.Add(1)
-		go func() {
-			defer s.wg.Done()
-			s.serveCleartext(nc, http1)
-		}()
-	}
-}
-
-func (s *Server) serveCleartext(nc net.Conn, http1 *handoff) {
+// serveCleartext serves a connection without TLS.
+func (s *Server) serveCleartext(nc net.Conn) {
 	c := s.newConn(nc)
 	if !s.sources.enter(c.source, s.limitsOf(nil).MaxConnectionsPerSource) {
 		s.conns.remove(c)
@@ -318,7 +349,7 @@ func (s *Server) serveCleartext(nc net.Conn, http1 *handoff) {
 		s.metrics.closed.WithLabelValues(closedSourceLimit).Inc()
 		return
 	}
-	s.serveHTTP1(c, nc, http1)
+	s.serveHTTP1(c, nc)
 	s.sources.leave(c.source)
 }
 

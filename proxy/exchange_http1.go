@@ -39,12 +39,13 @@ type http1Exchange struct {
 var _ exchange = (*http1Exchange)(nil)
 
 // ServeHTTP implements http.Handler for HTTP/1.1, with TLS and without.
-func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (h *http1Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	s := h.s
 	c, ok := req.Context().Value(connKey{}).(*conn)
 	if !ok {
 		panic(http.ErrAbortHandler)
 	}
-	ex := &http1Exchange{w: w, req: req, ctl: http.NewResponseController(w), conn: c, stall: s.stallTimeout}
+	ex := &http1Exchange{w: w, req: req, ctl: http.NewResponseController(w), conn: c, stall: h.stall}
 	// A body whose end is told in chunks, and a client that may not know
 	// keep-alive, are where two readers of a connection come to disagree on
 	// where the next request begins. net/http does not say whether a

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -76,15 +75,17 @@ type Server struct {
 	conns             registry
 	sources           sources
 	externalHTTPSPort string
-	stallTimeout      time.Duration
 
 	now       atomic.Pointer[live]
 	publishMu sync.Mutex
 	published chan struct{} // closed by the first Publish
 	once      sync.Once
 
-	h2mu      sync.Mutex
-	h2configs map[hostmap.Limits]*h2.Config // guarded by h2mu
+	// One for each set of limits that some class has had.
+	limitsMu  sync.Mutex
+	h2configs map[hostmap.Limits]*h2.Config   // guarded by limitsMu
+	http1     map[hostmap.Limits]*http1Server // guarded by limitsMu
+	stopped   bool                            // no more of them; guarded by limitsMu
 
 	mu    sync.Mutex
 	addrs [2]net.Addr // guarded by mu; HTTP, HTTPS
@@ -114,9 +115,9 @@ func New(cfg Config) (*Server, error) {
 		answers:           newMisdirectedAnswers(),
 		metrics:           newStats(cfg.Registerer),
 		externalHTTPSPort: strconv.Itoa(cfg.ExternalHTTPSPort),
-		stallTimeout:      either(cfg.Limits.StallTimeout, defaultStallTimeout),
 		published:         make(chan struct{}),
 		h2configs:         make(map[hostmap.Limits]*h2.Config),
+		http1:             make(map[hostmap.Limits]*http1Server),
 	}
 	s.handshaker = newHandshaker(s.current, s.h2Config(cfg.Limits).NewCork)
 	if cfg.MisdirectedLog != nil {
@@ -224,23 +225,21 @@ func (s *Server) Listen(ctx context.Context) (http, https net.Listener, err erro
 // are still taken until every connection is told or DrainTimeout is over.
 func (s *Server) Run(ctx context.Context, httpLn, httpsLn net.Listener) error {
 	<-s.published
-	http1, conns := s.newHTTP1Server(), newHandoff()
-	failed := make(chan error, 3)
+	failed := make(chan error, 2)
 	serve := func(f func() error) {
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()
-			if err := f(); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+			if err := f(); err != nil && !errors.Is(err, net.ErrClosed) {
 				failed <- err
 			}
 		}()
 	}
-	serve(func() error { return http1.Serve(conns) })
 	if httpsLn != nil {
-		serve(func() error { return s.acceptTLS(httpsLn, conns) })
+		serve(func() error { return s.accept(httpsLn, s.serveTLS) })
 	}
 	if httpLn != nil {
-		serve(func() error { return s.acceptCleartext(httpLn, conns) })
+		serve(func() error { return s.accept(httpLn, s.serveCleartext) })
 	}
 
 	var err error
@@ -248,7 +247,7 @@ func (s *Server) Run(ctx context.Context, httpLn, httpsLn net.Listener) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.drain(http1, httpLn, httpsLn)
+	s.drain(httpLn, httpsLn)
 	s.wg.Wait()
 	s.upstream.Close()
 	if s.lines != nil {
@@ -263,36 +262,39 @@ func (s *Server) Run(ctx context.Context, httpLn, httpsLn net.Listener) error {
 // drain ends all connections gracefully, within DrainTimeout. Connections are
 // still taken, and told at once, until none is left or a moment has passed:
 // those that the system has queued already must not be reset.
-func (s *Server) drain(http1 *http.Server, listeners ...net.Listener) {
+func (s *Server) drain(listeners ...net.Listener) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	accept := time.NewTimer(min(drainAccept, s.cfg.DrainTimeout/2))
 	defer accept.Stop()
-	http1.SetKeepAlivesEnabled(false)
-	for accepting := true; accepting || s.conns.len() > 0; {
+	for accepting := true; (accepting || s.conns.len() > 0) && ctx.Err() == nil; {
 		for _, c := range s.conns.all() {
 			c.drain()
 		}
+		s.eachHTTP1(func(h *http1Server) { h.SetKeepAlivesEnabled(false) })
 		select {
 		case <-accept.C:
 			accepting = false
-			for _, ln := range listeners {
-				if ln != nil {
-					_ = ln.Close()
-				}
-			}
+			closeAll(listeners)
 		case <-tick.C:
 		case <-ctx.Done():
-			for _, c := range s.conns.all() {
-				_ = c.Close()
-			}
-			_ = http1.Close()
-			return
 		}
 	}
-	_ = http1.Close()
+	closeAll(listeners)
+	for _, c := range s.conns.all() { // none, unless the time is over
+		_ = c.Close()
+	}
+	s.closeHTTP1()
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, ln := range listeners {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
 }
 
 // drainAccept is how long a draining server still takes connections.
