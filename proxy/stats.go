@@ -80,10 +80,10 @@ func (h *histogram) observe(d time.Duration) {
 	h.nanos.Add(int64(d))
 }
 
-// methods of RFC 9110 section 9 and RFC 5789; every other is "other".
+// methodLabel is a method of RFC 9110 section 9; every other is "other".
 func methodLabel(m string) string {
 	switch m {
-	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH":
+	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE":
 		return m
 	}
 	return "other"
