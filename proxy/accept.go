@@ -233,16 +233,16 @@ func (s *Server) http1Server(l hostmap.Limits) *http1Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	h.Server = &http.Server{
-		Handler:             h,
-		Protocols:           &protocols,
+		Handler:   h,
+		Protocols: &protocols,
 		// OPTIONS * is judged like any other request, or would be answered 200
 		// for whatever host.
 		DisableGeneralOptionsHandler: true,
-		ReadHeaderTimeout:   either(l.HeaderTimeout, defaultHeaderTimeout),
-		IdleTimeout:         either(l.IdleTimeout, defaultIdleTimeout),
-		MaxHeaderBytes:      either(l.MaxHeaderBytes, defaultHeaderBytes),
-		MaxHeaderValueCount: either(l.MaxHeaderFields, defaultHeaderFields),
-		ErrorLog:            slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout:            either(l.HeaderTimeout, defaultHeaderTimeout),
+		IdleTimeout:                  either(l.IdleTimeout, defaultIdleTimeout),
+		MaxHeaderBytes:               either(l.MaxHeaderBytes, defaultHeaderBytes),
+		MaxHeaderValueCount:          either(l.MaxHeaderFields, defaultHeaderFields),
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			if c, ok := nc.(*http1Conn); ok {
 				return context.WithValue(ctx, connKey{}, c.c)

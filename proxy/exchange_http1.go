@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -26,6 +27,10 @@ type http1Exchange struct {
 
 	close   bool // end the connection after the response
 	aborted bool // let the client see that the response is not whole
+
+	// The request's body goes to the backend, and has come to its end.
+	sends bool
+	ended atomic.Bool
 
 	// The connection after an Upgrade.
 	raw    net.Conn
@@ -56,6 +61,7 @@ func (h *http1Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.conn = c
 	r.fromHTTP1(req)
 	if s.admit(ex, r) {
+		ex.sends = r.contentLength > 0
 		s.forward(ex, r)
 	}
 	ex.OnCancel(nil)
@@ -111,7 +117,11 @@ func (e *http1Exchange) Read(p []byte) (int, error) {
 		return e.rawBuf.Read(p)
 	}
 	_ = e.ctl.SetReadDeadline(time.Now().Add(e.stall))
-	return e.req.Body.Read(p)
+	n, err := e.req.Body.Read(p)
+	if err != nil {
+		e.ended.Store(true)
+	}
+	return n, err
 }
 
 func (e *http1Exchange) Trailer() []hpack.HeaderField {
@@ -148,7 +158,9 @@ func (e *http1Exchange) WriteHeader(status int, h []hpack.HeaderField, _ bool) e
 	if _, ok := header["Content-Type"]; !ok {
 		header["Content-Type"] = nil // net/http would guess one
 	}
-	if e.close || e.conn.isDraining() {
+	// Before it answers on a connection that goes on, net/http reads what is
+	// left of a small body, and it would be missing from what the backend gets.
+	if e.close || e.sends && !e.ended.Load() || e.conn.isDraining() {
 		header.Set("Connection", "close")
 	}
 	_ = e.ctl.SetWriteDeadline(time.Now().Add(e.stall))
