@@ -129,8 +129,25 @@ func (s *Server) attempt(ex exchange, r *request, bal *balancer, pool *upstream.
 		s.tunnel(ex, r, x)
 		return false
 	}
+	if len(r.header) > keptFields {
+		r.header = r.loggedFields()
+		if e, ok := ex.(h2Exchange); ok {
+			e.Header = nil
+		}
+	}
 	s.respond(ex, r, x)
 	return false
+}
+
+// loggedFields are the fields that are asked for once the request was sent.
+func (r *request) loggedFields() (out []hpack.HeaderField) {
+	for _, f := range r.header {
+		switch f.Name {
+		case "accept", "content-type", "referer", "user-agent":
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // respond sends the backend's response to the client.
