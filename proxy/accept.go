@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,6 +20,10 @@ import (
 // closedSourceLimit counts connections refused because their source has as
 // many as it may, beside the reasons of package h2.
 const closedSourceLimit = "source_limit"
+
+// closedHTTP1 counts connections that net/http has ended, for reasons that it
+// does not tell: the client's, idleness, a header that did not come.
+const closedHTTP1 = "ended"
 
 // connKey finds the *conn in the context of an HTTP/1.1 request.
 type connKey struct{}
@@ -95,15 +100,25 @@ func (s *Server) serveTLS(nc net.Conn) {
 // serveHTTP1 hands a connection to net/http and waits for its end.
 func (s *Server) serveHTTP1(c *conn, nc net.Conn) {
 	s.metrics.connections.WithLabelValues(protocolHTTP1).Inc()
+	limits := s.limitsOf(c.site)
+	if age := limits.MaxConnectionAge; age > 0 {
+		// Give or take a tenth, so that connections of one moment do not all
+		// come back in another.
+		c.retire = time.Now().Add(age*9/10 + rand.N(age/5+1))
+	}
 	done := make(chan struct{})
-	if s.http1Server(s.limitsOf(c.site)).conns.hand(&http1Conn{Conn: nc, c: c, done: done}) {
+	if s.http1Server(limits).conns.hand(&http1Conn{Conn: nc, c: c, done: done}) {
 		<-done
 	} else {
 		_ = nc.Close()
 	}
 	s.conns.remove(c)
 	s.metrics.connections.WithLabelValues(protocolHTTP1).Dec()
-	s.metrics.closed.WithLabelValues(h2.ClosedPeer).Inc()
+	reason := closedHTTP1
+	if c.isDraining() {
+		reason = h2.ClosedDrained
+	}
+	s.metrics.closed.WithLabelValues(reason).Inc()
 }
 
 // handshake completes the connection facts.
@@ -114,7 +129,7 @@ func (s *Server) handshake(c *conn, timeout time.Duration) (*tls.Conn, error) {
 		result := "error"
 		var ne net.Error
 		switch {
-		case c.facts.Leaf == nil && (c.site != nil || c.facts.ServerName != ""):
+		case c.refused:
 			result = "refused"
 		case errors.As(err, &ne) && ne.Timeout():
 			result = "timeout"
@@ -297,6 +312,15 @@ func (c *http1Conn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() { close(c.done) })
 	return err
+}
+
+// CloseWrite lets net/http end its side first, so that an answer to a request
+// whose body was not read is not lost in a reset.
+func (c *http1Conn) CloseWrite() error {
+	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return cw.CloseWrite()
+	}
+	return nil
 }
 
 // handoff is the listener by which net/http gets connections whose handshake

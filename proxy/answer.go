@@ -32,7 +32,7 @@ type misdirectedAnswer struct {
 	grpcFields                []hpack.HeaderField
 }
 
-// sentences say what each reason means to whoever reads the response.
+// sentence says what a reason means to whoever reads the response.
 func sentence(reason hostmap.Reason) string {
 	switch reason {
 	case hostmap.ReasonScheme:

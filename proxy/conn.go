@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/h2"
@@ -26,8 +27,13 @@ type conn struct {
 	// site is what the handshake's server name led to, nil for none. Written
 	// by the handshake.
 	site *hostmap.Site
+	// refused tells that the handshake is answered with refuse.
+	refused bool
 	// label is the site's host as metrics name it.
 	label string
+	// retire is when an HTTP/1.1 connection has reached its age, zero for
+	// never. Written before its first request.
+	retire time.Time
 	// settled tells that the handshake is done: what it writes may be read.
 	settled atomic.Bool
 
@@ -54,7 +60,7 @@ func (c *conn) drain() {
 func (c *conn) isDraining() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.draining
+	return c.draining || (!c.retire.IsZero() && time.Now().After(c.retire))
 }
 
 // setHTTP2 notes the HTTP/2 connection, and drains it if that was asked for

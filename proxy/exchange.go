@@ -76,14 +76,17 @@ type request struct {
 	absolute bool
 
 	// Settled by admit.
-	conn    *conn
-	live    *live
-	start   time.Time
-	host    string // canonical
-	port    uint16
-	path    string // canonical, with query
-	verdict hostmap.Verdict
-	stats   *siteStats
+	conn  *conn
+	live  *live
+	start time.Time
+	host  string // canonical
+	// hostport is host with the client's port, where it named one: what the
+	// backend is asked for.
+	hostport string
+	port     uint16
+	path     string // canonical, with query
+	verdict  hostmap.Verdict
+	stats    *siteStats
 
 	// Settled by the answer.
 	status   int

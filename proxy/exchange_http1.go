@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -28,9 +29,8 @@ type http1Exchange struct {
 	close   bool // end the connection after the response
 	aborted bool // let the client see that the response is not whole
 
-	// The request's body goes to the backend, and has come to its end.
-	sends bool
-	ended atomic.Bool
+	// unread: the request has a body that was not read to its end.
+	unread atomic.Bool
 
 	// The connection after an Upgrade.
 	raw    net.Conn
@@ -38,6 +38,8 @@ type http1Exchange struct {
 
 	mu       sync.Mutex
 	canceler h2.Canceler // guarded by mu
+	gone     bool        // the client has; guarded by mu
+	stopped  bool        // no more reading; guarded by mu
 	stop     func() bool // ends the watch on the client; owned by the handler
 }
 
@@ -61,7 +63,12 @@ func (h *http1Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.conn = c
 	r.fromHTTP1(req)
 	if s.admit(ex, r) {
-		ex.sends = r.contentLength > 0
+		if r.contentLength != 0 {
+			// Otherwise net/http holds a response back until it has the body,
+			// or takes the rest of it from what goes to the backend.
+			ex.unread.Store(true)
+			_ = ex.ctl.EnableFullDuplex()
+		}
 		s.forward(ex, r)
 	}
 	ex.OnCancel(nil)
@@ -96,7 +103,9 @@ func (r *request) fromHTTP1(req *http.Request) {
 		}
 	}
 	r.contentLength = req.ContentLength
-	if strings.EqualFold(req.Header.Get("Upgrade"), "websocket") && hasToken(req.Header["Connection"], "upgrade") {
+	// RFC 6455 section 4.1: a GET in HTTP/1.1 or later, without content.
+	if req.Method == http.MethodGet && req.ProtoAtLeast(1, 1) && r.contentLength == 0 &&
+		strings.EqualFold(req.Header.Get("Upgrade"), "websocket") && hasToken(req.Header["Connection"], "upgrade") {
 		r.tunnel = "websocket"
 	}
 }
@@ -116,10 +125,16 @@ func (e *http1Exchange) Read(p []byte) (int, error) {
 	if e.raw != nil {
 		return e.rawBuf.Read(p)
 	}
+	e.mu.Lock()
+	if e.stopped {
+		e.mu.Unlock()
+		return 0, h2.ErrReadStopped
+	}
 	_ = e.ctl.SetReadDeadline(time.Now().Add(e.stall))
+	e.mu.Unlock()
 	n, err := e.req.Body.Read(p)
-	if err != nil {
-		e.ended.Store(true)
+	if errors.Is(err, io.EOF) {
+		e.unread.Store(false)
 	}
 	return n, err
 }
@@ -135,8 +150,10 @@ func (e *http1Exchange) Trailer() []hpack.HeaderField {
 }
 
 func (e *http1Exchange) WriteInterim(status int, h []hpack.HeaderField) error {
-	if status == http.StatusContinue {
-		return nil // net/http sends it when the body is first read
+	if status == http.StatusContinue || !e.req.ProtoAtLeast(1, 1) {
+		// net/http sends 100 when the body is first read, and HTTP/1.0 knows no
+		// interim responses (RFC 9110 section 15.2).
+		return nil
 	}
 	header := e.w.Header()
 	for _, f := range h {
@@ -147,10 +164,19 @@ func (e *http1Exchange) WriteInterim(status int, h []hpack.HeaderField) error {
 	return nil
 }
 
-func (e *http1Exchange) WriteHeader(status int, h []hpack.HeaderField, _ bool) error {
+func (e *http1Exchange) WriteHeader(status int, h []hpack.HeaderField, end bool) error {
 	if status == http.StatusSwitchingProtocols {
 		return e.upgrade(h)
 	}
+	e.writeHead(status, h)
+	if end {
+		return nil
+	}
+	// The first of the body may be long in coming.
+	return e.ctl.Flush()
+}
+
+func (e *http1Exchange) writeHead(status int, h []hpack.HeaderField) {
 	header := e.w.Header()
 	for _, f := range h {
 		header.Add(f.Name, f.Value)
@@ -158,14 +184,11 @@ func (e *http1Exchange) WriteHeader(status int, h []hpack.HeaderField, _ bool) e
 	if _, ok := header["Content-Type"]; !ok {
 		header["Content-Type"] = nil // net/http would guess one
 	}
-	// Before it answers on a connection that goes on, net/http reads what is
-	// left of a small body, and it would be missing from what the backend gets.
-	if e.close || e.sends && !e.ended.Load() || e.conn.isDraining() {
+	if e.close || e.unread.Load() || e.conn.isDraining() {
 		header.Set("Connection", "close")
 	}
 	_ = e.ctl.SetWriteDeadline(time.Now().Add(e.stall))
 	e.w.WriteHeader(status)
-	return nil
 }
 
 // upgrade takes the connection over from net/http and writes the 101 itself.
@@ -176,6 +199,7 @@ func (e *http1Exchange) upgrade(h []hpack.HeaderField) error {
 	}
 	e.raw, e.rawBuf = raw, buf
 	if err := raw.SetDeadline(time.Time{}); err != nil {
+		_ = raw.Close()
 		return err
 	}
 	head := append(make([]byte, 0, 512), "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"...)
@@ -195,14 +219,13 @@ func (e *http1Exchange) upgrade(h []hpack.HeaderField) error {
 
 // Respond implements exchange.
 func (e *http1Exchange) Respond(status int, h []hpack.HeaderField, body []byte) error {
-	if err := e.WriteHeader(status, h, len(body) == 0); err != nil {
-		return err
-	}
+	e.writeHead(status, h)
 	return e.WriteEnd(body)
 }
 
 func (e *http1Exchange) Write(p []byte) (int, error) {
 	if e.raw != nil {
+		_ = e.raw.SetWriteDeadline(time.Now().Add(e.stall))
 		return e.raw.Write(p)
 	}
 	_ = e.ctl.SetWriteDeadline(time.Now().Add(e.stall))
@@ -224,6 +247,7 @@ func (e *http1Exchange) WriteEnd(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
+	_ = e.ctl.SetWriteDeadline(time.Now().Add(e.stall))
 	_, err := e.w.Write(p)
 	if errors.Is(err, http.ErrBodyNotAllowed) {
 		return nil
@@ -256,6 +280,9 @@ func (e *http1Exchange) stopRead() {
 		_ = e.raw.Close()
 		return
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopped = true
 	_ = e.ctl.SetReadDeadline(time.Unix(1, 0))
 }
 
@@ -264,6 +291,9 @@ func (e *http1Exchange) stopRead() {
 func (e *http1Exchange) OnCancel(c h2.Canceler) {
 	e.mu.Lock()
 	e.canceler = c
+	if e.gone && c != nil {
+		c.Cancel()
+	}
 	e.mu.Unlock()
 	if c != nil && e.stop == nil {
 		e.stop = context.AfterFunc(e.req.Context(), e.canceled)
@@ -273,6 +303,7 @@ func (e *http1Exchange) OnCancel(c h2.Canceler) {
 func (e *http1Exchange) canceled() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.gone = true
 	if e.canceler != nil {
 		e.canceler.Cancel()
 	}

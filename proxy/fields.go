@@ -45,7 +45,7 @@ func (s *Server) upstreamFields(r *request, trusted bool) []hpack.HeaderField {
 		}
 	}
 	if host == "" {
-		host = r.authority
+		host = r.hostport
 	}
 	port := s.externalHTTPSPort
 	if !c.facts.TLS {

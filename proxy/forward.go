@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +19,7 @@ const (
 	reasonNoEndpoints         = "no_endpoints"
 	reasonUpstreamMisdirected = "upstream_misdirected"
 	reasonAborted             = "aborted"
+	reasonNoTunnel            = "no_upgrade"
 )
 
 // keptFields is how many fields a request keeps room for while its response is
@@ -55,7 +55,11 @@ func (s *Server) forward(ex exchange, r *request) {
 	}
 	bal := r.live.balancers[b]
 	up := &r.up
-	up.Method, up.Path, up.Host = r.method, r.path, r.hostField()
+	r.hostport = r.host
+	if r.port != 0 {
+		r.hostport += ":" + strconv.Itoa(int(r.port))
+	}
+	up.Method, up.Path, up.Host = r.method, r.path, r.hostport
 	if b.ServerName != "" {
 		up.Host = b.ServerName
 	} else if b.Protocol.TLS() {
@@ -67,7 +71,7 @@ func (s *Server) forward(ex exchange, r *request) {
 		up.Method, up.Upgrade = "GET", r.tunnel
 		up.Header = s.tunnelFields(r, up.Header)
 	case r.contentLength != 0:
-		up.Body, up.ContentLength, up.BodyWhole, up.Trailer = requestBody{ex, r}, r.contentLength, r.bodyWhole, ex.Trailer
+		up.Body, up.ContentLength, up.BodyWhole, up.Trailer = requestBody{ex, r}, r.contentLength, r.bodyWhole, r.trailer
 	}
 	r.ex = ex
 	if r.interim == nil {
@@ -110,12 +114,11 @@ func (s *Server) attempt(ex exchange, r *request, bal *balancer, pool *upstream.
 	if x.Status == 421 {
 		// Our client's next connection to us would change nothing about ours
 		// to the backend: a 421 must not reach it. A fresh one of ours may.
-		if try == 0 && r.up.Body == nil && r.tunnel == "" {
-			s.result(r, "misdirected")
+		s.result(r, "misdirected")
+		if !r.up.Fresh && r.up.Body == nil && r.tunnel == "" {
 			r.up.Fresh = true
 			return true
 		}
-		s.result(r, "misdirected")
 		s.answerError(ex, r, 502, reasonUpstreamMisdirected)
 		return false
 	}
@@ -134,6 +137,11 @@ func (s *Server) attempt(ex exchange, r *request, bal *balancer, pool *upstream.
 		if e, ok := ex.(h2Exchange); ok {
 			e.Header = nil
 		}
+	}
+	if r.tunnel != "" && r.protocol == protocolHTTP2 && x.Status < 300 {
+		// RFC 8441 section 5: to the client any 2xx is an open tunnel.
+		s.answerError(ex, r, 502, reasonNoTunnel)
+		return false
 	}
 	s.respond(ex, r, x)
 	return false
@@ -314,16 +322,17 @@ func (s *Server) result(r *request, result string) {
 	s.metrics.upstreamCounter(b.Namespace, b.Service, result).Add(1)
 }
 
-// hostField is the Host that the backend is sent: what was judged, in its
-// canonical form, with the client's port.
-func (r *request) hostField() string {
-	if r.port == 0 {
-		return r.host
+// trailer is the client's trailer section as the backend gets it: what may not
+// stand in the header may not come behind the body.
+func (r *request) trailer() []hpack.HeaderField {
+	var out []hpack.HeaderField
+	tokens := r.connectionTokens()
+	for _, f := range r.ex.Trailer() {
+		if fieldFate(f.Name) == fateKeep && !containsToken(tokens, f.Name) {
+			out = append(out, f)
+		}
 	}
-	if strings.HasPrefix(r.authority, r.host) {
-		return r.authority
-	}
-	return r.host + ":" + strconv.Itoa(int(r.port))
+	return out
 }
 
 // done counts and logs a request that is over.

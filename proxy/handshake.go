@@ -59,6 +59,7 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if serverName != "" {
 		var err error
 		if serverName, err = hostmap.Host(serverName); err != nil || hostmap.IsIP(serverName) {
+			c.refused = true
 			return refuse(), nil //nolint:nilerr // refuse says why an error will not do
 		}
 	}
@@ -66,6 +67,7 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c.site, c.label = site, site.Label()
 	c.facts.ServerName = serverName
 	if len(certificates) == 0 {
+		c.refused = true
 		return refuse(), nil
 	}
 	leaf := choose(hello, certificates)

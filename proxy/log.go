@@ -254,17 +254,17 @@ func appendCombined(b []byte, r *request) []byte {
 	b = append(b, " - - ["...)
 	b = r.start.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
 	b = append(b, `] `...)
-	b = appendQuoted(b, r.authority)
+	b = appendQuoted(b, clip(r.authority))
 	b = append(b, ' ')
-	b = appendQuoted(b, r.method+" "+r.target+" "+r.protocol)
+	b = appendQuoted(b, clip(r.method)+" "+clip(r.target)+" "+r.protocol)
 	b = append(b, ' ')
 	b = strconv.AppendInt(b, int64(r.status), 10)
 	b = append(b, ' ')
 	b = strconv.AppendInt(b, r.sent, 10)
 	b = append(b, ' ')
-	b = appendQuoted(b, r.get("referer"))
+	b = appendQuoted(b, clip(r.get("referer")))
 	b = append(b, ' ')
-	return appendQuoted(b, r.get("user-agent"))
+	return appendQuoted(b, clip(r.get("user-agent")))
 }
 
 func appendAddr(b []byte, a netip.Addr) []byte {
@@ -274,11 +274,16 @@ func appendAddr(b []byte, a netip.Addr) []byte {
 	return a.AppendTo(b)
 }
 
+// maxLogged is how many octets of what a client sent a line holds.
+const maxLogged = 512
+
+func clip(s string) string { return s[:min(len(s), maxLogged)] }
+
 func appendField(b []byte, name, value string) []byte {
 	b = append(b, ',', '"')
 	b = append(b, name...)
 	b = append(b, '"', ':')
-	return appendQuoted(b, value)
+	return appendQuoted(b, clip(value))
 }
 
 // appendQuoted appends a JSON string (RFC 8259 section 7), whatever octets it

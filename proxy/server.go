@@ -43,6 +43,9 @@ type Config struct {
 	// DrainTimeout bounds the wait for requests under way when Run ends; 0 is
 	// 60 s.
 	DrainTimeout time.Duration
+	// DrainAccept is for how long connections are still taken once Run is to
+	// end: whoever sends them learns of the end no earlier. 0 is 250 ms.
+	DrainAccept time.Duration
 	// Upstream configures the connections to backends.
 	Upstream upstream.Config
 	// Log takes what the server has to say; nil discards it.
@@ -124,7 +127,7 @@ func New(cfg Config) (*Server, error) {
 		s.lines = newLineLog(cfg.MisdirectedLog)
 	}
 	if cfg.AccessLog == AccessLogJSON || cfg.AccessLog == AccessLogText {
-		s.accessLog = newLineLog(cfg.AccessLogTo)
+		s.accessLog = newLineLog(either[io.Writer](cfg.AccessLogTo, io.Discard))
 	}
 	return s, nil
 }
@@ -267,7 +270,7 @@ func (s *Server) drain(listeners ...net.Listener) {
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	accept := time.NewTimer(min(drainAccept, s.cfg.DrainTimeout/2))
+	accept := time.NewTimer(min(either(s.cfg.DrainAccept, drainAccept), s.cfg.DrainTimeout/2))
 	defer accept.Stop()
 	for accepting := true; (accepting || s.conns.len() > 0) && ctx.Err() == nil; {
 		for _, c := range s.conns.all() {
@@ -297,7 +300,7 @@ func closeAll(listeners []net.Listener) {
 	}
 }
 
-// drainAccept is how long a draining server still takes connections.
+// drainAccept is the DrainAccept of a Config that has none.
 const drainAccept = 250 * time.Millisecond
 
 func (s *Server) newRequest() *request {

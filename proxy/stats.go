@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"math"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -89,6 +90,13 @@ func methodLabel(m string) string {
 	return "other"
 }
 
+func codeLabel(status int) string {
+	if status == 0 {
+		return "other"
+	}
+	return strconv.Itoa(status)
+}
+
 func newStats(reg prometheus.Registerer) *stats {
 	s := &stats{
 		sites:    make(map[string]*siteStats),
@@ -162,7 +170,7 @@ func (s *stats) retain(l *live) {
 	s.upstreamMu.Unlock()
 }
 
-// counter returns the counter of one Service and result.
+// upstreamCounter returns the counter of one Service and result.
 func (s *stats) upstreamCounter(namespace, service, result string) *atomic.Uint64 {
 	k := upstreamKey{namespace, service, result}
 	s.upstreamMu.Lock()
@@ -178,6 +186,9 @@ func (s *stats) upstreamCounter(namespace, service, result string) *atomic.Uint6
 // request counts one answered request.
 func (st *siteStats) request(protocol, method string, status int, d time.Duration) {
 	method = methodLabel(method)
+	if http.StatusText(status) == "" && status != statusClientGone {
+		status = 0 // "other": a backend may make any number of them up
+	}
 	st.cell(protocol, method, status).n.Add(1)
 	st.duration.observe(d)
 }
@@ -273,7 +284,7 @@ func (s *stats) collectSite(ch chan<- prometheus.Metric, st *siteStats) {
 	if cells := st.cells.Load(); cells != nil {
 		for _, c := range *cells {
 			ch <- prometheus.MustNewConstMetric(s.requestsDesc, prometheus.CounterValue, float64(c.n.Load()),
-				st.label, c.protocol, c.method, strconv.Itoa(c.status))
+				st.label, c.protocol, c.method, codeLabel(c.status))
 		}
 		buckets := make(map[float64]uint64, len(durationBounds))
 		var count uint64

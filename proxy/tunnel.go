@@ -72,6 +72,7 @@ func (s *Server) tunnel(ex exchange, r *request, x *upstream.Exchange) {
 	}
 	s.buffers.put(buf)
 	_ = ex.WriteEnd(nil)
+	_ = backend.Close()
 	ex.stopRead()
 	<-up
 	s.done(r)
