@@ -45,9 +45,9 @@ type annotations struct {
 func (b *builder) readAnnotations(ing *ingress) {
 	a := &ing.notes
 	var caSecret string
-	asksClientAuth := false
+	asksClientAuth, misspelt := false, false
 	for name, value := range ing.object.Annotations {
-		if !strings.HasPrefix(name, v1alpha1.AnnotationPrefix) {
+		if !strings.HasPrefix(name, v1alpha1.AnnotationPrefix) && !meansClientAuth(name) {
 			continue
 		}
 		switch name {
@@ -82,10 +82,18 @@ func (b *builder) readAnnotations(ing *ingress) {
 		case v1alpha1.AnnotationServerAlias:
 			a.aliases = b.aliases(ing, value)
 		default:
+			if meansClientAuth(name) {
+				b.problem(ing.subject, ClientAuthUnresolved, "Annotation %s is none that is read, and asks for client certificates by its name. Its hosts are refused.", quote(name))
+				misspelt = true
+				continue
+			}
 			b.problem(ing.subject, AnnotationUnknown, "Annotation %s is none that is read; it has no effect.", quote(name))
 		}
 	}
-	if asksClientAuth {
+	switch {
+	case misspelt:
+		a.says.asks, a.says.unresolved = true, true
+	case asksClientAuth:
 		policy := b.clientAuth(ing)
 		a.says.asks, a.says.unresolved = true, policy.Unresolved
 		if !policy.Unresolved {
@@ -95,6 +103,14 @@ func (b *builder) readAnnotations(ing *ingress) {
 	if a.upstream.verify {
 		b.readBackendCAs(ing, caSecret)
 	}
+}
+
+// meansClientAuth tells whether an annotation's name begins like those that
+// ask for client certificates, whatever its case and its hyphens: a misspelt
+// one must not leave a host open. An API server takes keys in any case.
+func meansClientAuth(name string) bool {
+	rest, ours := strings.CutPrefix(strings.ToLower(name), v1alpha1.AnnotationPrefix)
+	return ours && strings.HasPrefix(strings.NewReplacer("-", "", "_", "", ".", "").Replace(rest), "clientauth")
 }
 
 func (b *builder) badValue(ing *ingress, name, value, want string) {
@@ -192,8 +208,7 @@ func (b *builder) clientAuth(ing *ingress) *hostmap.TLSPolicy {
 func (b *builder) readBackendCAs(ing *ingress, secret string) {
 	u := &ing.notes.upstream
 	if !u.protocol.TLS() {
-		b.problem(ing.subject, AnnotationInvalid, "Annotation %s has no effect without %s HTTPS or GRPCS.", v1alpha1.AnnotationBackendCASecret, v1alpha1.AnnotationBackendProtocol)
-		u.verify = false
+		b.problem(ing.subject, AnnotationInvalid, "Annotation %s needs %s HTTPS or GRPCS. Its backends are not reached.", v1alpha1.AnnotationBackendCASecret, v1alpha1.AnnotationBackendProtocol)
 		return
 	}
 	c := b.bundle(hostmap.SecretRef{Namespace: ing.object.Namespace, Name: secret})

@@ -53,6 +53,7 @@ func (b *builder) backend(ing *ingress, ref *networkingv1.IngressBackend) *hostm
 	if ref.Service == nil {
 		b.problem(ing.subject, BackendUnsupported, "A backend that is no Service cannot be served.")
 		backend.Missing = hostmap.UnsupportedBackend
+		key.blind = false
 		return b.keepBackend(key, &backend)
 	}
 	key.service, key.port = ref.Service.Name, ref.Service.Port.Name
