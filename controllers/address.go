@@ -27,6 +27,7 @@ const truce = 30 * time.Second
 type written struct {
 	addresses []networkingv1.IngressLoadBalancerIngress
 	at        time.Time
+	seen      bool // in the caches, which lag behind; a difference is somebody else's
 }
 
 // writeAddresses writes the addresses of our Ingresses, and returns when to do
@@ -35,7 +36,7 @@ func (w *writer) writeAddresses(ctx context.Context, o *outcome) (again time.Dur
 	if len(w.PublishAddresses) == 0 && w.PublishService.Name == "" {
 		return 0
 	}
-	wanted := w.addresses(o.in.Services)
+	wanted, known := w.addresses(o.in.Services)
 	present := make(map[types.NamespacedName]bool, len(o.in.Ingresses))
 	for _, listed := range o.in.Ingresses {
 		if ctx.Err() != nil {
@@ -46,10 +47,10 @@ func (w *writer) writeAddresses(ctx context.Context, o *outcome) (again time.Dur
 		before, ours := w.addressed[name]
 		owned := compile.Owned(&o.in, listed)
 		target := wanted
-		if !owned {
-			if !ours {
-				continue
-			}
+		switch {
+		case !owned && !ours, owned && !known:
+			continue // What is there may be right.
+		case !owned:
 			target = nil // It has left our classes, and so has our address.
 		}
 		now, err := w.present(ctx, listed)
@@ -59,9 +60,16 @@ func (w *writer) writeAddresses(ctx context.Context, o *outcome) (again time.Dur
 			}
 			continue
 		}
+		if owned && before.seen && !same(now, before.addresses) {
+			w.Log.Warn("somebody else has changed the status of an Ingress of ours", "namespace", name.Namespace,
+				"name", name.Name, "addresses", texts(now))
+			before.seen = false
+			w.addressed[name] = before
+		}
 		switch {
 		case same(now, target), !owned && !same(now, before.addresses):
 			// It is so already; or it is no longer ours to clear.
+			before.seen = true
 		case ours && owned && same(before.addresses, target) && time.Since(before.at) < truce:
 			again = max(again, truce-time.Since(before.at))
 			continue
@@ -72,7 +80,7 @@ func (w *writer) writeAddresses(ctx context.Context, o *outcome) (again time.Dur
 				}
 				continue
 			}
-			before.at = time.Now()
+			before.at, before.seen = time.Now(), false
 		}
 		if owned {
 			before.addresses = target
@@ -125,7 +133,9 @@ func same(a, b []networkingv1.IngressLoadBalancerIngress) bool {
 
 // addresses are those to write, sorted: the ones of the flag, else those of
 // the Service: of its load balancer, else its external ones, else its own.
-func (w *writer) addresses(services []*corev1.Service) []networkingv1.IngressLoadBalancerIngress {
+// Where there are none they are not known (yet): the Service may be missing for
+// a moment, and a mistyped name must not clear every status.
+func (w *writer) addresses(services []*corev1.Service) (out []networkingv1.IngressLoadBalancerIngress, known bool) {
 	found := w.PublishAddresses
 	if len(found) == 0 {
 		for _, s := range services {
@@ -134,22 +144,42 @@ func (w *writer) addresses(services []*corev1.Service) []networkingv1.IngressLoa
 			}
 		}
 	}
-	var out []networkingv1.IngressLoadBalancerIngress
+	var bad []string
 	for _, a := range found {
 		if _, err := netip.ParseAddr(a); err == nil {
 			out = append(out, networkingv1.IngressLoadBalancerIngress{IP: a})
 		} else if len(validation.IsDNS1123Subdomain(a)) == 0 {
 			out = append(out, networkingv1.IngressLoadBalancerIngress{Hostname: a})
 		} else {
-			w.Log.Warn("an address for Ingress status is neither an IP address nor a host name", "address", a)
+			bad = append(bad, a)
 		}
 	}
+	var complaint string
+	switch {
+	case len(bad) != 0:
+		complaint = fmt.Sprintf("for Ingress status, neither IP addresses nor host names: %q", bad)
+	case len(out) == 0:
+		complaint = fmt.Sprintf("Service %s has no address, or is not there: the status of Ingresses stays as it is", w.PublishService)
+	}
+	if complaint != "" && complaint != w.complaint {
+		w.Log.Warn(complaint)
+	}
+	w.complaint = complaint
 	slices.SortFunc(out, func(a, b networkingv1.IngressLoadBalancerIngress) int {
 		return cmp.Or(cmp.Compare(a.IP, b.IP), cmp.Compare(a.Hostname, b.Hostname))
 	})
-	return slices.CompactFunc(out, func(a, b networkingv1.IngressLoadBalancerIngress) bool {
+	out = slices.CompactFunc(out, func(a, b networkingv1.IngressLoadBalancerIngress) bool {
 		return a.IP == b.IP && a.Hostname == b.Hostname
 	})
+	return out, len(out) != 0
+}
+
+func texts(addresses []networkingv1.IngressLoadBalancerIngress) []string {
+	var out []string
+	for _, a := range addresses {
+		out = append(out, cmp.Or(a.IP, a.Hostname))
+	}
+	return out
 }
 
 func serviceAddresses(s *corev1.Service) []string {

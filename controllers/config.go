@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -69,7 +70,8 @@ func Run(ctx context.Context, c Config) error {
 	if c.LeaderNamespace == "" {
 		c.LeaderNamespace = ownNamespace()
 	}
-	config := connect(c.Rest, c.Log)
+	var live atomic.Bool
+	config := connect(c.Rest, c.Log, &live)
 	scheme, err := newScheme()
 	if err != nil {
 		return fmt.Errorf("set up: %w", err)
@@ -93,7 +95,7 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("set up: %w", err)
 	}
 	w := newWriter(&c, mgr)
-	s := &source{Config: &c, reader: mgr.GetCache(), outcomes: w.outcomes}
+	s := &source{Config: &c, reader: mgr.GetCache(), outcomes: w.outcomes, wake: w.wake, live: &live}
 	s.policies.Store(policies)
 	if err := s.add(mgr, config); err != nil {
 		return fmt.Errorf("set up: %w", err)

@@ -20,8 +20,20 @@ import (
 	"github.com/ingress421/ingress421/api/v1alpha1"
 )
 
-// again is the time between two attempts to reach the API server.
-const again = time.Second
+const (
+	// again is the time between two attempts to reach the API server.
+	again = time.Second
+	// quiet bounds the time between two warnings that it has not let us in.
+	quiet = time.Minute
+)
+
+// effect says what a failure to read the cluster means for clients.
+func effect(live *atomic.Bool) string {
+	if live.Load() {
+		return "the last host map stays"
+	}
+	return "nothing is served yet"
+}
 
 // newScheme knows the six kinds.
 func newScheme() (*runtime.Scheme, error) {
@@ -56,15 +68,15 @@ func staticMapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
 }
 
 // connect returns a configuration whose reads outlast an API server that is
-// away.
-func connect(c *rest.Config, log *slog.Logger) *rest.Config {
+// away. live is true from the first host map on.
+func connect(c *rest.Config, log *slog.Logger, live *atomic.Bool) *rest.Config {
 	c = rest.CopyConfig(c)
 	if c.QPS == 0 {
 		c.QPS, c.Burst = requestRate, requestBurst
 	}
 	var away atomic.Bool
 	c.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return &patient{next: next, log: log, away: &away}
+		return &patient{next: next, log: log, away: &away, live: live}
 	})
 	return c
 }
@@ -75,6 +87,7 @@ type patient struct {
 	next http.RoundTripper
 	log  *slog.Logger
 	away *atomic.Bool // the last request of whatever client got no answer
+	live *atomic.Bool // a host map is published
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -91,7 +104,7 @@ func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		if !p.away.Swap(true) {
-			p.log.Warn("the API server cannot be reached, the last state stays", "error", err)
+			p.log.Warn("the API server cannot be reached", "effect", effect(p.live), "error", err)
 		}
 		select {
 		case <-r.Context().Done():
@@ -125,6 +138,8 @@ func hasPolicies(ctx context.Context, config *rest.Config) (bool, error) {
 // awaitPolicies waits for an answer of hasPolicies, or the end of ctx. No answer
 // is not taken for "no": what a class asks must not be lost to an outage.
 func awaitPolicies(ctx context.Context, config *rest.Config, log *slog.Logger) (known, answered bool) {
+	var warned time.Time
+	pause := again
 	for {
 		known, err := hasPolicies(ctx, config)
 		if err == nil {
@@ -133,7 +148,13 @@ func awaitPolicies(ctx context.Context, config *rest.Config, log *slog.Logger) (
 			}
 			return known, true
 		}
-		log.Warn("waiting for the API server", "error", err)
+		if now := time.Now(); warned.IsZero() || now.Sub(warned) >= pause {
+			if !warned.IsZero() {
+				pause = min(2*pause, quiet)
+			}
+			log.Warn("waiting for the API server", "error", err)
+			warned = now
+		}
 		select {
 		case <-ctx.Done():
 			return false, false

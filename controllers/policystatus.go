@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,21 +21,26 @@ import (
 const maxMessage = 4096
 
 // writePolicies writes the status of the AuthorityPolicies that our classes
-// name, and tells whether to try again.
+// name, clears that of those that no class names, and tells whether to try
+// again.
 func (w *writer) writePolicies(ctx context.Context, o *outcome) (again bool) {
 	for _, listed := range o.in.Policies {
 		name := client.ObjectKeyFromObject(listed)
-		classes := w.classesOf(o.in.Classes, name)
-		if len(classes) == 0 || ctx.Err() != nil {
-			continue
+		classes, others := w.classesOf(o.in.Classes, name)
+		if len(classes) == 0 && others || ctx.Err() != nil {
+			continue // Another controller may write it.
 		}
 		var now v1alpha1.AuthorityPolicy
 		err := w.client.Get(ctx, name, &now)
 		if err == nil {
 			status := now.Status.DeepCopy()
 			status.Hosts, status.Certificates = served(o.hostmap, classes)
-			meta.SetStatusCondition(&status.Conditions, accepted(o.problems, listed))
-			if reflect.DeepEqual(*status, now.Status) {
+			if len(classes) != 0 {
+				meta.SetStatusCondition(&status.Conditions, accepted(o.problems, listed))
+			} else {
+				meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionAccepted)
+			}
+			if equality.Semantic.DeepEqual(*status, now.Status) { // No conditions are empty conditions.
 				continue
 			}
 			err = w.patchPolicy(ctx, name, status)
@@ -47,20 +52,25 @@ func (w *writer) writePolicies(ctx context.Context, o *outcome) (again bool) {
 	return again
 }
 
-// classesOf are the names of our classes that name the policy.
-func (w *writer) classesOf(classes []*networkingv1.IngressClass, policy types.NamespacedName) map[string]bool {
-	found := make(map[string]bool)
+// classesOf are the names of our classes that name the policy, and whether
+// classes of other controllers do.
+func (w *writer) classesOf(classes []*networkingv1.IngressClass, policy types.NamespacedName) (found map[string]bool, others bool) {
+	found = make(map[string]bool)
 	for _, c := range classes {
 		p := c.Spec.Parameters
-		if c.Spec.Controller != w.Controller || p == nil || p.Kind != v1alpha1.AuthorityPolicyKind {
+		if p == nil || p.Kind != v1alpha1.AuthorityPolicyKind {
 			continue
 		}
 		if p.APIGroup != nil && *p.APIGroup == v1alpha1.GroupName &&
 			p.Namespace != nil && *p.Namespace == policy.Namespace && p.Name == policy.Name {
-			found[c.Name] = true
+			if c.Spec.Controller == w.Controller {
+				found[c.Name] = true
+			} else {
+				others = true
+			}
 		}
 	}
-	return found
+	return found, others
 }
 
 // served counts the hosts of some classes, and the certificates they are

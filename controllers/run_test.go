@@ -169,6 +169,31 @@ func TestStatusIsWrittenAndCausesNoMap(t *testing.T) {
 	}
 }
 
+func TestForeignStatusIsSeenInAQuietCluster(t *testing.T) {
+	w := newWorld(t)
+	web := w.ingress("web", "web.test", "")
+	w.create(web, w.ingress("first", "first.test", ""))
+	set := func(address string) {
+		t.Helper()
+		web.Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: address}}
+		if err := w.Status().Update(t.Context(), web); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("192.0.2.7")
+	r := w.start(func(c *controllers.Config) { c.PublishAddresses = []string{"192.0.2.7"} })
+	w.status("first", "192.0.2.7")
+	// The round after the one that has seen the status of web.
+	w.create(w.ingress("second", "second.test", ""))
+	w.status("second", "192.0.2.7")
+	before := r.published()
+	set("198.51.100.1")
+	w.status("web", "192.0.2.7")
+	if n := r.published() - before; n != 0 {
+		t.Errorf("%d maps for a change of status", n)
+	}
+}
+
 func TestStatusFromTheService(t *testing.T) {
 	w := newWorld(t)
 	edge := w.service("edge")
@@ -284,5 +309,12 @@ func TestPolicyStatus(t *testing.T) {
 		s, err := read("strict")
 		c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionAccepted)
 		return c != nil && c.Status == metav1.ConditionFalse && c.ObservedGeneration == policy.Generation && strings.Contains(c.Message, "defaultCertificateRef"), err
+	})
+	// No class names it any more.
+	class.Spec.Parameters = nil
+	w.update(&class)
+	w.eventually("a cleared status", func() (bool, error) {
+		s, err := read("strict")
+		return len(s.Conditions) == 0 && s.Hosts == 0 && s.Certificates == 0, err
 	})
 }

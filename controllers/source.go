@@ -59,7 +59,9 @@ type source struct {
 	*Config                // immutable
 	reader   client.Reader // the caches
 	outcomes *mailbox      // safe for concurrent use
-	policies atomic.Bool   // AuthorityPolicies are in the caches; for concurrent use
+	wake     chan<- struct{}
+	live     *atomic.Bool // a map is published; for concurrent use
+	policies atomic.Bool  // AuthorityPolicies are in the caches; for concurrent use
 
 	current *hostmap.Map
 	last    time.Time // when the last build began
@@ -80,6 +82,8 @@ func (s *source) add(mgr manager.Manager, config *rest.Config) error {
 	informers := mgr.GetCache()
 	for _, watch := range []ctrlsource.TypedSource[rebuild]{
 		on(informers, &networkingv1.Ingress{}, saidChanged[*networkingv1.Ingress]()),
+		ctrlsource.TypedKind(informers, &networkingv1.Ingress{},
+			handler.TypedEnqueueRequestsFromMapFunc(s.wakeWriter), addressesChanged()),
 		on(informers, &networkingv1.IngressClass{}, anyChange[*networkingv1.IngressClass]()),
 		on(informers, &corev1.Secret{}, keysChanged()),
 		on(informers, &corev1.Service{}, anyChange[*corev1.Service]()),
@@ -161,6 +165,27 @@ func saidChanged[T client.Object]() predicate.TypedPredicate[T] {
 	}}
 }
 
+// addressesChanged is a change of an Ingress's status, which concerns the
+// writer only.
+func addressesChanged() predicate.TypedPredicate[*networkingv1.Ingress] {
+	return predicate.TypedFuncs[*networkingv1.Ingress]{
+		CreateFunc: func(event.TypedCreateEvent[*networkingv1.Ingress]) bool { return false },
+		DeleteFunc: func(event.TypedDeleteEvent[*networkingv1.Ingress]) bool { return false },
+		UpdateFunc: func(e event.TypedUpdateEvent[*networkingv1.Ingress]) bool {
+			return !same(e.ObjectOld.Status.LoadBalancer.Ingress, e.ObjectNew.Status.LoadBalancer.Ingress)
+		},
+	}
+}
+
+// wakeWriter has the writer look at every status again. It asks for no rebuild.
+func (s *source) wakeWriter(context.Context, *networkingv1.Ingress) []rebuild {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
 // keysChanged is a change of what a Secret holds for us.
 func keysChanged() predicate.TypedPredicate[*corev1.Secret] {
 	return predicate.TypedFuncs[*corev1.Secret]{UpdateFunc: func(e event.TypedUpdateEvent[*corev1.Secret]) bool {
@@ -177,13 +202,14 @@ func (s *source) reconcile(ctx context.Context, _ rebuild) (ctrl.Result, error) 
 	in, err := s.list(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			s.Log.Error("cannot read the state, the last host map stays", "error", err)
+			s.Log.Error("cannot read the state", "effect", effect(s.live), "error", err)
 		}
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
 	m, problems, next := compile.Build(s.current, in)
 	s.current = m
 	s.Publish(m)
+	s.live.Store(true)
 	if s.Report != nil {
 		s.Report(m, problems, time.Since(s.last))
 	}

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
@@ -93,11 +94,12 @@ func TestServiceAddresses(t *testing.T) {
 			other.Name, other.Spec.ExternalIPs = "other", []string{"198.51.100.1"}
 			w := &writer{Config: &Config{PublishService: types.NamespacedName{Namespace: "edge", Name: "lb"}, Log: slog.New(slog.DiscardHandler)}}
 			var got []string
-			for _, a := range w.addresses([]*corev1.Service{other, &tt.service}) {
+			found, known := w.addresses([]*corev1.Service{other, &tt.service})
+			for _, a := range found {
 				got = append(got, a.IP+a.Hostname)
 			}
-			if strings.Join(got, " ") != tt.want {
-				t.Errorf("addresses %q, want %q", got, tt.want)
+			if strings.Join(got, " ") != tt.want || known != (tt.want != "") {
+				t.Errorf("addresses %q, known %v, want %q", got, known, tt.want)
 			}
 		})
 	}
@@ -136,10 +138,12 @@ func TestPatience(t *testing.T) {
 		deadline time.Duration
 		want     error
 		took     time.Duration
+		live     bool // a map is published
 		log      string
 	}{
 		{name: "an answer at once", method: "GET"},
-		{name: "a read is repeated", method: "GET", fails: 3, took: 3 * time.Second, log: "cannot be reached|is back"},
+		{name: "a read is repeated", method: "GET", fails: 3, took: 3 * time.Second, log: "cannot be reached|nothing is served yet|is back"},
+		{name: "a read is repeated, with a map", method: "GET", fails: 2, took: 2 * time.Second, live: true, log: "cannot be reached|the last host map stays|is back"},
 		{name: "until its context ends", method: "GET", fails: 100, deadline: 2500 * time.Millisecond, want: refused, took: 2500 * time.Millisecond, log: "cannot be reached"},
 		{name: "a write is not", method: "PUT", fails: 1, want: refused},
 	}
@@ -147,9 +151,10 @@ func TestPatience(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
-				var away atomic.Bool
+				var away, live atomic.Bool
+				live.Store(tt.live)
 				attempts := 0
-				p := &patient{away: &away, log: slog.New(slog.NewTextHandler(&log, nil)), next: roundTripper(func(*http.Request) (*http.Response, error) {
+				p := &patient{away: &away, live: &live, log: slog.New(slog.NewTextHandler(&log, nil)), next: roundTripper(func(*http.Request) (*http.Response, error) {
 					if attempts++; attempts <= tt.fails {
 						return nil, refused
 					}
@@ -184,6 +189,29 @@ func TestPatience(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Credentials that are refused are told of, but not once a second.
+func TestRefusalsAreToldLessAndLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		asked := 0
+		config := &rest.Config{Host: "http://api.test", QPS: -1, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			asked++
+			return &http.Response{StatusCode: http.StatusUnauthorized, Body: io.NopCloser(strings.NewReader("")), Request: r}, nil
+		})}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		if _, answered := awaitPolicies(ctx, config, slog.New(slog.NewTextHandler(&log, nil))); answered {
+			t.Error("a refusal was taken for an answer")
+		}
+		if asked < 500 {
+			t.Errorf("asked %d times in ten minutes, want once a second", asked)
+		}
+		if told := strings.Count(log.String(), "waiting for the API server"); told < 10 || told > 20 {
+			t.Errorf("told %d times in ten minutes, want about once a minute", told)
+		}
+	})
 }
 
 func TestLibrariesWhisper(t *testing.T) {

@@ -37,10 +37,12 @@ type writer struct {
 	*Config
 	client   client.Client // reads from the caches
 	outcomes *mailbox
+	wake     chan struct{} // a status has changed, ours or not; holds one
 	events   *events
 
 	last      *outcome                         // the newest that was taken
 	addressed map[types.NamespacedName]written // Ingresses whose status is ours
+	complaint string                           // the last one about our addresses
 }
 
 func newWriter(c *Config, mgr manager.Manager) *writer {
@@ -48,6 +50,7 @@ func newWriter(c *Config, mgr manager.Manager) *writer {
 		Config:    c,
 		client:    mgr.GetClient(),
 		outcomes:  newMailbox(),
+		wake:      make(chan struct{}, 1),
 		events:    newEvents(mgr.GetEventRecorder(eventSource)),
 		addressed: make(map[types.NamespacedName]written),
 	}
@@ -64,6 +67,8 @@ func (w *writer) run(ctx context.Context) {
 			return
 		case o := <-w.outcomes.c:
 			w.last = &o
+			timer.Reset(max(0, time.Until(paced)))
+		case <-w.wake:
 			timer.Reset(max(0, time.Until(paced)))
 		case <-timer.C:
 			if w.last == nil {
