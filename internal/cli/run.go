@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/admin"
@@ -82,6 +83,11 @@ func newRun() *cobra.Command {
 			if c.ProxyProtocolFrom, err = prefixes("proxy-protocol-from", proxyProtocolFrom); err != nil {
 				return err
 			}
+			for _, list := range []string{"namespace", "publish-address"} {
+				if f := cmd.Flags().Lookup(list); f.Changed && f.Value.String() == "[]" {
+					return usagef("--%s: want at least one", list)
+				}
+			}
 			c.Namespaces, c.PublishAddresses = namespaces, publishAddresses
 			if err = c.check(); err != nil {
 				return err
@@ -96,7 +102,7 @@ func newRun() *cobra.Command {
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&c.Manifests, "manifests", "", "serve this folder of Kubernetes YAML instead of a cluster")
-	f.StringVar(&c.Kubeconfig, "kubeconfig", "", "the cluster to serve; without it $KUBECONFIG, the pod's own, ~/.kube/config")
+	f.StringVar(&c.Kubeconfig, "kubeconfig", "", "the cluster to serve; without it $KUBECONFIG, ~/.kube/config, the pod's own")
 	f.StringSliceVar(&namespaces, "namespace", nil, "watch these namespaces only")
 	f.StringVar(&c.Controller, "controller-name", defaultController, "serve IngressClasses with this spec.controller")
 	f.StringVar(&c.HTTPAddr, "http-addr", ":8080", "listen for cleartext HTTP/1.1")
@@ -132,6 +138,17 @@ func (c *runConfig) check() error {
 	case !slices.Contains([]string{proxy.AccessLogOff, proxy.AccessLogJSON, proxy.AccessLogText}, c.AccessLog):
 		return usagef("--access-log: want off, json or text")
 	}
+	for _, namespace := range c.Namespaces {
+		// An empty one would stand for all.
+		if len(validation.IsDNS1123Label(namespace)) != 0 {
+			return usagef("--namespace %q: want names of namespaces, separated by commas", namespace)
+		}
+	}
+	for _, address := range c.PublishAddresses {
+		if _, err := netip.ParseAddr(address); err != nil && len(validation.IsDNS1123Subdomain(address)) != 0 {
+			return usagef("--publish-address %q: want IP addresses or host names, separated by commas", address)
+		}
+	}
 	for flag, addr := range map[string]string{
 		"http-addr": c.HTTPAddr, "https-addr": c.HTTPSAddr, "metrics-addr": c.MetricsAddr, "admin-addr": c.AdminAddr,
 	} {
@@ -154,9 +171,15 @@ func runServer(ctx context.Context, c runConfig, serving func(addresses)) error 
 	if c.Log.Enabled(ctx, slog.LevelInfo) {
 		misdirectedLog = c.Stderr
 	}
+	// A cluster takes a moment to learn that a pod is going, and sends it new
+	// connections until then.
+	var drainAccept time.Duration
+	if c.Manifests == "" {
+		drainAccept = 5 * time.Second
+	}
 	server, err := proxy.New(proxy.Config{
 		HTTPAddr: c.HTTPAddr, HTTPSAddr: c.HTTPSAddr, ExternalHTTPSPort: c.ExternalHTTPSPort,
-		ProxyProtocolFrom: c.ProxyProtocolFrom, Limits: c.Limits, DrainTimeout: c.DrainTimeout,
+		ProxyProtocolFrom: c.ProxyProtocolFrom, Limits: c.Limits, DrainTimeout: c.DrainTimeout, DrainAccept: drainAccept,
 		Log: c.Log, MisdirectedLog: misdirectedLog, AccessLog: c.AccessLog, AccessLogTo: c.Stdout,
 		Registerer: registry,
 	})

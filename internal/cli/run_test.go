@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A cluster that is not there ends `run` before it listens: exit code 1 means
+// that the command line was taken.
+func TestRunChecksNames(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	for _, tt := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{"--namespace", "a,"}, exitUsage},
+		{[]string{"--namespace", ",a"}, exitUsage},
+		{[]string{"--namespace", ""}, exitUsage},
+		{[]string{"--namespace", "a b"}, exitUsage},
+		{[]string{"--namespace", "a.b"}, exitUsage},
+		{[]string{"--namespace", "a,b", "--namespace", "c-1"}, exitFailed},
+		{[]string{"--publish-address", ""}, exitUsage},
+		{[]string{"--publish-address", "192.0.2.1,"}, exitUsage},
+		{[]string{"--publish-address", "192.0.2.1,not a host"}, exitUsage},
+		{[]string{"--publish-address", "192.0.2.1:80"}, exitUsage},
+		{[]string{"--publish-address", "192.0.2.1,2001:db8::1,lb.example"}, exitFailed},
+	} {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			code := Main(append([]string{"run", "--kubeconfig", none}, tt.args...), &stdout, &stderr)
+			if code != tt.code || code == exitUsage && !strings.Contains(stderr.String(), tt.args[0]) {
+				t.Errorf("exit code %d, want %d; it says\n%s", code, tt.code, &stderr)
+			}
+		})
+	}
+}
