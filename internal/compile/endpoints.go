@@ -101,7 +101,7 @@ func portsNamed(slice *discoveryv1.EndpointSlice, name string) []uint16 {
 func (b *builder) addAddresses(to []netip.AddrPort, slice *discoveryv1.EndpointSlice, addresses []string, port uint16) []netip.AddrPort {
 	for _, s := range addresses {
 		a, err := netip.ParseAddr(s)
-		if err != nil || !forwardable(a) {
+		if err != nil || !forwardable(a) || a.Unmap().IsLoopback() && !b.in.AllowLoopback {
 			b.problem(subject{"EndpointSlice", slice.Namespace, slice.Name}, EndpointRefused, "Nothing is forwarded to the address %s.", quote(s))
 			continue
 		}
@@ -112,7 +112,8 @@ func (b *builder) addAddresses(to []netip.AddrPort, slice *discoveryv1.EndpointS
 
 // forwardable refuses addresses that no pod has. Link-local ones reach the
 // node and the cloud's metadata service (169.254.169.254), which would trust
-// us; a slice can be written by anyone who may write Services.
+// us; a slice can be written by anyone who may write Services. Loopback ones,
+// behind which are our own ports, need [Input.AllowLoopback].
 func forwardable(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.Zone() == "" &&

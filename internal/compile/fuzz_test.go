@@ -151,7 +151,7 @@ func check(t *testing.T, in compile.Input, m *hostmap.Map, problems []hostmap.Pr
 				namespaces = append(namespaces, r.IngressNamespace)
 			}
 			for _, e := range r.Backend.Endpoints {
-				if a := e.Addr(); a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() || a.Is4In6() || a.Zone() != "" || e.Port() == 0 {
+				if a := e.Addr(); a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() || a.Is4In6() || a.Zone() != "" || a.IsLoopback() || e.Port() == 0 {
 					t.Errorf("site %s forwards to %s", s.Label(), e)
 				}
 			}

@@ -150,6 +150,8 @@ func readOptions(t testing.TB, text string) (in compile.Input) {
 			in.AnyClass = true
 		case "shared-hosts":
 			in.AllowSharedHosts = true
+		case "allow-loopback":
+			in.AllowLoopback = true
 		case "default-certificate":
 			ns, name, _ := strings.Cut(value, "/")
 			in.DefaultCertificate = types.NamespacedName{Namespace: ns, Name: name}

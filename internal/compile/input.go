@@ -43,4 +43,8 @@ type Input struct {
 	// host. Everything else about the host is still said by the namespace that
 	// claimed it first.
 	AllowSharedHosts bool
+	// AllowLoopback lets endpoints be loopback addresses. It is meant for
+	// sources that nobody else writes to; in a cluster whoever may write an
+	// EndpointSlice would reach our own ports.
+	AllowLoopback bool
 }

@@ -56,6 +56,7 @@ func (f *folder) input(c Config, now time.Time) (compile.Input, []hostmap.Proble
 		AnyClass:           true,
 		DefaultCertificate: c.DefaultCertificate,
 		AllowSharedHosts:   c.AllowSharedHosts,
+		AllowLoopback:      true,
 	}
 	objects, problems := f.objects()
 	for _, o := range objects {

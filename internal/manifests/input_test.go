@@ -1,0 +1,39 @@
+package manifests
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ingress421/ingress421/internal/compile"
+)
+
+// Who writes the folder runs the backends beside it, as the examples do.
+func TestLoopbackEndpointsOfAFolderAreServed(t *testing.T) {
+	dir := t.TempDir()
+	text := ingress("a", "a.test") + `---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{addresses: [127.0.0.1]}]
+ports: [{port: 8080}]
+`
+	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, problems, err := Load(Config{Dir: dir, Controller: compile.DefaultController})
+	if err != nil || len(problems) != 0 {
+		t.Fatal(problems, err)
+	}
+	m, problems, _ := compile.Build(nil, in)
+	if !strings.Contains(m.String(), "endpoints=127.0.0.1:8080") {
+		t.Errorf("%s%v", m, problems)
+	}
+}
