@@ -48,7 +48,7 @@ func loads() []load {
 		{"small-10x10", "10 connections x 10 streams, small response", 200_000, h2load("/", 200, 10, 10, "", 0), false},
 		{"1m-down", "1 MiB responses, 10 x 4", 1500, h2load("/1m", 200, 10, 4, "", 1<<20), false},
 		{"1m-up", "1 MiB uploads, 10 x 4", 1000, h2load("/sink", 200, 10, 4, "1m", 1<<20), false},
-		{"all-421", "100 x 10, every answer a 421", 400_000, h2load("/421", 421, 100, 10, "", 0), false},
+		{"all-421", "100 x 10, every answer a 421", 800_000, h2load("/421", 421, 100, 10, "", 0), false},
 		{"handshake", "full handshake and one request", 3000, handshakes(false), false},
 		{"resumed", "resumed handshake and one request", 3000, handshakes(true), false},
 		{"idle", "10,000 idle HTTP/2 connections", 9000, idle, false},
