@@ -123,6 +123,50 @@ func TestTLSHostsShareRoutes(t *testing.T) {
 	}
 }
 
+// Nor must the product of aliases and rules, be they of one Ingress or of
+// several.
+func TestAliasesShareRoutes(t *testing.T) {
+	routes := 0
+	in := withAliases(t, 64, 1000)
+	m, _, _ := compile.Build(nil, in)
+	seen := make(map[**hostmap.Route]bool)
+	for _, s := range m.Sites() {
+		if len(s.Routes) != 0 && !seen[&s.Routes[0]] {
+			seen[&s.Routes[0]] = true
+			routes += len(s.Routes)
+		}
+	}
+	if n := len(m.Sites()); n != 66 || routes > 10_000 {
+		t.Errorf("%d sites hold %d routes, want 66 with 10000 at most", n, routes)
+	}
+	in.Ingresses = in.Ingresses[:1] // The second one's aliases are the first one's too.
+	in.Ingresses[0].Spec.Rules[0].HTTP.Paths = in.Ingresses[0].Spec.Rules[0].HTTP.Paths[:1]
+	m, _, _ = compile.Build(m, in)
+	if got := len(m.Site("alias-5.example").Routes); got != 1 {
+		t.Errorf("%d routes after all others were deleted, want 1", got)
+	}
+}
+
+// withAliases is a state of two Ingresses with the same aliases and other
+// paths.
+func withAliases(t testing.TB, aliases, paths int) compile.Input {
+	in := cluster(t, 2)
+	var names []string
+	for i := range aliases {
+		names = append(names, fmt.Sprintf("alias-%d.example", i))
+	}
+	for n, ing := range in.Ingresses {
+		ing.Annotations = map[string]string{v1alpha1.AnnotationServerAlias: strings.Join(names, ",")}
+		http := ing.Spec.Rules[0].HTTP
+		path := http.Paths[0]
+		for i := range paths {
+			path.Path = fmt.Sprintf("/%d/%d", n, i)
+			http.Paths = append(http.Paths, path)
+		}
+	}
+	return in
+}
+
 func TestAliasesAreBounded(t *testing.T) {
 	in := cluster(t, 1)
 	var aliases []string

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -21,6 +22,24 @@ type host struct {
 	site  *hostmap.Site
 }
 
+// sharedRoutes returns what all hosts have in common that are nothing but
+// aliases of the same Ingresses, and so have the same routes; "" for others.
+func (h *host) sharedRoutes() string {
+	var key []byte
+	alias := false
+	for _, p := range h.parts {
+		if len(p.routes) != 0 {
+			return ""
+		}
+		alias = alias || len(p.aliased) != 0
+		key = fmt.Appendf(key, "%d,%t,%t ", p.ing.age, len(p.aliased) != 0, p.ruled)
+	}
+	if !alias {
+		return ""
+	}
+	return string(key)
+}
+
 // part is what one Ingress says of one host.
 type part struct {
 	ing *ingress
@@ -28,7 +47,7 @@ type part struct {
 	// the rules alone count.
 	guest bool
 	// routes are those of rules that name the host, aliased those that it has
-	// as an alias.
+	// as an alias: one slice for all aliases of the Ingress.
 	routes, aliased []*hostmap.Route
 	// ruled tells that a rule or an alias of the Ingress names the host.
 	ruled bool
@@ -54,13 +73,13 @@ func (b *builder) claim(ingresses []*ingress) *hosts {
 		for _, name := range ing.tls.hosts {
 			b.claimOne(hs, ing, name, false)
 		}
+		if len(ing.notes.aliases) == 0 {
+			continue
+		}
+		all := ing.allRoutes()
 		for _, name := range ing.notes.aliases {
-			p := b.claimOne(hs, ing, name, true)
-			if p == nil {
-				continue
-			}
-			for _, r := range ing.rules {
-				p.aliased = append(p.aliased, r.routes...)
+			if p := b.claimOne(hs, ing, name, true); p != nil {
+				p.aliased = all
 			}
 		}
 	}

@@ -30,6 +30,15 @@ type rule struct {
 	routes []*hostmap.Route
 }
 
+// allRoutes returns the routes of all rules.
+func (ing *ingress) allRoutes() []*hostmap.Route {
+	var all []*hostmap.Route
+	for _, r := range ing.rules {
+		all = append(all, r.routes...)
+	}
+	return all
+}
+
 // readIngresses reads all Ingresses of ours, from the oldest to the youngest.
 func (b *builder) readIngresses() []*ingress {
 	out := make([]*ingress, 0, len(b.in.Ingresses))

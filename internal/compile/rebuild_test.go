@@ -132,3 +132,20 @@ func BenchmarkBuild(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkAliases(b *testing.B) {
+	in := withAliases(b, 64, 10_000)
+	previous, _, _ := compile.Build(nil, in)
+	b.Run("first", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			sink, _, _ = compile.Build(nil, in)
+		}
+	})
+	b.Run("unchanged", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			sink, _, _ = compile.Build(previous, in)
+		}
+	})
+}

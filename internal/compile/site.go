@@ -9,19 +9,33 @@ import (
 // buildSites makes the site of every host. Hosts that stand in tls entries
 // alone come last, because they take over routes.
 func (b *builder) buildSites(hs *hosts) {
+	aliased := make(map[string]*hostmap.Site)
 	for _, h := range hs.list {
-		if h.ruled {
-			b.buildSite(h, nil)
+		if !h.ruled {
+			continue
+		}
+		key := h.sharedRoutes()
+		b.buildSite(h, nil, aliased[key])
+		if key != "" && aliased[key] == nil {
+			aliased[key] = h.site
 		}
 	}
 	for _, h := range hs.list {
-		if !h.ruled {
-			b.buildSite(h, hs.over(h))
+		if h.ruled {
+			continue
+		}
+		over := hs.over(h)
+		if over == nil {
+			b.buildSite(h, nil, nil)
+		} else {
+			b.buildSite(h, over, over.site)
 		}
 	}
 }
 
-func (b *builder) buildSite(h, over *host) {
+// buildSite makes the site of a host. Routes, where there is such a site, are
+// those of another one; over is the host that has the rules of one without.
+func (b *builder) buildSite(h, over *host, routes *hostmap.Site) {
 	old := b.previous.Site(h.name)
 	if old != nil && old.Host != h.name {
 		old = nil
@@ -37,8 +51,8 @@ func (b *builder) buildSite(h, over *host) {
 	}
 	site.Rule, site.Report = h.says.rule(h.class.Class)
 	var same bool
-	if over != nil {
-		site.Routes = over.site.Routes
+	if routes != nil {
+		site.Routes = routes.Routes
 		same = old != nil && slices.Equal(old.Routes, site.Routes)
 	} else {
 		site.Routes, same = b.siteRoutes(h, old)
@@ -46,10 +60,10 @@ func (b *builder) buildSite(h, over *host) {
 	switch {
 	case same && sameSettings(old, &site):
 		h.site = old
-	case over != nil:
+	case routes != nil:
 		// An Ingress has room for thousands of such hosts, and for thousands of
 		// routes: their product is never built.
-		h.site = hostmap.NewSiteSharing(site, over.site)
+		h.site = hostmap.NewSiteSharing(site, routes)
 	default:
 		h.site = hostmap.NewSite(site)
 	}
