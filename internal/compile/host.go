@@ -92,6 +92,10 @@ func (b *builder) claim(ingresses []*ingress) *hosts {
 func (b *builder) claimOne(hs *hosts, ing *ingress, name string, ruled bool) *part {
 	h := hs.byName[name]
 	if h == nil {
+		if hs.below(name, ing.object.Namespace) && !b.in.AllowSharedHosts {
+			b.problem(ing.subject, HostConflict, "Host %s is below a wildcard of another namespace, which claimed it first; nothing of this Ingress is served for it.", hostName(name))
+			return nil
+		}
 		h = &host{name: name, namespace: ing.object.Namespace, class: ing.class}
 		hs.byName[name] = h
 		hs.list = append(hs.list, h)
@@ -112,6 +116,16 @@ func (b *builder) claimOne(hs *hosts, ing *ingress, name string, ruled bool) *pa
 	p := &part{ing: ing, guest: guest, ruled: ruled}
 	h.parts = append(h.parts, p)
 	return p
+}
+
+// below tells whether a host is served so far by the wildcard of another
+// namespace, which would lose the requests to whoever names the host.
+// A wildcard that stands in tls entries alone is left out: namespaces may well
+// have the same wildcard certificate, each for its own hosts.
+func (hs *hosts) below(name, namespace string) bool {
+	_, suffix, _ := strings.Cut(name, ".")
+	over := hs.byName["*."+suffix]
+	return over != nil && over.ruled && over.name != name && over.namespace != namespace
 }
 
 // admit tells whether rules of another namespace may join a host.
