@@ -158,6 +158,11 @@ func TestValuesRefused(t *testing.T) {
 		{"limit out of range", "limits.maxStreams=0", "maxStreams"},
 		{"duration without a unit", "limits.idleTimeout=75", "idleTimeout"},
 		{"unknown option of the class", "policy.rule=certificate", "rule"},
+		{"unknown option further in", "policy.misdirected.enforce=Report", "enforce"},
+		{"zero where the binary wants more", "limits.idleTimeout=0s", "idleTimeout"},
+		{"zero of several units", "limits.stallTimeout=0m00s", "stallTimeout"},
+		{"zero in an option of the class", "policy.http.idleTimeout=0s", "idleTimeout"},
+		{"limit that the binary refuses", "limits.maxStreams=16777217", "maxStreams"},
 		{"log level", "logLevel=loud", "logLevel"},
 		{"memory of a broken kind", "resources.limits.memory=1.5Gi", "write a whole number"},
 		{"monitor without a service", "metrics.serviceMonitor.enabled=true,metrics.service.enabled=false", "needs metrics.service.enabled"},
@@ -174,6 +179,86 @@ func TestValuesRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Numbers of a file of values are floats to Helm, which it would write as
+// 1.6777216e+07.
+func TestLargeNumbersStayWhole(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "values.yaml")
+	values := "limits: {maxHeaderBytes: 16777216, maxConnectionAge: 0s}\npolicy: {http: {maxHeaderBytes: 16777216}}\n"
+	if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := helm(t, "template", "ingress421", chartDir(t), "--namespace", "ingress421", "-f", file)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"- --max-header-bytes=16777216\n", "- --max-connection-age=0s\n", " maxHeaderBytes: 16777216\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+}
+
+// The value policy takes what the CRD takes, and refuses what it refuses.
+func TestPolicySchemaIsTheCRD(t *testing.T) {
+	var crd struct {
+		Spec struct {
+			Versions []struct {
+				Schema struct {
+					OpenAPIV3Schema struct {
+						Properties struct{ Spec map[string]any }
+					} `json:"openAPIV3Schema"`
+				}
+			}
+		}
+	}
+	var schema struct {
+		Properties struct{ Policy map[string]any }
+	}
+	for file, into := range map[string]any{
+		"crds/authoritypolicies.yaml": &crd,
+		"values.schema.json":          &schema,
+	} {
+		text, err := os.ReadFile(filepath.Join(chartDir(t), filepath.FromSlash(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal(text, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spec := crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties.Spec
+	delete(spec["properties"].(map[string]any), "guard") // The chart runs no guards.
+	if diff := cmp.Diff(closed(spec), schema.Properties.Policy); diff != "" {
+		t.Errorf("policy in values.schema.json (-as in the CRD +is):\n%s", diff)
+	}
+}
+
+// closed turns a schema of a CRD into one of JSON Schema that refuses unknown
+// keys, as an API server with strict validation does.
+func closed(schema map[string]any) map[string]any {
+	out := map[string]any{}
+	for key, value := range schema {
+		switch below, _ := value.(map[string]any); key {
+		case "description", "format", "x-kubernetes-list-type":
+		case "x-kubernetes-validations":
+			if strings.Contains(fmt.Sprint(value), "longer than 0s") {
+				out["not"] = map[string]any{"pattern": "^(0+(h|m|s|ms))+$"}
+			}
+		case "items":
+			out[key] = closed(below)
+		case "properties":
+			properties := map[string]any{}
+			for name, property := range below {
+				properties[name] = closed(property.(map[string]any))
+			}
+			out[key], out["additionalProperties"] = properties, false
+		default:
+			out[key] = value
+		}
+	}
+	return out
 }
 
 func TestBudgetOnlyForSeveral(t *testing.T) {
