@@ -29,10 +29,12 @@ func (e usageError) Unwrap() error { return e.err }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // Main runs the command that the arguments name, until it is done or the
-// process is asked to stop, and returns the exit code.
+// process is asked to stop, and returns the exit code. Asked a second time, the
+// process ends at once.
 func Main(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	defer context.AfterFunc(ctx, stop)() // Gives the signals their usual effect back.
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)
