@@ -31,7 +31,8 @@ const (
 	// ReasonFileInvalid: a document of the file cannot be parsed.
 	ReasonFileInvalid = "FileInvalid"
 	// ReasonFieldUnknown: an object has a field that its kind has not, or one
-	// twice; the object is taken without.
+	// twice. An Ingress, Secret or AuthorityPolicy is not taken then, objects of
+	// other kinds are taken without.
 	ReasonFieldUnknown = "FieldUnknown"
 	// ReasonFieldMissing: a field that has no default is missing.
 	ReasonFieldMissing = "FieldMissing"
@@ -69,8 +70,8 @@ type object struct {
 type content struct {
 	objects  []object
 	problems []hostmap.Problem
-	// broken tells that a document could not be parsed, so that nobody knows
-	// what else the file should have held.
+	// broken tells that a document could not be parsed or has misspelt fields,
+	// so that nobody knows what else the file should have held.
 	broken bool
 }
 
@@ -164,8 +165,18 @@ func (d *decoder) object(line int, typ metav1.TypeMeta, text []byte) {
 		d.fail(line, k.String(), err)
 		return
 	}
+	whole := true
 	for _, err := range unknown {
-		d.refuse(line, k.String(), ReasonFieldUnknown, err.Error()+"; it is left out")
+		consequence := "; it is left out"
+		if guards(typ.Kind) && !ofCluster(err) {
+			consequence = "; the document is not taken"
+			whole = false
+		}
+		d.refuse(line, k.String(), ReasonFieldUnknown, err.Error()+consequence)
+	}
+	if !whole {
+		d.broken = true
+		return
 	}
 	missing := setDefaults(value)
 	if err := validate(value); err != nil {
@@ -180,6 +191,20 @@ func (d *decoder) object(line int, typ metav1.TypeMeta, text []byte) {
 		})
 	}
 	d.objects = append(d.objects, object{key: k, file: d.file, line: line, value: value})
+}
+
+// guards tells whether objects of a kind say who is let in, and how. One that
+// is taken without a misspelt field (anotations) could open what was closed.
+func guards(kind string) bool {
+	return kind == "Ingress" || kind == "Secret" || kind == v1alpha1.AuthorityPolicyKind
+}
+
+// ofCluster tells whether an unknown field is one that only a cluster writes:
+// `kubectl get -o yaml` on a newer one has more of them, and they mean nothing
+// here.
+func ofCluster(err error) bool {
+	field, ok := errors.AsType[kjson.FieldError](err)
+	return ok && (strings.HasPrefix(field.FieldPath(), "status.") || strings.HasPrefix(field.FieldPath(), "metadata.managedFields"))
 }
 
 // fail notes that a document cannot be parsed.

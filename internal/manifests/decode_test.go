@@ -78,6 +78,47 @@ func TestDecode(t *testing.T) {
 			want: []string{"1 Service default/s", `File x.yaml: FieldUnknown: x.yaml:1: Service s: unknown field "spec.prots"; it is left out`},
 		},
 		{
+			name: "an unknown field leaves an object out that says who is let in",
+			text: strings.Replace(ingress("a", "a.test"), "metadata: {", "metadata: {anotations: {x: y}, ", 1) +
+				"---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\nDate: {}\n---\n" +
+				"apiVersion: ingress421.dev/v1alpha1\nkind: AuthorityPolicy\nmetadata: {name: p}\nspec: {misdirected: {rul: off}}\n---\n" +
+				"apiVersion: v1\nkind: Service\nmetadata: {name: s}\n",
+			want: []string{
+				"20 Service default/s",
+				`File x.yaml: FieldUnknown: x.yaml:1: Ingress a: unknown field "metadata.anotations"; the document is not taken`,
+				`File x.yaml: FieldUnknown: x.yaml:10: Secret s: unknown field "Date"; the document is not taken`,
+				`File x.yaml: FieldUnknown: x.yaml:15: AuthorityPolicy p: unknown field "spec.misdirected.rul"; the document is not taken`,
+			},
+			broken: true,
+		},
+		{
+			name:   "a field twice in JSON",
+			text:   `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"type":"x","type":"y"}`,
+			want:   []string{`File x.yaml: FieldUnknown: x.yaml:1: Secret a: duplicate field "type"; the document is not taken`},
+			broken: true,
+		},
+		{
+			name: "what a cluster adds",
+			text: `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: a
+  namespace: default
+  creationTimestamp: "2026-01-01T00:00:00Z"
+  generation: 3
+  resourceVersion: "1"
+  selfLink: /x
+  uid: 0b0f6d5e-1111-4222-8333-944445555666
+  ownerReferences: [{apiVersion: v1, kind: X, name: x, uid: u, controller: true, blockOwnerDeletion: true}]
+  managedFields:
+  - {apiVersion: networking.k8s.io/v1, fieldsType: FieldsV1, fieldsV1: {"f:spec": {"f:rules": {}}}, manager: kubectl, operation: Update, time: "2026-01-01T00:00:00Z", subresource: status}
+spec: {ingressClassName: x}
+status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}, later: {}}
+`,
+			want: []string{"1 Ingress default/a", `File x.yaml: FieldUnknown: x.yaml:1: Ingress default/a: unknown field "status.later"; it is left out`},
+		},
+		{
 			name: "an object that cannot be named",
 			text: "apiVersion: v1\nkind: Service\nmetadata: {generateName: s-}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: ../s}\n",
 			want: []string{

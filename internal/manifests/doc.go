@@ -13,8 +13,10 @@
 // A file is taken whole or not at all. Where it cannot be read or parsed, or is
 // empty, which is how a file looks while somebody writes it, the objects of its
 // last good content stay, and a problem says file and line. A file that never
-// was good gives those of its documents that parse. An object that two files
-// hold is the one of the first file by name.
+// was good gives those of its documents that parse. An Ingress, a Secret or an
+// AuthorityPolicy with a field that its kind has not counts as one that does
+// not, as with the strict validation of kubectl. An object that two files hold
+// is the one of the first file by name.
 //
 // Changes are noticed by events of the folder itself, so that renames and the
 // symlink swaps of a mounted ConfigMap are seen, and by looking at the files

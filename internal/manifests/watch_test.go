@@ -153,6 +153,22 @@ func TestBadFileKeepsItsLastGoodContent(t *testing.T) {
 	s.want("", "")
 }
 
+// A misspelt field could be the one that asks for client certificates.
+func TestUnknownFieldKeepsTheLastGoodContent(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir)
+	s.want("", "")
+	s.write("a.yaml", ingress("a", "a.test"))
+	s.want("a.test", "")
+	bad := strings.Replace(ingress("a", "a2.test"), "metadata: {", "metadata: {anotations: {x: y}, ", 1)
+	s.write("a.yaml", bad)
+	s.want("a.test", `unknown field "metadata.anotations"; the document is not taken; its last good content stays`)
+	s.write("b.yaml", bad+"---\n"+ingress("b", "b.test"))
+	s.want("a.test b.test", "b.yaml:1: Ingress a: unknown field \"metadata.anotations\"; the document is not taken")
+	s.write("a.yaml", ingress("a", "a2.test"))
+	s.want("a2.test b.test", "b.yaml:1")
+}
+
 func TestFileThatNeverWasGoodGivesWhatParses(t *testing.T) {
 	dir := t.TempDir()
 	s := &source{t: t, dir: dir}
