@@ -5,8 +5,7 @@ package v1alpha1
 // Ingress.
 const AnnotationPrefix = GroupName + "/"
 
-// Annotations of an Ingress. Durations are written as in Go (30s), sizes as
-// bytes or Kubernetes quantities (8Mi), booleans as "true" or "false".
+// Annotations of an Ingress. Booleans are written "true" or "false".
 const (
 	// AnnotationMisdirected sets the rule of the Ingress's hosts:
 	// certificate, same-certificate, server-name, report or off.
@@ -40,35 +39,10 @@ const (
 	// AnnotationForceSSLRedirect redirects even hosts without a certificate.
 	// Default: "false".
 	AnnotationForceSSLRedirect = AnnotationPrefix + "force-ssl-redirect"
-	// AnnotationHSTS is "true" (max-age=31536000), "false" (the default) or
-	// the value of the Strict-Transport-Security header.
-	AnnotationHSTS = AnnotationPrefix + "hsts"
-
-	// AnnotationConnectTimeout bounds connecting to a backend.
-	AnnotationConnectTimeout = AnnotationPrefix + "connect-timeout"
-	// AnnotationReadTimeout bounds the wait for a backend's next bytes.
-	AnnotationReadTimeout = AnnotationPrefix + "read-timeout"
-	// AnnotationSendTimeout bounds the wait for a backend to take bytes.
-	AnnotationSendTimeout = AnnotationPrefix + "send-timeout"
-	// AnnotationMaxBodySize is the size of the largest request body; larger
-	// ones get 413.
-	AnnotationMaxBodySize = AnnotationPrefix + "max-body-size"
-
-	// AnnotationAllowSourceRange lists, separated by commas, the CIDRs that
-	// may send requests; all others get 403.
-	AnnotationAllowSourceRange = AnnotationPrefix + "allow-source-range"
-	// AnnotationDenySourceRange lists the CIDRs that get 403.
-	AnnotationDenySourceRange = AnnotationPrefix + "deny-source-range"
 
 	// AnnotationServerAlias lists, separated by commas, more hosts for the
 	// rules of the Ingress.
 	AnnotationServerAlias = AnnotationPrefix + "server-alias"
-	// AnnotationRewriteTarget replaces the matched part of the path.
-	AnnotationRewriteTarget = AnnotationPrefix + "rewrite-target"
-	// AnnotationPermanentRedirect answers 301 with this URL.
-	AnnotationPermanentRedirect = AnnotationPrefix + "permanent-redirect"
-	// AnnotationTemporalRedirect answers 302 with this URL.
-	AnnotationTemporalRedirect = AnnotationPrefix + "temporal-redirect"
 )
 
 // RuleReport is the value of AnnotationMisdirected that has no counterpart

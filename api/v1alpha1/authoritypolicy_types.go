@@ -317,17 +317,18 @@ const (
 	// ConditionAccepted is True when the policy can be used as it stands, and
 	// False, with what is wrong in the message, when a part of it cannot.
 	ConditionAccepted = "Accepted"
-	// ConditionOverlapping is True when certificates of the class cover hosts
-	// of each other's sites, so that clients may share connections.
+	// ConditionOverlapping is reserved for True when certificates of the class
+	// cover hosts of each other's sites, so that clients may share connections.
+	// It is not written.
 	ConditionOverlapping = "Overlapping"
 
 	// ReasonAccepted: nothing is wrong.
 	ReasonAccepted = "Accepted"
 	// ReasonInvalid: a value cannot be used; the message says which.
 	ReasonInvalid = "Invalid"
-	// ReasonOverlap: at least two hosts share coverage.
+	// ReasonOverlap, reserved: at least two hosts share coverage.
 	ReasonOverlap = "Overlap"
-	// ReasonNoOverlap: no two hosts share coverage.
+	// ReasonNoOverlap, reserved: no two hosts share coverage.
 	ReasonNoOverlap = "NoOverlap"
 )
 
@@ -343,8 +344,7 @@ const (
 	OverlapRefused OverlapEffect = "Refused"
 )
 
-// MaxStatusOverlaps is the number of overlaps that a status lists; the audit
-// command lists all.
+// MaxStatusOverlaps is the number of overlaps that a status has room for.
 const MaxStatusOverlaps = 50
 
 // Overlap says that a connection opened for one host can carry requests for
@@ -375,9 +375,11 @@ type Overlap struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// AuthorityPolicyStatus is written by the leader.
+// AuthorityPolicyStatus is written by the leader, for policies that an
+// IngressClass names; all others have none.
 type AuthorityPolicyStatus struct {
-	// conditions are Accepted and Overlapping.
+	// conditions: Accepted says whether the policy can be used as it is
+	// written. Overlapping is reserved, and not written.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -392,7 +394,8 @@ type AuthorityPolicyStatus struct {
 	// +optional
 	Certificates int32 `json:"certificates"`
 
-	// overlaps are the first 50 pairs of hosts that share coverage, sorted.
+	// overlaps is reserved for pairs of hosts that share coverage, and not
+	// written.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=50
@@ -408,7 +411,6 @@ type AuthorityPolicyStatus struct {
 // +kubebuilder:printcolumn:name="Rule",type=string,JSONPath=`.spec.misdirected.rule`
 // +kubebuilder:printcolumn:name="Enforcement",type=string,JSONPath=`.spec.misdirected.enforcement`
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
-// +kubebuilder:printcolumn:name="Overlapping",type=string,JSONPath=`.status.conditions[?(@.type=="Overlapping")].status`
 // +kubebuilder:printcolumn:name="Hosts",type=integer,JSONPath=`.status.hosts`
 // +kubebuilder:printcolumn:name="Certificates",type=integer,JSONPath=`.status.certificates`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -93,7 +93,7 @@ spec: {misdirected: {rule: server-name, enforcement: Report}}
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "NAME RULE ENFORCEMENT ACCEPTED OVERLAPPING HOSTS AGE strict server-name Report True 3"
+	want := "NAME RULE ENFORCEMENT ACCEPTED HOSTS AGE strict server-name Report True 3"
 	if got := strings.Join(strings.Fields(out), " "); !strings.HasPrefix(got, want) {
 		t.Errorf("kubectl get ingress421:\n%s\nwant %q", out, want)
 	}
