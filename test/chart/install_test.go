@@ -40,6 +40,35 @@ func TestServerTakesManifests(t *testing.T) {
 	}
 }
 
+// Two releases of one controller would serve each other's Ingresses.
+func TestSecondReleaseNeedsItsOwnController(t *testing.T) {
+	c := cluster.Get(t)
+	first, second := c.Namespace(t), c.Namespace(t)
+	run := func(verb, release, namespace string, args ...string) (string, error) {
+		return helm(t, append([]string{
+			verb, release, chartDir(t), "--kubeconfig", c.Kubeconfig, "--namespace", namespace, "--skip-crds",
+		}, args...)...)
+	}
+	const class = "ingressClass.name=second-release"
+	if out, err := run("install", "one", first, "--set", "ingressClass.name=first-release"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	defer func() {
+		if out, err := helm(t, "uninstall", "one", "--kubeconfig", c.Kubeconfig, "--namespace", first); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}()
+	if out, err := run("upgrade", "one", first, "--dry-run=server", "--set", "ingressClass.name=first-release"); err != nil {
+		t.Errorf("an upgrade: %v\n%s", err, out)
+	}
+	if out, err := run("install", "two", second, "--dry-run=server", "--set", class); err == nil || !strings.Contains(out, first+"/one") || !strings.Contains(out, "controllerName") {
+		t.Errorf("a second release with the same controller: error %v\n%s", err, out)
+	}
+	if out, err := run("install", "two", second, "--dry-run=server", "--set", class, "--set", "controllerName=ingress421.dev/second"); err != nil {
+		t.Errorf("a second release with its own controller: %v\n%s", err, out)
+	}
+}
+
 // The API server's own Pod Security admission judges the pod, as restricted.
 func TestPodIsRestricted(t *testing.T) {
 	c := cluster.Get(t)
