@@ -157,12 +157,12 @@ func (w *writer) addresses(services []*corev1.Service) (out []networkingv1.Ingre
 	var complaint string
 	switch {
 	case len(bad) != 0:
-		complaint = fmt.Sprintf("for Ingress status, neither IP addresses nor host names: %q", bad)
+		complaint = fmt.Sprintf("neither IP addresses nor host names: %q", bad)
 	case len(out) == 0:
-		complaint = fmt.Sprintf("Service %s has no address, or is not there: the status of Ingresses stays as it is", w.PublishService)
+		complaint = fmt.Sprintf("Service %s has no address, or is not there; what is written stays", w.PublishService)
 	}
 	if complaint != "" && complaint != w.complaint {
-		w.Log.Warn(complaint)
+		w.Log.Warn("not all addresses for Ingress status are known", "reason", complaint)
 	}
 	w.complaint = complaint
 	slices.SortFunc(out, func(a, b networkingv1.IngressLoadBalancerIngress) int {
