@@ -85,7 +85,7 @@ func (o *origin) request(br *bufio.Reader) (bad string, err error) {
 		case "content-length":
 			n, err := strconv.Atoi(value)
 			if err != nil || length >= 0 || strconv.Itoa(n) != value {
-				return "content-length " + strconv.Quote(field), nil
+				return "content-length " + strconv.Quote(field), nil //nolint:nilerr // a verdict, not a failure
 			}
 			length = n
 		case "transfer-encoding":
@@ -128,7 +128,7 @@ func strictChunks(br *bufio.Reader) (bad string, err error) {
 		}
 		n, perr := strconv.ParseUint(line, 16, 31)
 		if perr != nil || strings.ContainsAny(line, "+_ ") {
-			return "chunk size " + strconv.Quote(line), nil
+			return "chunk size " + strconv.Quote(line), nil //nolint:nilerr // a verdict, not a failure
 		}
 		if n == 0 {
 			break
