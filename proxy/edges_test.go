@@ -74,8 +74,8 @@ func TestUpgradeOfOtherRequests(t *testing.T) {
 	const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 	for request, want := range map[string]string{
 		"POST / HTTP/1.1\r\nHost: a.test\r\n" + upgrade + "Content-Length: 5\r\n\r\nhello": `POST  "hello"`,
-		"GET / HTTP/1.0\r\nHost: a.test\r\n" + upgrade + "\r\n":                              `GET  ""`,
-		"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n":      `GET  ""`,
+		"GET / HTTP/1.0\r\nHost: a.test\r\n" + upgrade + "\r\n":                            `GET  ""`,
+		"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n":    `GET  ""`,
 	} {
 		if a := w.rawHTTP1("a.test", request); a.status != "200" || a.body != want {
 			t.Errorf("%q: %s %q, want %q", request, a.status, a.body, want)
