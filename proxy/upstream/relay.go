@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +30,8 @@ type relay struct {
 	start   time.Time
 	over    atomic.Bool            // the watch is to end
 	reason  atomic.Pointer[string] // why the watch ended the exchange
-	got     atomic.Int64           // when there was a connection, in ns since start; 0: there was none
+	hints   interims
+	got     atomic.Int64 // when there was a connection, in ns since start; 0: there was none
 }
 
 var errBadPath = errors.New("path cannot be written unchanged")
@@ -53,6 +55,7 @@ func (e *Exchange) doRelay(r *Request) error {
 		tr = e.pool.transport.once
 	}
 	rl.resp, err = tr.RoundTrip(req)
+	rl.hints.close()
 	rl.waiting.Store(0)
 	if err != nil {
 		return e.failRelay(err)
@@ -102,16 +105,44 @@ func (rl *relay) request(ctx context.Context, tr *transport, r *Request) (*http.
 		req.Trailer = nil
 	}
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { rl.got.Store(rl.now()) }}
-	if r.Interim != nil {
-		trace.Got1xxResponse = func(status int, header textproto.MIMEHeader) error {
-			fields, _, err := relayFields(http.Header(header))
-			if err == nil {
-				r.Interim(status, fields)
-			}
-			return err
-		}
-	}
+	rl.hints.to = r.Interim
+	trace.Got1xxResponse = rl.hints.got
 	return req.WithContext(httptrace.WithClientTrace(ctx, trace)), nil
+}
+
+// interims passes on 1xx responses, on net/http's read loop, which does not wait
+// for the request that they belong to: without a guard it could do so when the
+// exchange is another's.
+type interims struct {
+	mu sync.Mutex
+	to func(status int, h []hpack.HeaderField) // guarded by mu; nil: to nobody
+	n  int                                     // guarded by mu
+}
+
+// got is net/http's Got1xxResponse, which has no limits of its own.
+func (i *interims) got(status int, header textproto.MIMEHeader) error {
+	fields, _, err := relayFields(http.Header(header))
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch i.n++; {
+	case err != nil:
+		return err
+	case status == http.StatusSwitchingProtocols:
+		return malformed("101 as an interim response")
+	case i.n > maxInterim:
+		return malformed("too many interim responses")
+	}
+	if i.to != nil {
+		i.to(status, fields)
+	}
+	return nil
+}
+
+// close waits for a call that runs; none comes after it.
+func (i *interims) close() {
+	i.mu.Lock()
+	i.to = nil
+	i.mu.Unlock()
 }
 
 // setPath has u write path as it stands.
@@ -148,6 +179,9 @@ func (e *Exchange) beginRelay(r *Request) error {
 	e.Status = resp.StatusCode
 	if e.Header, e.ContentLength, err = relayFields(resp.Header); err != nil {
 		return err
+	}
+	if e.Status < 200 && e.Status != http.StatusSwitchingProtocols || e.Status > 999 {
+		return malformed("bad status code")
 	}
 	if e.Status == http.StatusSwitchingProtocols {
 		rw, ok := resp.Body.(io.ReadWriteCloser)

@@ -48,7 +48,8 @@ type Request struct {
 	ConnectTimeout, ReadTimeout, SendTimeout time.Duration
 	// Interim is given each 1xx response but 101, 100 (Continue) included.
 	// The fields are valid until it returns. With protocols other than HTTP1 it
-	// is called on another goroutine, while Do runs.
+	// is called on another goroutine, which serves other requests too: it must
+	// not block. It does not run any more when Do has returned.
 	Interim func(status int, h []hpack.HeaderField)
 }
 
