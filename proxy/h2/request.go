@@ -159,7 +159,7 @@ func (c *Conn) request(s *Stream) error {
 	s.hasBody = !h.end
 	c.mu.Lock()
 	c.partialSince = 0 // the block is whole, however long room has to be awaited
-	c.awaitRoom()
+	s.awaitRoom()
 	s.recvEnd = h.end
 	s.out.n = c.streamSend
 	s.in.init(c.lim.StreamWindow)

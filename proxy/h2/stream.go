@@ -266,6 +266,7 @@ func (s *Stream) fail(err error) {
 	s.c.unwait(s)
 	s.rcond.Broadcast()
 	s.wcond.Broadcast()
+	s.c.room.Broadcast()
 }
 
 // closeStream takes s off the connection. Callers hold mu.

@@ -99,25 +99,30 @@ func (c *Conn) write(buf []byte) error {
 	return err
 }
 
-// awaitRoom blocks until the buffer has room for a header block. Callers hold
-// mu; it is given up meanwhile.
-func (c *Conn) awaitRoom() {
-	for len(c.wbuf) >= hardBufSize && !c.dead {
-		if c.flushing {
-			c.room.Wait()
-			continue
-		}
-		c.mu.Unlock()
-		c.flush(nil)
-		c.mu.Lock()
+// awaitRoom blocks until the buffer has room for a header block, or s is over.
+// Callers hold mu; it is given up meanwhile. Somebody else flushes, as a write
+// that waits for the client would not end with s.
+func (s *Stream) awaitRoom() {
+	c := s.c
+	for c.full() && !c.dead && s.err == nil {
+		c.flushSoon()
+		c.room.Wait()
 	}
 }
+
+// full says that header blocks have to wait. Callers hold mu.
+func (c *Conn) full() bool { return len(c.wbuf) >= hardBufSize }
 
 // start prepares the writing of a header block. Callers hold mu.
 func (s *Stream) start() error {
 	if !s.inline {
-		s.c.awaitRoom()
+		s.awaitRoom()
 	}
+	return s.writable()
+}
+
+// writable returns why nothing more can be written, if so. Callers hold mu.
+func (s *Stream) writable() error {
 	if s.err != nil {
 		return s.err
 	}
@@ -141,17 +146,27 @@ func (s *Stream) unlock() {
 	}
 }
 
-// WriteInterim sends an interim response, status 100 to 199 but not 101.
+// WriteInterim sends an interim response, status 100 to 199 but not 101. It
+// never blocks: when too much waits for the client already the response is
+// dropped, which is no error, since a client can do without it (RFC 9110
+// section 15.2).
 func (s *Stream) WriteInterim(status int, h []hpack.HeaderField) error {
-	s.c.mu.Lock()
-	defer s.unlock()
-	if err := s.start(); err != nil {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := s.writable(); err != nil {
 		return err
 	}
 	if s.sentHead {
 		return ErrResponse
 	}
-	s.c.appendHead(s.id, status, h, false)
+	if c.full() {
+		return nil
+	}
+	c.appendHead(s.id, status, h, false)
+	if !s.inline {
+		c.flushSoon()
+	}
 	return nil
 }
 
@@ -170,13 +185,18 @@ func (s *Stream) WriteHeader(status int, h []hpack.HeaderField, end bool) error 
 		s.unlock()
 		return err
 	}
-	later := !c.flushing && !c.later && len(c.wbuf) > 0
-	c.later = c.later || later
+	c.flushSoon()
 	c.mu.Unlock()
-	if later {
+	return err
+}
+
+// flushSoon has another goroutine flush, unless somebody does so already.
+// Callers hold mu.
+func (c *Conn) flushSoon() {
+	if !c.flushing && !c.later && len(c.wbuf) > 0 {
+		c.later = true
 		go c.flushLater()
 	}
-	return err
 }
 
 // flushLater runs when the goroutine that has written a header has blocked, or
