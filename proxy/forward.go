@@ -10,7 +10,6 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
-	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
@@ -263,10 +262,9 @@ func (s *Server) failed(ex exchange, r *request, err error, try int) (again bool
 		s.answerError(ex, r, 400, reason)
 		return false
 	case upstream.ReasonConnect, upstream.ReasonConnectTimeout:
-		// Another endpoint may take it, if the body is still all there:
-		// net/http's client closes it when it fails.
-		b := r.verdict.Route.Backend
-		if !sent && try == 0 && len(r.live.balancers[b].pools) > 1 && (r.up.Body == nil || b.Protocol == hostmap.HTTP) {
+		// Another endpoint may take it. A body may have been read already, for
+		// its head to carry it, and cannot be read twice.
+		if !sent && try == 0 && r.up.Body == nil && len(r.live.balancers[r.verdict.Route.Backend].pools) > 1 {
 			return true
 		}
 	}
