@@ -410,6 +410,29 @@ func TestJudgeProperty(t *testing.T) {
 	wg.Wait()
 }
 
+// FuzzJudge compares Judge with the oracle on maps that the fuzzer's numbers
+// lead to, with an authority and a path of its own making.
+func FuzzJudge(f *testing.F) {
+	u := newUniverse()
+	f.Add(uint64(1), uint64(2), "www.x.w.test", "/a/b")
+	f.Fuzz(func(t *testing.T, a, b uint64, authority, path string) {
+		r := rand.New(rand.NewPCG(a, b))
+		spec, o := u.spec(r)
+		m := hostmap.New(spec)
+		facts, q := u.facts(r, m), u.request(r)
+		compare(t, m, o, facts, q)
+		host, err := hostmap.Host(authority)
+		if err != nil {
+			return
+		}
+		if path, err = hostmap.Path(path); err != nil {
+			return
+		}
+		q.Host, q.Path = host, path
+		compare(t, m, o, facts, q)
+	})
+}
+
 func compare(t *testing.T, m *hostmap.Map, o *oracle, f *hostmap.Facts, q hostmap.Request) {
 	t.Helper()
 	v := hostmap.Judge(m, f, q)
