@@ -273,10 +273,16 @@ func testGRPC(t *testing.T, protocol hostmap.Protocol) {
 		}
 	})
 	t.Run("deadline", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		const timeout = 500 * time.Millisecond
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		var out []byte
-		if err := cc.Invoke(ctx, "/test.Talker/Hold", &small, &out); status.Code(err) != codes.DeadlineExceeded {
+		err := cc.Invoke(ctx, "/test.Talker/Hold", &small, &out)
+		// Both ends keep the same time: the backend's reset may come a moment
+		// before the client's own end of it.
+		first := status.Code(err) == codes.Unavailable && time.Since(begin) > timeout*9/10
+		if status.Code(err) != codes.DeadlineExceeded && !first {
 			t.Errorf("%v", err)
 		}
 		<-talk.held
