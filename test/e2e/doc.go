@@ -13,4 +13,8 @@
 // A stage is used by its scenarios one after the other, as a cluster is by its
 // users, so each takes hosts of its own. What only a process shows (exit codes,
 // signals, curl) has tests of its own.
+//
+// Attacks that need thousands of connections, or a process to be weighed, are
+// here as well (threats_*_test.go); those that need to see inside the server
+// are with package proxy.
 package e2e
