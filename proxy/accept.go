@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
@@ -302,13 +303,28 @@ func (s *Server) closeHTTP1() {
 // it.
 type http1Conn struct {
 	net.Conn
-	c    *conn
-	once sync.Once
-	done chan struct{}
+	c     *conn
+	stuck atomic.Bool // a write has timed out
+	once  sync.Once
+	done  chan struct{}
+}
+
+// Write implements net.Conn.
+func (c *http1Conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	var ne net.Error
+	if errors.As(err, &ne) && ne.Timeout() {
+		c.stuck.Store(true)
+	}
+	return n, err
 }
 
 // Close implements net.Conn.
 func (c *http1Conn) Close() error {
+	if c.stuck.Load() {
+		// crypto/tls would wait five seconds more for room for its close_notify.
+		_ = c.c.Close()
+	}
 	err := c.Conn.Close()
 	c.once.Do(func() { close(c.done) })
 	return err
