@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"strings"
-	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
@@ -11,7 +10,6 @@ import (
 // can run where heads are read. true: the request is to be forwarded; false:
 // it has been answered.
 func (s *Server) admit(ex exchange, r *request) bool {
-	r.start = time.Now()
 	r.live = s.current()
 	r.stats = r.live.unserved
 

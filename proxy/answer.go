@@ -4,10 +4,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/h2"
 )
 
 // field is a field of a response of our own.
@@ -27,9 +29,9 @@ var (
 // nothing in it depends on the request, so that a flood of them costs little
 // and tells nothing.
 type misdirectedAnswer struct {
-	text, problem             []byte
-	textFields, problemFields []hpack.HeaderField
-	grpcFields                []hpack.HeaderField
+	reason                          hostmap.Reason
+	text, problem                   []byte
+	textHead, problemHead, grpcHead *h2.Block
 }
 
 // sentence says what a reason means to whoever reads the response.
@@ -55,51 +57,69 @@ func proxyStatus(err, details string) string {
 	return `ingress421; error=` + err + `; details="` + details + `"`
 }
 
-func newMisdirectedAnswers() map[hostmap.Reason]*misdirectedAnswer {
-	answers := make(map[hostmap.Reason]*misdirectedAnswer)
+// misdirectedAnswers holds one for each reason; they are so few that a scan
+// finds one.
+type misdirectedAnswers []*misdirectedAnswer
+
+func (as misdirectedAnswers) of(reason hostmap.Reason) *misdirectedAnswer {
+	for _, a := range as {
+		if a.reason == reason {
+			return a
+		}
+	}
+	return as[0] // not reached: Judge has no other reasons
+}
+
+func newMisdirectedAnswers() (answers misdirectedAnswers) {
 	for _, reason := range []hostmap.Reason{
-		hostmap.ReasonScheme, hostmap.ReasonTLSPolicy, hostmap.ReasonCertificate,
-		hostmap.ReasonOtherCertificate, hostmap.ReasonServerName, hostmap.ReasonUnserved,
+		hostmap.ReasonCertificate, hostmap.ReasonServerName, hostmap.ReasonUnserved,
+		hostmap.ReasonOtherCertificate, hostmap.ReasonTLSPolicy, hostmap.ReasonScheme,
 	} {
 		status := field("proxy-status", proxyStatus("http_request_denied", string(reason)))
 		a := &misdirectedAnswer{
-			text: []byte("421 Misdirected Request: " + string(reason) + "\n" + sentence(reason) + "\n"),
+			reason: reason,
+			text:   []byte("421 Misdirected Request: " + string(reason) + "\n" + sentence(reason) + "\n"),
 			problem: []byte(`{"type":"https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20","title":"Misdirected Request","status":421,"detail":"` +
 				sentence(reason) + `","reason":"` + string(reason) + `"}` + "\n"),
 		}
-		fields := func(contentType hpack.HeaderField, body []byte) []hpack.HeaderField {
-			return []hpack.HeaderField{contentType, fieldNoStore, status, fieldServer, field("content-length", strconv.Itoa(len(body)))}
+		head := func(contentType hpack.HeaderField, body []byte) *h2.Block {
+			return h2.NewBlock(http.StatusMisdirectedRequest,
+				contentType, fieldNoStore, status, fieldServer, field("content-length", strconv.Itoa(len(body))))
 		}
-		a.textFields = fields(fieldText, a.text)
-		a.problemFields = fields(fieldProblem, a.problem)
-		a.grpcFields = []hpack.HeaderField{
+		a.textHead = head(fieldText, a.text)
+		a.problemHead = head(fieldProblem, a.problem)
+		a.grpcHead = h2.NewBlock(http.StatusMisdirectedRequest,
 			fieldGRPC, fieldNoStore, status, fieldServer,
-			field("grpc-status", "14"),
-			field("grpc-message", "misdirected request: "+string(reason)),
-		}
-		answers[reason] = a
+			field("grpc-status", "14"), field("grpc-message", "misdirected request: "+string(reason)))
+		answers = append(answers, a)
 	}
 	return answers
 }
 
 // answerMisdirected answers 421 (RFC 9110 section 15.5.20).
 func (s *Server) answerMisdirected(ex exchange, r *request) {
-	a := s.answers[r.verdict.Reason]
+	a := s.answers.of(r.verdict.Reason)
 	r.status, r.reason = http.StatusMisdirectedRequest, string(r.verdict.Reason)
 	if r.verdict.Close {
 		ex.setClose()
 	}
+	head, body := a.textHead, a.text
 	switch {
 	case r.isGRPC():
-		r.fields = append(r.fields[:0], a.grpcFields...)
-		s.finish(ex, r, nil)
+		head, body = a.grpcHead, nil
 	case wantsProblem(r):
-		r.fields = append(r.fields[:0], a.problemFields...)
-		s.finish(ex, r, a.problem)
-	default:
-		r.fields = append(r.fields[:0], a.textFields...)
-		s.finish(ex, r, a.text)
+		head, body = a.problemHead, a.problem
 	}
+	r.fields = r.fields[:0]
+	body = s.complete(r, body)
+	_ = ex.RespondBlock(head, r.fields, body)
+	// Answered on the spot: to ask the clock would take as long as what it
+	// would measure. The log has it measured all the same.
+	var took time.Duration
+	if s.accessLog != nil {
+		took = time.Since(r.start)
+	}
+	s.record(r, took)
 }
 
 // answerRedirect sends the client to the same URL under https.
@@ -140,15 +160,22 @@ func (s *Server) answerError(ex exchange, r *request, status int, reason string)
 
 // finish sends a whole response of our own, whose fields are in r.fields.
 func (s *Server) finish(ex exchange, r *request, body []byte) {
+	body = s.complete(r, body)
+	_ = ex.Respond(r.status, r.fields, body)
+	s.done(r)
+}
+
+// complete adds to r.fields what every response of our own has, and returns
+// what of its body is sent.
+func (s *Server) complete(r *request, body []byte) []byte {
 	if r.protocol == protocolHTTP2 { // net/http adds its own
 		r.fields = append(r.fields, field("date", s.date.now(r.start)))
 	}
-	if r.method == "HEAD" {
+	if r.method == http.MethodHead {
 		body = nil
 	}
 	r.sent = int64(len(body))
-	_ = ex.Respond(r.status, r.fields, body)
-	s.done(r)
+	return body
 }
 
 // wantsProblem tells whether the Accept field names application/problem+json

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -16,18 +17,19 @@ import (
 // becomes of a request before it reaches the wire.
 type nowhere struct{}
 
-func (nowhere) Read([]byte) (int, error)                         { return 0, nil }
-func (nowhere) Trailer() []hpack.HeaderField                     { return nil }
-func (nowhere) WriteInterim(int, []hpack.HeaderField) error      { return nil }
-func (nowhere) WriteHeader(int, []hpack.HeaderField, bool) error { return nil }
-func (nowhere) Respond(int, []hpack.HeaderField, []byte) error   { return nil }
-func (nowhere) Write(p []byte) (int, error)                      { return len(p), nil }
-func (nowhere) WriteEnd([]byte) error                            { return nil }
-func (nowhere) WriteTrailer([]hpack.HeaderField) error           { return nil }
-func (nowhere) Reset(http2.ErrCode)                              {}
-func (nowhere) OnCancel(h2.Canceler)                             {}
-func (nowhere) setClose()                                        {}
-func (nowhere) stopRead()                                        {}
+func (nowhere) Read([]byte) (int, error)                                  { return 0, nil }
+func (nowhere) Trailer() []hpack.HeaderField                              { return nil }
+func (nowhere) WriteInterim(int, []hpack.HeaderField) error               { return nil }
+func (nowhere) WriteHeader(int, []hpack.HeaderField, bool) error          { return nil }
+func (nowhere) Respond(int, []hpack.HeaderField, []byte) error            { return nil }
+func (nowhere) RespondBlock(*h2.Block, []hpack.HeaderField, []byte) error { return nil }
+func (nowhere) Write(p []byte) (int, error)                               { return len(p), nil }
+func (nowhere) WriteEnd([]byte) error                                     { return nil }
+func (nowhere) WriteTrailer([]hpack.HeaderField) error                    { return nil }
+func (nowhere) Reset(http2.ErrCode)                                       {}
+func (nowhere) OnCancel(h2.Canceler)                                      {}
+func (nowhere) setClose()                                                 {}
+func (nowhere) stopRead()                                                 {}
 
 // BenchmarkAdmit is what a request costs between its head and its forwarding,
 // and what a 421 costs in all but its octets.
@@ -54,6 +56,7 @@ func BenchmarkAdmit(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				r := s.newRequest()
+				r.start = time.Now()
 				r.conn, r.protocol, r.method, r.scheme, r.authority, r.target, r.header = c, protocolHTTP2, "GET", "https", host, "/", header
 				s.admit(nowhere{}, r)
 				s.freeRequest(r)

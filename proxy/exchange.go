@@ -28,6 +28,8 @@ type exchange interface {
 	WriteHeader(status int, h []hpack.HeaderField, end bool) error
 	// Respond sends a whole response; body may be empty.
 	Respond(status int, h []hpack.HeaderField, body []byte) error
+	// RespondBlock sends a whole response whose header begins with b.
+	RespondBlock(b *h2.Block, more []hpack.HeaderField, body []byte) error
 	// Write sends response content. It returns when p may be reused.
 	Write(p []byte) (int, error)
 	// WriteEnd sends the last of the content, which may be empty.

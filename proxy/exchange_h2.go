@@ -23,7 +23,7 @@ func (s *Server) admitStream(st *h2.Stream) (answered bool) {
 		return true
 	}
 	r := s.newRequest()
-	r.conn = c
+	r.conn, r.start = c, st.Received()
 	r.protocol, r.method, r.scheme, r.authority, r.target = protocolHTTP2, st.Method, st.Scheme, st.Authority, st.Path
 	r.header = st.Header
 	if st.Method == "CONNECT" && st.Protocol == "websocket" {

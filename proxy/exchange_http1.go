@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,7 +61,7 @@ func (h *http1Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ex.close = req.ProtoMinor == 0 || len(req.TransferEncoding) != 0
 	r := s.newRequest()
 	defer s.freeRequest(r)
-	r.conn = c
+	r.conn, r.start = c, time.Now()
 	r.fromHTTP1(req)
 	if s.admit(ex, r) {
 		if r.contentLength != 0 {
@@ -221,6 +222,11 @@ func (e *http1Exchange) upgrade(h []hpack.HeaderField) error {
 func (e *http1Exchange) Respond(status int, h []hpack.HeaderField, body []byte) error {
 	e.writeHead(status, h)
 	return e.WriteEnd(body)
+}
+
+// RespondBlock implements exchange.
+func (e *http1Exchange) RespondBlock(b *h2.Block, more []hpack.HeaderField, body []byte) error {
+	return e.Respond(b.Status(), slices.Concat(b.Fields(), more), body)
 }
 
 func (e *http1Exchange) Write(p []byte) (int, error) {

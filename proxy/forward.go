@@ -334,8 +334,10 @@ func (r *request) trailer() []hpack.HeaderField {
 }
 
 // done counts and logs a request that is over.
-func (s *Server) done(r *request) {
-	d := time.Since(r.start)
+func (s *Server) done(r *request) { s.record(r, time.Since(r.start)) }
+
+// record is done for a request that took d.
+func (s *Server) record(r *request, d time.Duration) {
 	r.stats.request(r.protocol, r.method, r.status, d)
 	s.access(r, d)
 }

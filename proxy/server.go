@@ -66,7 +66,7 @@ type Server struct {
 	log               *slog.Logger
 	upstream          *upstream.Client
 	handshaker        *handshaker
-	answers           map[hostmap.Reason]*misdirectedAnswer
+	answers           misdirectedAnswers
 	metrics           *stats
 	recovered         recoveries
 	lines             *lineLog

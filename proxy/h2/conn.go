@@ -63,6 +63,7 @@ type Conn struct {
 	streamSend int32     // the client's SETTINGS_INITIAL_WINDOW_SIZE
 	tableSize  uint32    // the client believes our HPACK table to be this large
 	shrink     bool      // the next header block must say that it is 0 (RFC 7541 section 4.2)
+	table      table     // ... and to hold this
 	acked      bool      // our SETTINGS were acknowledged
 	earned     credits
 
@@ -93,7 +94,7 @@ func NewConn(nc net.Conn, cfg *Config) *Conn {
 		lim:        cfg.limits(),
 		born:       time.Now(),
 		streamSend: initialWindow,
-		tableSize:  4096,
+		tableSize:  tableLimit,
 	}
 	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		c.cork, _ = t.NetConn().(*Cork)

@@ -3,7 +3,7 @@ package h2
 import "golang.org/x/net/http2/hpack"
 
 // The encoder of responses (RFC 7541) uses the static table and literals
-// without indexing, nothing else: no state, no allocation.
+// without indexing, but for what a Block holds: no state, no allocation.
 
 // appendInt appends i with an n-bit prefix (RFC 7541 section 5.1); first
 // holds the bits before the prefix.

@@ -109,8 +109,9 @@ func (c *Conn) appendOrigin(origins []string) {
 }
 
 // appendHead adds a header block: of an interim or final response, or with
-// status 0 of trailers.
-func (c *Conn) appendHead(id uint32, status int, h []hpack.HeaderField, end bool) {
+// status 0 of trailers. A Block, if not nil, stands in front of h, and for
+// status.
+func (c *Conn) appendHead(id uint32, block *Block, status int, h []hpack.HeaderField, end bool) {
 	start := len(c.wbuf)
 	flags := http2.FlagHeadersEndHeaders
 	if end {
@@ -122,7 +123,9 @@ func (c *Conn) appendHead(id uint32, status int, h []hpack.HeaderField, end bool
 		c.shrink = false
 		b = append(b, 0x20) // dynamic table size update to 0
 	}
-	if status != 0 {
+	if block != nil {
+		b = c.appendBlock(b, block)
+	} else if status != 0 {
 		b = appendStatus(b, status)
 	}
 	for i := range h {

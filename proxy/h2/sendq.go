@@ -109,7 +109,7 @@ func (c *Conn) pump() {
 		}
 		s.waiting = false
 		if s.held != nil {
-			c.appendHead(s.id, 0, s.held, true)
+			c.appendHead(s.id, nil, 0, s.held, true)
 		}
 		if s.pendEnd {
 			s.ended()

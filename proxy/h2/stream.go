@@ -3,6 +3,7 @@ package h2
 import (
 	"io"
 	"sync"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -125,6 +126,9 @@ func (s *Stream) Conn() *Conn { return s.c }
 
 // ID returns the stream identifier.
 func (s *Stream) ID() uint32 { return s.id }
+
+// Received returns when the request's head was read. It is for Admit alone.
+func (s *Stream) Received() time.Time { return s.c.born.Add(time.Duration(s.c.now)) }
 
 // HasBody reports whether the request's head was not its end.
 func (s *Stream) HasBody() bool { return s.hasBody }

@@ -163,7 +163,7 @@ func (s *Stream) WriteInterim(status int, h []hpack.HeaderField) error {
 	if c.full() {
 		return nil
 	}
-	c.appendHead(s.id, status, h, false)
+	c.appendHead(s.id, nil, status, h, false)
 	if !s.inline {
 		c.flushSoon()
 	}
@@ -180,7 +180,7 @@ func (s *Stream) WriteInterim(status int, h []hpack.HeaderField) error {
 func (s *Stream) WriteHeader(status int, h []hpack.HeaderField, end bool) error {
 	c := s.c
 	c.mu.Lock()
-	err := s.writeHead(status, h, end)
+	err := s.writeHead(nil, status, h, end)
 	if s.inline || s.sentEnd {
 		s.unlock()
 		return err
@@ -208,7 +208,7 @@ func (c *Conn) flushLater() {
 	c.flush(nil)
 }
 
-func (s *Stream) writeHead(status int, h []hpack.HeaderField, end bool) error {
+func (s *Stream) writeHead(b *Block, status int, h []hpack.HeaderField, end bool) error {
 	if err := s.start(); err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (s *Stream) writeHead(status int, h []hpack.HeaderField, end bool) error {
 	if s.Method == "HEAD" || status == 204 || status == 304 {
 		s.bodiless, end = true, true
 	}
-	s.c.appendHead(s.id, status, h, end)
+	s.c.appendHead(s.id, b, status, h, end)
 	if end {
 		s.ended()
 	}
@@ -236,9 +236,18 @@ func (s *Stream) ended() {
 
 // Respond sends a whole response: a header, and a body unless it is empty.
 func (s *Stream) Respond(status int, h []hpack.HeaderField, body []byte) error {
+	return s.respond(nil, status, h, body)
+}
+
+// RespondBlock is Respond with a Block, and with the fields behind it.
+func (s *Stream) RespondBlock(b *Block, more []hpack.HeaderField, body []byte) error {
+	return s.respond(b, b.status, more, body)
+}
+
+func (s *Stream) respond(b *Block, status int, h []hpack.HeaderField, body []byte) error {
 	s.c.mu.Lock()
 	defer s.unlock()
-	if err := s.writeHead(status, h, len(body) == 0); err != nil || s.sentEnd {
+	if err := s.writeHead(b, status, h, len(body) == 0); err != nil || s.sentEnd {
 		return err
 	}
 	_, err := s.writeBody(body, true)
@@ -282,7 +291,7 @@ func (s *Stream) WriteTrailer(h []hpack.HeaderField) error {
 		_, err := s.writeBody(nil, true)
 		return err
 	default:
-		s.c.appendHead(s.id, 0, h, true)
+		s.c.appendHead(s.id, nil, 0, h, true)
 		s.ended()
 	}
 	return nil
