@@ -29,6 +29,9 @@ type Error struct {
 	// Sent says that some of the request may have reached the backend: it must
 	// not be sent again unless its method is idempotent.
 	Sent bool
+	// BodyRead says that some of the request's Body was read: what is left of
+	// it is not the whole request any more.
+	BodyRead bool
 }
 
 func (e *Error) Error() string {

@@ -36,8 +36,10 @@ type Exchange struct {
 	keep    bool  // c may be used again
 	in, out *buffer
 	head    head
-	send    *sender // of a body that is not whole
-	relay   *relay  // of the other protocols
+	stream  io.Reader // the body, or the rest of it, that does not travel with the head
+	touched bool      // the Request's Body was read, or is about to be
+	send    *sender   // of stream
+	relay   *relay    // of the other protocols
 
 	mode    bodyMode
 	left    int64 // of the body, or of the chunk
@@ -161,8 +163,8 @@ func (e *Exchange) Close() {
 	e.canceled, e.live, e.stop = false, nil, nil
 	e.mu.Unlock()
 	e.Status, e.Header, e.ContentLength = 0, nil, 0
-	e.pool, e.c, e.in, e.out, e.send, e.relay = nil, nil, nil, nil, nil, nil
-	e.keep, e.done, e.scanned, e.trailer, e.err = false, false, 0, nil, nil
+	e.pool, e.c, e.in, e.out, e.stream, e.send, e.relay = nil, nil, nil, nil, nil, nil, nil
+	e.touched, e.keep, e.done, e.scanned, e.trailer, e.err = false, false, false, 0, nil, nil
 	e.mode, e.left, e.chunk = bodyNone, 0, chunkSize
 	exchanges.Put(e)
 }
@@ -203,6 +205,6 @@ func (e *Exchange) fail(reason string, err error, sent bool) error {
 	if e.isCanceled() {
 		reason, err = ReasonCanceled, errCanceled
 	}
-	e.err = &Error{Reason: reason, Err: err, Sent: sent}
+	e.err = &Error{Reason: reason, Err: err, Sent: sent, BodyRead: e.touched || e.relay != nil && e.relay.body.touched()}
 	return e.err
 }

@@ -20,12 +20,8 @@ const (
 
 // doHTTP1 is Do over a connection of our own.
 func (e *Exchange) doHTTP1(r *Request) error {
-	stream, err := e.compose(r)
-	if err != nil {
-		return err
-	}
 	for n := range maxAttempts {
-		result, err := e.attempt(r, stream, r.Fresh || n > 0, n == maxAttempts-1)
+		result, err := e.attempt(r, r.Fresh || n > 0, n == maxAttempts-1)
 		if result == settled {
 			return err
 		}
@@ -38,23 +34,29 @@ func (e *Exchange) doHTTP1(r *Request) error {
 // worth it.
 const maxAttempts = 3
 
-// attempt sends what compose has made over one connection, and reads the head.
-// stream is the body if it goes on its own, else nil. The last attempt settles
-// the matter.
-func (e *Exchange) attempt(r *Request, stream io.Reader, fresh, last bool) (outcome, error) {
-	repeatable := stream == nil && idempotent(r.Method)
-	now, used, err := e.connect(!repeatable, fresh)
+// attempt sends what compose makes over one connection, and reads the head. The
+// body is not touched before there is a connection, so that a request which this
+// endpoint does not even accept may be given to another. The last attempt
+// settles the matter.
+func (e *Exchange) attempt(r *Request, fresh, last bool) (outcome, error) {
+	now, used, err := e.connect(!idempotent(r.Method) || !r.inHand(), fresh)
 	if err != nil {
 		return settled, err
 	}
+	if e.out == nil {
+		if err := e.compose(r); err != nil {
+			return settled, err
+		}
+	}
+	repeatable := e.stream == nil && idempotent(r.Method)
 	e.c.armWrite(now, e.sendTimeout)
 	n, err := e.c.nc.Write(e.out.b)
 	e.c.wrote = uint64(n)
 	e.keep = err == nil
 	switch {
 	case err == nil:
-		if stream != nil {
-			e.startSender(r, stream)
+		if e.stream != nil {
+			e.startSender(r)
 		}
 	case isTimeout(err):
 		return settled, e.fail(ReasonSendTimeout, err, true)
@@ -75,7 +77,7 @@ func (e *Exchange) attempt(r *Request, stream io.Reader, fresh, last bool) (outc
 		e.beginBody(r)
 		return settled, nil
 	}
-	if first && stream == nil && !last && !e.isCanceled() &&
+	if first && e.stream == nil && !last && !e.isCanceled() &&
 		(used && repeatable && lost(err) || err == io.EOF && e.refused()) {
 		if used {
 			e.pool.learn(now, now.Sub(e.c.idleSince))
@@ -149,7 +151,7 @@ func (e *Exchange) readHead(r *Request) (first bool, err error) {
 	if e.in == nil {
 		e.in = e.pool.client.buffers.get(smallBuffer)
 	}
-	for interim := 0; ; interim++ {
+	for interim, size := 0, 0; ; interim++ {
 		if err := e.awaitHead(); err != nil {
 			return interim == 0 && e.in.w == 0, err
 		}
@@ -170,8 +172,12 @@ func (e *Exchange) readHead(r *Request) (first bool, err error) {
 			}
 			return false, nil
 		}
-		if interim == maxInterim {
+		size += n
+		switch {
+		case interim == maxInterim:
 			return false, malformed("too many interim responses")
+		case size > MaxHeadBytes:
+			return false, tooLarge("interim responses over 64 KiB")
 		}
 		if r.Interim != nil {
 			r.Interim(e.head.status, e.head.fields)

@@ -8,11 +8,9 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptrace"
-	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,7 +53,9 @@ func (e *Exchange) doRelay(r *Request) error {
 		tr = e.pool.transport.once
 	}
 	rl.resp, err = tr.RoundTrip(req)
-	rl.hints.close()
+	if bad := rl.hints.close(err == nil); bad != nil {
+		err = bad
+	}
 	rl.waiting.Store(0)
 	if err != nil {
 		return e.failRelay(err)
@@ -81,10 +81,6 @@ func (rl *relay) request(ctx context.Context, tr *transport, r *Request) (*http.
 	req := &http.Request{Method: r.Method, URL: u, Host: r.Host, Header: make(http.Header, len(r.Header)+2)}
 	for _, f := range r.Header {
 		name := http.CanonicalHeaderKey(f.Name)
-		if name == "Trailer" {
-			req.Trailer = announced(req.Trailer, f.Value)
-			continue
-		}
 		req.Header[name] = append(req.Header[name], f.Value)
 	}
 	if req.Header["User-Agent"] == nil {
@@ -97,52 +93,22 @@ func (rl *relay) request(ctx context.Context, tr *transport, r *Request) (*http.
 		req.Header["Connection"] = []string{"Upgrade"}
 		req.Header["Upgrade"] = []string{r.Upgrade}
 	}
-	switch {
-	case r.Body != nil && r.ContentLength != 0:
+	if r.Body != nil && r.ContentLength != 0 {
+		req.Trailer = r.trailerSection()
 		rl.body = newRelayBody(r, req.Trailer)
 		req.Body, req.ContentLength = rl.body, r.ContentLength
-	default:
-		req.Trailer = nil
+		if r.ContentLength < 0 {
+			// Else net/http, on HTTP/1.1, would read the body of a GET or DELETE
+			// before it knows how to send it, while it writes the head.
+			req.TransferEncoding = []string{"chunked"}
+		}
 	}
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { rl.got.Store(rl.now()) }}
-	rl.hints.to = r.Interim
-	trace.Got1xxResponse = rl.hints.got
+	rl.hints.to, rl.hints.heard = r.Interim, rl.wait
+	trace := &httptrace.ClientTrace{
+		GotConn:        func(httptrace.GotConnInfo) { rl.got.Store(rl.now()) },
+		Got1xxResponse: rl.hints.got,
+	}
 	return req.WithContext(httptrace.WithClientTrace(ctx, trace)), nil
-}
-
-// interims passes on 1xx responses, on net/http's read loop, which does not wait
-// for the request that they belong to: without a guard it could do so when the
-// exchange is another's.
-type interims struct {
-	mu sync.Mutex
-	to func(status int, h []hpack.HeaderField) // guarded by mu; nil: to nobody
-	n  int                                     // guarded by mu
-}
-
-// got is net/http's Got1xxResponse, which has no limits of its own.
-func (i *interims) got(status int, header textproto.MIMEHeader) error {
-	fields, _, err := relayFields(http.Header(header))
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	switch i.n++; {
-	case err != nil:
-		return err
-	case status == http.StatusSwitchingProtocols:
-		return malformed("101 as an interim response")
-	case i.n > maxInterim:
-		return malformed("too many interim responses")
-	}
-	if i.to != nil {
-		i.to(status, fields)
-	}
-	return nil
-}
-
-// close waits for a call that runs; none comes after it.
-func (i *interims) close() {
-	i.mu.Lock()
-	i.to = nil
-	i.mu.Unlock()
 }
 
 // setPath has u write path as it stands.
@@ -158,14 +124,16 @@ func setPath(u *url.URL, path string) bool {
 	return err == nil && u.RequestURI() == path
 }
 
-// announced adds the names in a Trailer field to t.
-func announced(t http.Header, value string) http.Header {
-	if t == nil {
-		t = make(http.Header)
+// trailerSection is where net/http finds the trailer fields after the body. The
+// names that it holds from the start are announced. nil, which saves an HTTP/2
+// backend a frame, is for a request that can have none.
+func (r *Request) trailerSection() http.Header {
+	if r.Trailer == nil || r.BodyWhole && len(r.TrailerNames) == 0 && len(r.Trailer()) == 0 {
+		return nil
 	}
-	for name := range strings.SplitSeq(value, ",") {
-		name = strings.ToLower(strings.Trim(name, " \t"))
-		if isToken(name) && !notInTrailer(name) {
+	t := make(http.Header)
+	for _, name := range r.TrailerNames {
+		if isLowerToken(name) && !notInTrailer(name) {
 			t[http.CanonicalHeaderKey(name)] = nil
 		}
 	}
@@ -200,8 +168,25 @@ func (e *Exchange) beginRelay(r *Request) error {
 	}
 	if resp.Body == http.NoBody || r.Method == "HEAD" || e.Status == http.StatusNotModified {
 		e.done = true
+		return nil
 	}
+	e.Header = appendAnnounced(e.Header, resp.Trailer)
 	return nil
+}
+
+// appendAnnounced appends the Trailer field that net/http has made a map of.
+func appendAnnounced(fields []hpack.HeaderField, trailer http.Header) []hpack.HeaderField {
+	var names []string
+	for name := range trailer {
+		if name = strings.ToLower(name); isToken(name) && !notInTrailer(name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return fields
+	}
+	slices.Sort(names)
+	return append(fields, hpack.HeaderField{Name: "trailer", Value: strings.Join(names, ", ")})
 }
 
 // relayFields makes fields of h, without what concerns one hop alone.
@@ -229,6 +214,9 @@ func relayFields(h http.Header) (fields []hpack.HeaderField, length int64, err e
 			}
 			fields = append(fields, hpack.HeaderField{Name: name, Value: value})
 		}
+	}
+	if len(fields) > MaxHeadFields {
+		return nil, 0, tooLarge("too many fields")
 	}
 	return fields, length, nil
 }

@@ -24,7 +24,7 @@ const (
 type relayBody struct {
 	body    io.Reader
 	trailer func() []hpack.HeaderField
-	into    http.Header // the announced trailer fields; nil: none
+	into    http.Header // the request's trailer section; nil: it has none
 	left    int64       // -1: unknown; owned by the reading goroutine
 
 	mu     sync.Mutex
@@ -33,6 +33,7 @@ type relayBody struct {
 	closed bool          // guarded by mu
 	idle   chan struct{} // guarded by mu; closed when the last Read has returned
 	err    error         // guarded by mu; why it failed
+	begun  bool          // guarded by mu; there was a Read
 }
 
 func newRelayBody(r *Request, trailer http.Header) *relayBody {
@@ -52,11 +53,12 @@ func (b *relayBody) Read(p []byte) (int, error) {
 			err = errBodyShort
 		}
 	}
-	if err == io.EOF && b.into != nil && b.trailer != nil {
+	if err == io.EOF && b.into != nil {
+		// Announced or not: net/http sends what is there when the body has ended.
 		for _, f := range b.trailer() {
-			name := http.CanonicalHeaderKey(f.Name)
-			if values, ok := b.into[name]; ok && isValue(f.Value) {
-				b.into[name] = append(values, f.Value)
+			if isLowerToken(f.Name) && isValue(f.Value) && !notInTrailer(f.Name) {
+				name := http.CanonicalHeaderKey(f.Name)
+				b.into[name] = append(b.into[name], f.Value)
 			}
 		}
 	}
@@ -70,7 +72,7 @@ func (b *relayBody) begin() bool {
 	if b.closed {
 		return false
 	}
-	b.whose, b.since = turnClient, time.Now()
+	b.whose, b.since, b.begun = turnClient, time.Now(), true
 	return true
 }
 
@@ -131,6 +133,16 @@ func (b *relayBody) release() {
 	if idle != nil {
 		<-idle
 	}
+}
+
+// touched says that some of the body may have been read. b may be nil.
+func (b *relayBody) touched() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.begun
 }
 
 // failure is why reading the body failed, nil if it did not.

@@ -21,8 +21,8 @@ type Request struct {
 	// Host becomes the Host field or :authority.
 	Host string
 	// Header holds the other fields, in order, without hop-by-hop fields (the
-	// forwarder removes them), host, content-length and te. Cookie fields are
-	// joined for HTTP/1.1 (RFC 9113 section 8.2.3).
+	// forwarder removes them), host, content-length, te and trailer. Cookie
+	// fields are joined for HTTP/1.1 (RFC 9113 section 8.2.3).
 	Header []hpack.HeaderField
 	// ContentLength is the length of Body in bytes, -1 if unknown. It is not
 	// looked at when Body is nil.
@@ -34,10 +34,18 @@ type Request struct {
 	// BodyWhole says that reading Body to its end will not block. Bodies up to
 	// 64 KiB then travel with the head.
 	BodyWhole bool
-	// Trailer returns the trailer fields after Body's io.EOF; nil: none.
-	// HTTP/1.1 backends get them if ContentLength is -1, the others get those
-	// that a "trailer" field in Header announced.
+	// Trailer returns the trailer fields: all of them once Body has returned
+	// io.EOF, or at any time with BodyWhole. It may be called on another
+	// goroutine than Do was; nil: there are none. Those that must not be in a
+	// trailer section (RFC 9110 section 6.5.1) are left out. On HTTP/1.1 a
+	// message of known length has no trailer section, and a recipient may
+	// discard one (the same section): with ContentLength 0 or more such
+	// backends get none.
 	Trailer func() []hpack.HeaderField
+	// TrailerNames are names of the trailer fields that may come, in lower
+	// case, for a "trailer" field in the head (RFC 9110 section 6.6.2). Fields
+	// that it does not name are sent as well, but some recipients ignore them.
+	TrailerNames []string
 	// Upgrade is the protocol to ask for ("websocket"), or empty.
 	Upgrade string
 	// ServerName overrides the Target's for this request (TLS protocols only).
@@ -47,9 +55,9 @@ type Request struct {
 	// Timeouts for this request; 0 takes the Config's, negative means none.
 	ConnectTimeout, ReadTimeout, SendTimeout time.Duration
 	// Interim is given each 1xx response but 101, 100 (Continue) included.
-	// The fields are valid until it returns. With protocols other than HTTP1 it
-	// is called on another goroutine, which serves other requests too: it must
-	// not block. It does not run any more when Do has returned.
+	// The fields are valid until it returns. It may be called on another
+	// goroutine than Do was, but for one response after the other, and Do
+	// returns only after it has. The final response waits for it.
 	Interim func(status int, h []hpack.HeaderField)
 }
 
@@ -68,7 +76,7 @@ func idempotent(method string) bool {
 func framing(name string) bool {
 	switch name {
 	case "host", "content-length", "transfer-encoding", "connection", "keep-alive",
-		"proxy-connection", "upgrade", "te", "http2-settings":
+		"proxy-connection", "upgrade", "te", "trailer", "http2-settings":
 		return true
 	}
 	return false
@@ -151,6 +159,7 @@ func (r *Request) appendHead(b []byte, framing bodyFraming, length int64) []byte
 	switch {
 	case framing == framingChunked:
 		b = append(b, "transfer-encoding: chunked\r\n"...)
+		b = r.appendTrailerNames(b)
 	case framing == framingLength:
 		b = append(b, "content-length: "...)
 		b = strconv.AppendInt(b, length, 10)
@@ -166,6 +175,26 @@ func (r *Request) appendHead(b []byte, framing bodyFraming, length int64) []byte
 		b = append(b, "\r\n"...)
 	}
 	return append(b, "\r\n"...)
+}
+
+// appendTrailerNames appends the Trailer field, if there is something to name.
+func (r *Request) appendTrailerNames(b []byte) []byte {
+	start := len(b)
+	for _, name := range r.TrailerNames {
+		if !isLowerToken(name) || notInTrailer(name) {
+			continue
+		}
+		if len(b) == start {
+			b = append(b, "trailer: "...)
+		} else {
+			b = append(b, ", "...)
+		}
+		b = append(b, name...)
+	}
+	if len(b) > start {
+		b = append(b, "\r\n"...)
+	}
+	return b
 }
 
 func appendField(b []byte, f *hpack.HeaderField) []byte {
@@ -212,7 +241,7 @@ func notInTrailer(name string) bool {
 		return true
 	}
 	switch name {
-	case "trailer", "authorization", "proxy-authorization", "cookie", "set-cookie",
+	case "authorization", "proxy-authorization", "cookie", "set-cookie",
 		"content-encoding", "content-type", "content-range", "expect", "max-forwards",
 		"cache-control", "forwarded", "x-forwarded-for", "x-forwarded-host",
 		"x-forwarded-proto", "x-forwarded-port", "x-real-ip":

@@ -11,7 +11,8 @@ import (
 
 // Limits on response heads and trailers. A backend is not trusted either.
 const (
-	// MaxHeadBytes bounds a response head, and the trailers of a response.
+	// MaxHeadBytes bounds a response head, the trailers of a response, and all
+	// interim responses before it together.
 	MaxHeadBytes = 64 << 10
 	// MaxHeadFields bounds the number of their fields.
 	MaxHeadFields = 500

@@ -15,9 +15,15 @@ var (
 	errBodyLong  = errors.New("request body is longer than declared")
 )
 
-// compose fills e.out with all that can be sent in one write. It returns the
-// body, or the rest of it, if that must be sent on its own.
-func (e *Exchange) compose(r *Request) (stream io.Reader, err error) {
+// inHand says before compose that all of the request will be in memory. Of a
+// body of unknown length nobody can tell.
+func (r *Request) inHand() bool {
+	return r.Body == nil || r.ContentLength == 0 || r.BodyWhole && r.ContentLength > 0 && r.ContentLength <= wholeBody
+}
+
+// compose fills e.out with all that can be sent in one write, and e.stream with
+// the body, or the rest of it, if that must be sent on its own.
+func (e *Exchange) compose(r *Request) error {
 	buffers := &e.pool.client.buffers
 	switch {
 	case r.Body == nil:
@@ -31,10 +37,11 @@ func (e *Exchange) compose(r *Request) (stream io.Reader, err error) {
 	case r.BodyWhole && r.ContentLength <= wholeBody:
 		e.out = buffers.get(smallBuffer/2 + int(r.ContentLength))
 		b := r.appendHead(e.out.b[:0], framingLength, r.ContentLength)
-		b, err = appendBody(b, r.Body, int(r.ContentLength))
+		e.touched = true
+		b, err := appendBody(b, r.Body, int(r.ContentLength))
 		e.out.b = b
 		if err != nil {
-			return nil, e.fail(ReasonBodyAborted, err, false)
+			return e.fail(ReasonBodyAborted, err, false)
 		}
 	default:
 		framing := framingLength
@@ -43,9 +50,9 @@ func (e *Exchange) compose(r *Request) (stream io.Reader, err error) {
 		}
 		e.out = buffers.get(smallBuffer)
 		e.out.b = r.appendHead(e.out.b[:0], framing, r.ContentLength)
-		return r.Body, nil
+		e.stream = r.Body
 	}
-	return nil, nil
+	return nil
 }
 
 // appendBody appends exactly n bytes of body, which must then be at its end.
@@ -69,9 +76,10 @@ func appendBody(b []byte, body io.Reader, n int) ([]byte, error) {
 
 // composeUnsized sends a whole body of unknown length with the length it turns
 // out to have, which more backends can read than can read chunks.
-func (e *Exchange) composeUnsized(r *Request) (stream io.Reader, err error) {
+func (e *Exchange) composeUnsized(r *Request) error {
 	buffers := &e.pool.client.buffers
 	body := buffers.get(smallBuffer)
+	e.touched = true
 	for {
 		n, err := r.Body.Read(body.b[body.w:])
 		body.w += n
@@ -80,13 +88,14 @@ func (e *Exchange) composeUnsized(r *Request) (stream io.Reader, err error) {
 		}
 		if err != nil {
 			buffers.put(body)
-			return nil, e.fail(ReasonBodyAborted, err, false)
+			return e.fail(ReasonBodyAborted, err, false)
 		}
 		if !buffers.room(body) {
 			// Too much to hold: what was read goes first.
 			e.out = buffers.get(smallBuffer)
 			e.out.b = r.appendHead(e.out.b[:0], framingChunked, 0)
-			return &resumed{held: body, from: r.Body, buffers: buffers}, nil
+			e.stream = &resumed{held: body, from: r.Body, buffers: buffers}
+			return nil
 		}
 	}
 	defer buffers.put(body)
@@ -100,12 +109,12 @@ func (e *Exchange) composeUnsized(r *Request) (stream io.Reader, err error) {
 				b = append(append(append(b, "\r\n"...), held...), "\r\n"...)
 			}
 			e.out.b = appendLastChunk(b, trailer)
-			return nil, nil
+			return nil
 		}
 	}
 	b := r.appendHead(e.out.b[:0], framingLength, int64(len(held)))
 	e.out.b = append(b, held...)
-	return nil, nil
+	return nil
 }
 
 // resumed is a body of which a part was read already.
@@ -149,12 +158,12 @@ type sender struct {
 	at       time.Time
 }
 
-func (e *Exchange) startSender(r *Request, body io.Reader) {
+func (e *Exchange) startSender(r *Request) {
 	s := &sender{
-		c: e.c, body: body, source: r.Body, left: r.ContentLength, timeout: e.sendTimeout,
+		c: e.c, body: e.stream, source: r.Body, left: r.ContentLength, timeout: e.sendTimeout,
 		trailer: r.Trailer, buffers: &e.pool.client.buffers, done: make(chan struct{}),
 	}
-	e.send = s
+	e.send, e.touched = s, true
 	go s.run()
 }
 

@@ -78,11 +78,11 @@ func TestTransportRequests(t *testing.T) {
 				{&Request{Method: "POST", Path: "/", Host: "h", Body: strings.NewReader("abc"), ContentLength: 3, BodyWhole: true},
 					"POST / h [3] Content-Length=3 " + te + `"abc"`},
 				{&Request{Method: "POST", Path: "/", Host: "h", Body: strings.NewReader("abc"), ContentLength: -1,
-					Header:  []hpack.HeaderField{{Name: "trailer", Value: "x-t, content-length"}},
-					Trailer: func() []hpack.HeaderField { return []hpack.HeaderField{{Name: "x-t", Value: "1"}} }},
+					TrailerNames: []string{"x-t", "content-length"},
+					Trailer:      func() []hpack.HeaderField { return []hpack.HeaderField{{Name: "x-t", Value: "1"}} }},
 					"POST / h [-1] " + te + `"abc" X-T=1`},
 			} {
-				if got := roundTrip(p, c.req); got != `200 x-a=b "hello" x-t=1` {
+				if got := roundTrip(p, c.req); got != `200 x-a=b trailer=x-t "hello" x-t=1` {
 					t.Errorf("response %s", got)
 				}
 				if got := <-seen; got != tt.proto+" "+c.want {
@@ -207,8 +207,8 @@ func TestTransportFailures(t *testing.T) {
 		{"no head for an upload", Config{ReadTimeout: 50 * time.Millisecond}, stall, func() *Request {
 			return &Request{Method: "PUT", Path: "/", Host: "h", Body: &dripping{n: 3, every: 100 * time.Millisecond}, ContentLength: 3}
 		}, "error read_timeout"},
-		{"slow upload", Config{ReadTimeout: 50 * time.Millisecond, SendTimeout: 50 * time.Millisecond}, echo, func() *Request {
-			return &Request{Method: "PUT", Path: "/", Host: "h", Body: &dripping{n: 3, every: 100 * time.Millisecond}, ContentLength: 3}
+		{"slow upload", Config{ReadTimeout: 200 * time.Millisecond, SendTimeout: 200 * time.Millisecond}, echo, func() *Request {
+			return &Request{Method: "PUT", Path: "/", Host: "h", Body: &dripping{n: 3, every: 250 * time.Millisecond}, ContentLength: 3}
 		}, `200 "xxx"`},
 		{"slow dialling", Config{ReadTimeout: 50 * time.Millisecond, SendTimeout: 50 * time.Millisecond, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			time.Sleep(200 * time.Millisecond)

@@ -1,0 +1,159 @@
+package upstream
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// framesConn is the backend's side of an HTTP/2 connection that says what no
+// library would.
+type framesConn struct {
+	fr  *http2.Framer
+	mu  sync.Mutex // guards fr for writing, and what follows
+	enc *hpack.Encoder
+	buf bytes.Buffer
+}
+
+// head writes a header block of name, value pairs.
+func (c *framesConn) head(stream uint32, end bool, fields ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.buf.Reset()
+	for i := 0; i < len(fields); i += 2 {
+		_ = c.enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+	}
+	for first, b := true, c.buf.Bytes(); ; first = false {
+		part := b[:min(len(b), 16<<10)]
+		b = b[len(part):]
+		if first {
+			_ = c.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: part, EndHeaders: len(b) == 0, EndStream: end})
+		} else {
+			_ = c.fr.WriteContinuation(stream, len(b) == 0, part)
+		}
+		if len(b) == 0 {
+			return
+		}
+	}
+}
+
+// framesRequest is a request as it was told in frames.
+type framesRequest struct {
+	stream        uint32
+	head, trailer string // "name=value" without pseudo-header fields, sorted
+	body          string
+	frames        string // their order: H, D, and E where the stream ends
+}
+
+func plain(f *http2.MetaHeadersFrame) string {
+	var out []string
+	for _, h := range f.RegularFields() {
+		out = append(out, h.Name+"="+h.Value)
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+// framesBackend speaks HTTP/2 in cleartext. got is called when a request has
+// ended, on a goroutine of its own.
+func framesBackend(t testing.TB, got func(c *framesConn, r framesRequest)) Target {
+	var mu sync.Mutex
+	var open []net.Conn
+	t.Cleanup(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, nc := range open {
+			nc.Close()
+		}
+	})
+	return Target{Protocol: H2C, Addr: backend(t, func(nc net.Conn) {
+		mu.Lock()
+		open = append(open, nc)
+		mu.Unlock()
+		if _, err := io.ReadFull(nc, make([]byte, len(http2.ClientPreface))); err != nil {
+			return
+		}
+		c := &framesConn{fr: http2.NewFramer(nc, nc)}
+		c.enc = hpack.NewEncoder(&c.buf)
+		c.fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+		_ = c.fr.WriteSettings()
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		requests := map[uint32]*framesRequest{}
+		for {
+			f, err := c.fr.ReadFrame()
+			if err != nil {
+				return
+			}
+			id, ended := f.Header().StreamID, false
+			switch f := f.(type) {
+			case *http2.SettingsFrame:
+				if !f.IsAck() {
+					c.mu.Lock()
+					_ = c.fr.WriteSettingsAck()
+					c.mu.Unlock()
+				}
+			case *http2.PingFrame:
+				if !f.IsAck() {
+					c.mu.Lock()
+					_ = c.fr.WritePing(true, f.Data)
+					c.mu.Unlock()
+				}
+			case *http2.MetaHeadersFrame:
+				if r := requests[id]; r == nil {
+					requests[id] = &framesRequest{stream: id, head: plain(f), frames: "H"}
+				} else {
+					r.trailer = plain(f)
+					r.frames += "H"
+				}
+				ended = f.StreamEnded()
+			case *http2.DataFrame:
+				requests[id].body += string(f.Data())
+				requests[id].frames += "D"
+				ended = f.StreamEnded()
+			}
+			if ended {
+				r := *requests[id]
+				r.frames += "E"
+				wg.Go(func() { got(c, r) })
+			}
+		}
+	})}
+}
+
+// What net/http lets pass is looked at here.
+func TestTransportBadStatus(t *testing.T) {
+	for status, want := range map[string]string{
+		"99": "error bad_response", "0": "error bad_response", "-7": "error bad_response", "1000": "error bad_response",
+		"200": `200 whole ""`, "999": `999 whole ""`,
+	} {
+		p := newClient(t, Config{}).Pool(framesBackend(t, func(c *framesConn, r framesRequest) {
+			c.head(r.stream, true, ":status", status)
+		}))
+		if got := roundTrip(p, get("/")); got != want {
+			t.Errorf("%s: got %s, want %s", status, got, want)
+		}
+	}
+}
+
+func TestTransportTooManyFields(t *testing.T) {
+	for n, want := range map[int]string{MaxHeadFields: "200", MaxHeadFields + 1: "error head_too_large"} {
+		fields := []string{":status", "200"}
+		for range n {
+			fields = append(fields, "a", "b")
+		}
+		p := newClient(t, Config{}).Pool(framesBackend(t, func(c *framesConn, r framesRequest) {
+			c.head(r.stream, true, fields...)
+		}))
+		if got := roundTrip(p, get("/")); !strings.HasPrefix(got, want) {
+			t.Errorf("%d: got %.40s, want %s", n, got, want)
+		}
+	}
+}
