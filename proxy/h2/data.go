@@ -70,7 +70,16 @@ func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
 		c.giveBackConn(total)
 		return &streamError{id, http2.ErrCodeProtocol, RefusedMalformed, "content-length and DATA differ"}
 	}
+	if s.resting {
+		c.takeRest(s, total, end)
+		return nil
+	}
 	pad := total - len(p)
+	if s.stopped || s.detached {
+		// Nobody will read it.
+		c.giveBackConn(total)
+		p, pad = nil, 0
+	}
 	if s.readInto != nil && s.readGot == 0 && s.body.n == 0 {
 		s.readGot = copy(s.readInto, p)
 		p = p[s.readGot:]
@@ -88,13 +97,18 @@ func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
 	return nil
 }
 
-// endOfRequest notes END_STREAM of the client's. Callers hold mu.
+// endOfRequest notes END_STREAM of the client's. Callers hold mu, and do not
+// use s afterwards if it was resting.
 func (c *Conn) endOfRequest(s *Stream) {
 	s.recvEnd = true
-	if s.sentEnd {
-		c.closeStream(s)
-	}
 	s.rcond.Signal()
+	if s.sentEnd {
+		resting := s.resting
+		c.closeStream(s)
+		if resting {
+			c.cfg.recycle(s)
+		}
+	}
 }
 
 // unpad removes the padding of DATA and HEADERS (RFC 9113 section 6.1).

@@ -167,6 +167,9 @@ func (c *Conn) request(s *Stream) error {
 	if c.draining {
 		c.continueDrain(c.now)
 	}
+	if len(c.streams) >= int(c.lim.MaxStreams) && c.rests.head != nil {
+		c.endRest(c.rests.head) // answered already, and in the way of one that is not
+	}
 	full := len(c.streams) >= int(c.lim.MaxStreams) || c.running >= 2*c.lim.MaxStreams
 	c.mu.Unlock()
 	if full {
@@ -227,7 +230,9 @@ func (c *Conn) answered(s *Stream) {
 		c.mu.Unlock()
 		return
 	}
-	c.finish(s)
+	done := c.finish(s)
 	c.mu.Unlock()
-	c.cfg.recycle(s)
+	if done {
+		c.cfg.recycle(s)
+	}
 }

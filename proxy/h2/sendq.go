@@ -115,8 +115,7 @@ func (c *Conn) pump() {
 			s.ended()
 		}
 		s.wcond.Signal()
-		if s.detached {
-			c.finish(s)
+		if s.detached && c.finish(s) {
 			c.cfg.recycle(s)
 		}
 	}

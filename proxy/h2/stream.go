@@ -43,7 +43,8 @@ type Stream struct {
 	listed    bool  // in c.streams
 	closed    bool  // both sides have ended, or reset
 	handling  bool  // Handle runs
-	detached  bool  // answered by Admit, the rest of the answer waits
+	detached  bool  // the owner has left it; whoever closes it frees it
+	resting   bool  // ... and in c.rests
 	recvEnd   bool  // the client has ended its side
 	sentHead  bool  // the response's header was sent
 	sentEnd   bool  // we have ended our side
@@ -94,7 +95,21 @@ func (c *Conn) newStream(id uint32) *Stream {
 
 // recycle frees s, which nobody knows any more.
 func (cfg *Config) recycle(s *Stream) {
+	s.forget()
 	s.body.drop(cfg)
+	s.hasBody, s.inline = false, false
+	s.listed, s.closed, s.handling, s.detached = false, false, false, false
+	s.recvEnd, s.sentHead, s.sentEnd, s.bodiless = false, false, false, false
+	s.err, s.c = nil, nil
+	s.received, s.readSince, s.writeSince = 0, 0, 0
+	s.stopped = false
+	s.pend, s.pendEnd, s.waiting = nil, false, false
+	s.cancelFired = false
+	cfg.streams.Put(s)
+}
+
+// forget lets go of everything that was the owner's.
+func (s *Stream) forget() {
 	h, t := s.Header, s.trailer
 	clear(h)
 	clear(t)
@@ -107,18 +122,9 @@ func (cfg *Config) recycle(s *Stream) {
 	s.Method, s.Scheme, s.Authority, s.Path, s.Protocol = "", "", "", "", ""
 	s.Data = nil
 	s.Header, s.trailer, s.held = h[:0], t[:0], nil
-	s.hasBody, s.inline = false, false
-	s.listed, s.closed, s.handling, s.detached = false, false, false, false
-	s.recvEnd, s.sentHead, s.sentEnd, s.bodiless = false, false, false, false
-	s.err, s.c = nil, nil
-	s.received, s.readSince, s.writeSince = 0, 0, 0
-	s.stopped = false
-	s.pend, s.pendEnd, s.waiting = nil, false, false
-	s.cancelFired = false
 	s.cancelMu.Lock()
 	s.canceler, s.canceled = nil, false
 	s.cancelMu.Unlock()
-	cfg.streams.Put(s)
 }
 
 // Conn returns the connection.
@@ -183,19 +189,17 @@ func (s *Stream) Read(p []byte) (int, error) {
 }
 
 // StopRead makes Read, also one that waits, return ErrReadStopped: the rest of
-// the request is not wanted. The response may still be sent; the client is told
-// when it has ended (RFC 9113 section 8.1).
+// the request is not wanted, and thrown away as it comes. The response may still
+// be sent. A client that goes on behind it is told to stop (RFC 9113 section
+// 8.1) when it has used its window up, or 10 s later.
 func (s *Stream) StopRead() {
 	c := s.c
 	c.mu.Lock()
 	s.stopped = true
+	flush := c.giveBackConn(s.body.drop(c.cfg))
 	s.rcond.Broadcast()
-	ended := s.sentEnd && !s.closed && !c.dead
-	if ended {
-		s.resetLocked(http2.ErrCodeNo)
-	}
 	c.mu.Unlock()
-	if ended {
+	if flush {
 		c.flush(s)
 	}
 }
@@ -280,6 +284,10 @@ func (c *Conn) closeStream(s *Stream) {
 	}
 	s.closed = true
 	c.unwait(s)
+	if s.resting {
+		s.resting = false
+		c.rests.remove(s)
+	}
 	if s.listed {
 		s.listed = false
 		delete(c.streams, s.id)
@@ -294,33 +302,36 @@ func (s *Stream) handled() {
 	c := s.c
 	c.mu.Lock()
 	c.running--
-	c.finish(s)
+	done := c.finish(s)
 	flush := len(c.wbuf) > 0 && !c.flushing
 	c.mu.Unlock()
 	if flush {
 		c.flush(nil)
 	}
-	// Whoever fires the canceler has taken cancelMu under c.mu.
-	s.cancelMu.Lock()
-	s.canceler = nil
-	s.cancelMu.Unlock()
-	c.cfg.recycle(s)
+	if done {
+		// Whoever fires the canceler has taken cancelMu under c.mu, so that
+		// recycle waits for it.
+		c.cfg.recycle(s)
+	}
 }
 
-// finish ends what the owner has left open. Callers hold mu.
-func (c *Conn) finish(s *Stream) {
+// finish ends what the owner has left open. It reports whether s is over, and
+// the caller's to free: a client may go on with its request. Callers hold mu,
+// and do not use s afterwards if it is not over.
+func (c *Conn) finish(s *Stream) bool {
 	s.handling = false
 	c.giveBackConn(s.body.drop(c.cfg))
-	if s.closed || c.dead {
-		return
-	}
-	if s.sentEnd {
-		// RFC 9113 section 8.1: the answer is whole, the rest of the
-		// request is not needed.
-		s.resetLocked(http2.ErrCodeNo)
-	} else {
+	switch {
+	case s.closed || c.dead:
+	case !s.sentEnd:
 		s.resetLocked(http2.ErrCodeInternal)
+	case s.in.avail == 0:
+		s.resetLocked(http2.ErrCodeNo)
+	default:
+		c.awaitRest(s)
+		return false
 	}
+	return true
 }
 
 // OnCancel sets who is told when the stream is over before its time: reset by

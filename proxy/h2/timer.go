@@ -34,6 +34,7 @@ func (c *Conn) tick() {
 		c.draining = true
 	}
 	c.continueDrain(now)
+	c.endRests(now)
 	c.watchIdle(now)
 	c.timer.Reset(c.untilTick(now))
 	refused := c.resetStalled(now)

@@ -1,0 +1,87 @@
+package h2
+
+import (
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// restTime is for how long a client may go on with a request after the whole
+// answer to it. On a connection that drains it is drainWait.
+const restTime = 10 * time.Second
+
+// restList is the streams on which the answer is whole, the owner has returned,
+// and the client still sends its request; the first answered first. What comes
+// is thrown away, within the window that the client has already. Guarded by the
+// connection's mu.
+//
+// RFC 9113 section 8.1 allows RST_STREAM with NO_ERROR right behind an early
+// answer, and forbids clients to discard the answer because of it. Some, curl
+// 7.88 for one, report an error all the same if it finds them writing.
+type restList struct{ head, tail *Stream }
+
+func (l *restList) push(s *Stream) {
+	s.prev, s.next = l.tail, nil
+	if l.tail == nil {
+		l.head = s
+	} else {
+		l.tail.next = s
+	}
+	l.tail = s
+}
+
+func (l *restList) remove(s *Stream) {
+	if s.prev == nil {
+		l.head = s.next
+	} else {
+		s.prev.next = s.next
+	}
+	if s.next == nil {
+		l.tail = s.prev
+	} else {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+}
+
+// awaitRest keeps s, which its owner has left, until the client has ended its
+// side. Callers hold mu.
+func (c *Conn) awaitRest(s *Stream) {
+	if !s.listed {
+		c.list(s)
+	}
+	s.detached, s.resting = true, true
+	s.writeSince = c.clock()
+	s.forget()
+	c.rests.push(s)
+}
+
+// takeRest throws away total octets of DATA. The connection's window is given
+// back, for the other streams; that of s is not. Callers hold mu and do not use
+// s afterwards.
+func (c *Conn) takeRest(s *Stream, total int, end bool) {
+	c.giveBackConn(total)
+	switch {
+	case end:
+		c.endOfRequest(s)
+	case s.in.avail == 0:
+		c.endRest(s)
+	}
+}
+
+// endRest tells the client of s to stop. Callers hold mu.
+func (c *Conn) endRest(s *Stream) {
+	s.resetLocked(http2.ErrCodeNo)
+	c.cfg.recycle(s)
+}
+
+// endRests ends those whose time is over. Callers hold mu.
+func (c *Conn) endRests(now int64) {
+	limit := min(restTime, c.lim.StallTimeout)
+	if c.draining {
+		limit = min(limit, drainWait)
+	}
+	for s := c.rests.head; s != nil && over(now, s.writeSince, limit); s = c.rests.head {
+		c.endRest(s)
+	}
+}
