@@ -48,7 +48,7 @@ func newFloodWorld(t *testing.T, change func(*Config)) *floodWorld {
 // library takes).
 func TestFloods(t *testing.T) {
 	f := newFloodWorld(t, nil)
-	good := f.neighbour("https://a.test/")
+	good := f.neighbour("a.test")
 	before := goroutines()
 	hold := func(a *attacker, n int) uint32 {
 		id := uint32(2*n - 1)
@@ -150,6 +150,7 @@ func TestFloods(t *testing.T) {
 			if reached > 500 {
 				t.Errorf("%d requests reached the backend", reached)
 			}
+			eventuallyWithin(t, 2*time.Second+good.machine(), "no more goroutines than before", func() bool { return goroutines() <= before+good.goroutines() })
 		})
 		f.t = t
 	}
@@ -176,7 +177,7 @@ func (a *attacker) blockFrame(n int, fragment []byte) {
 // with while they are (CVE-2026-97032 crashed the standard library this way).
 func TestTableSizeFlips(t *testing.T) {
 	w := newWorld(t, oneSite(t, echo(t, "b")), nil)
-	good := w.neighbour("https://a.test/")
+	good := w.neighbour("a.test")
 	const conns, rounds = 16, 100
 	done := make(chan error, conns)
 	for range conns {

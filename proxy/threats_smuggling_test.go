@@ -261,12 +261,12 @@ func http1Payloads() []string {
 
 // smugglingWorld is a server before a strict origin, with short times, so that
 // it ends what a client has begun and does not go on with.
-func smugglingWorld(t *testing.T) (*world, *origin) {
+func smugglingWorld(t *testing.T) (*world, *origin, *neighbour) {
 	o := new(origin)
-	w := newWorld(t, oneSite(t, tcpBackend(t, "b", o.serve)), func(c *Config) {
+	w := newWorld(t, besideGood(t, tcpBackend(t, "b", o.serve)), func(c *Config) {
 		c.Limits = hostmap.Limits{HeaderTimeout: 500 * time.Millisecond, IdleTimeout: 500 * time.Millisecond, StallTimeout: time.Second}
 	})
-	return w, o
+	return w, o, w.neighbour("good.test")
 }
 
 // verify compares what the origin has answered with what clients have got.
@@ -287,7 +287,7 @@ func (o *origin) verify(t *testing.T, payloads int, answered int) {
 }
 
 func TestSmugglingHTTP1(t *testing.T) {
-	w, o := smugglingWorld(t)
+	w, o, good := smugglingWorld(t)
 	payloads := http1Payloads()
 	var mu sync.Mutex
 	answered := 0
@@ -327,6 +327,7 @@ func TestSmugglingHTTP1(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	good.unharmed(t)
 	o.verify(t, len(payloads), answered)
 }
 
@@ -392,7 +393,7 @@ func http2Payloads() []http2Payload {
 }
 
 func TestSmugglingHTTP2(t *testing.T) {
-	w, o := smugglingWorld(t)
+	w, o, good := smugglingWorld(t)
 	payloads := http2Payloads()
 	var mu sync.Mutex
 	answered := 0
@@ -423,5 +424,6 @@ func TestSmugglingHTTP2(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	good.unharmed(t)
 	o.verify(t, len(payloads), answered)
 }

@@ -122,7 +122,7 @@ func (n *neighbour) end() {
 
 // noise is what a p99 may be whatever the twin's is: a thousand requests have
 // ten that are slower.
-const noise = 50 * time.Millisecond
+const noise = 100 * time.Millisecond
 
 // unharmed ends the client and fails the test if it has noticed anything: an
 // error, or a p99 of more than three times its twin's.
