@@ -144,13 +144,7 @@ func curl(protocol string) func(t *testing.T, w *world) outcome {
 		o := outcome{Got: make(map[string]string)}
 		for i, step := range steps {
 			code, exit, _ := strings.Cut(lines[i], " ")
-			switch o.Got[step] = code; {
-			case step == "post" && exit == "92":
-				// curl 7.88 at times takes the RST_STREAM NO_ERROR after an
-				// early answer for an error; docs/clients.md says so. Which
-				// status there was, is in the access log.
-				o.Got[step] = "421"
-			case exit != "0":
+			if o.Got[step] = code; exit != "0" {
 				o.Got[step] = "failed: exit code " + exit
 			}
 		}
