@@ -67,6 +67,7 @@ type Conn struct {
 	shrink     bool      // the next header block must say that it is 0 (RFC 7541 section 4.2)
 	acked      bool      // our SETTINGS were acknowledged
 	earned     credits
+	early      map[uint32]uint8 // urgencies of streams that are not yet open; nil while there are none
 
 	// Guarded by mu: the clocks.
 	timer     *time.Timer

@@ -90,7 +90,7 @@ func TestFloodsAreCutOff(t *testing.T) {
 		{name: "PRIORITY", reason: ClosedControlFlood, atLeast: 490, atMost: 550,
 			send: func(ct *tester, n int) { ct.fr.WritePriority(uint32(2*n+1), http2.PriorityParam{}) }},
 		{name: "PRIORITY_UPDATE", reason: ClosedControlFlood, atLeast: 490, atMost: 550,
-			send: func(ct *tester, n int) { ct.fr.WritePriorityUpdate(uint32(2*n+1), "u=1") }},
+			send: func(ct *tester, n int) { ct.fr.WritePriorityUpdate(uint32(2*(n%100)+1), "u=1") }},
 		{name: "WINDOW_UPDATE of the connection", reason: ClosedControlFlood, atLeast: 490, atMost: 550,
 			send: func(ct *tester, n int) { ct.fr.WriteWindowUpdate(0, 1) }},
 		{name: "WINDOW_UPDATE of a stream", reason: ClosedControlFlood, atLeast: 490, atMost: 550, handle: never, open: true,

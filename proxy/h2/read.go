@@ -123,11 +123,7 @@ func (c *Conn) readRare(fh http2.FrameHeader) error {
 			return &streamError{f.StreamID, http2.ErrCodeProtocol, RefusedMalformed, "stream depends on itself"}
 		}
 	case *http2.PriorityUpdateFrame:
-		c.mu.Lock()
-		if s := c.streams[f.PrioritizedStreamID]; s != nil {
-			c.setUrgency(s, parseUrgency(f.Priority, defaultUrgency))
-		}
-		c.mu.Unlock()
+		return c.priorityUpdate(f.PrioritizedStreamID, f.Priority)
 	case *http2.GoAwayFrame:
 		// The client will open no stream; those it has are finished.
 	}
@@ -154,6 +150,10 @@ func (c *Conn) settings(f *http2.SettingsFrame) error {
 					return &connError{http2.ErrCodeFlowControl, ClosedFlowControl, "window over 2^31-1"}
 				}
 				c.enqueue(s)
+			}
+		case settingNoPriorities:
+			if v.Val > 1 {
+				return protocolError("SETTINGS_NO_RFC7540_PRIORITIES over 1")
 			}
 		case http2.SettingHeaderTableSize:
 			if v.Val < c.tableSize {

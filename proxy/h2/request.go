@@ -163,6 +163,7 @@ func (c *Conn) request(s *Stream) error {
 	s.recvEnd = h.end
 	s.out.n = c.streamSend
 	s.in.init(c.lim.StreamWindow)
+	c.applyEarly(s)
 	c.opened++
 	if c.draining {
 		c.continueDrain(c.now)
