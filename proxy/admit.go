@@ -17,8 +17,13 @@ func (s *Server) admit(ex exchange, r *request) bool {
 		s.answerError(ex, r, 400, why)
 		return false
 	}
-	if r.method == "CONNECT" && r.tunnel == "" {
+	// PRI is HTTP/2's own (RFC 9113 section 3.4); no origin has resources for it.
+	if r.method == "PRI" || r.method == "CONNECT" && r.tunnel == "" {
 		s.answerError(ex, r, 405, reasonMethod)
+		return false
+	}
+	if r.unmet {
+		s.answerError(ex, r, 417, reasonExpectation)
 		return false
 	}
 	path, query := r.target, ""
@@ -55,12 +60,13 @@ func (s *Server) admit(ex exchange, r *request) bool {
 	return false
 }
 
-// Reasons of answers 400 and 405, beside those of hostmap.
+// Reasons of answers 400, 405 and 417, beside those of hostmap.
 const (
 	reasonBadAuthority = "bad_authority"
 	reasonHostConflict = "host_conflict"
 	reasonBadPath      = "bad_path"
 	reasonMethod       = "method"
+	reasonExpectation  = "expectation"
 )
 
 // resolve settles the canonical host of a request: of its authority, with

@@ -73,6 +73,9 @@ type request struct {
 	bodyWhole bool
 	// expects: the client waits for a 100 before it sends the body.
 	expects bool
+	// unmet: it waits for something else (RFC 9110 section 10.1.1). net/http
+	// answers such a request itself.
+	unmet bool
 	// absolute: an HTTP/1.1 target in absolute form, beside which Host does
 	// not count.
 	absolute bool

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"strings"
+
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/proxy/h2"
@@ -34,7 +36,9 @@ func (s *Server) admitStream(st *h2.Stream) (answered bool) {
 		r.contentLength = 0
 	default:
 		r.contentLength = st.ContentLength
-		r.expects = r.get("expect") != ""
+		expect := r.get("expect")
+		r.expects = expect != ""
+		r.unmet = r.expects && !strings.EqualFold(expect, "100-continue")
 	}
 	if !s.admit(h2Exchange{st}, r) {
 		s.freeRequest(r)

@@ -37,8 +37,8 @@ func TestNoDialForNonsense(t *testing.T) {
 	ends := "\r\nHost: a.test\r\n\r\n"
 	got := map[string]rawAnswer{}
 	for _, line := range []string{
-		"CONNECT a.test:443 HTTP/1.1", "CONNECT a.test HTTP/1.1", "CONNECT 127.0.0.1:22 HTTP/1.1", "CONNECT /x HTTP/1.1", "PRI * HTTP/2.0", "PRI * HTTP/1.1",
-		"OPTIONS * HTTP/1.1", "GET * HTTP/1.1", "GET *x HTTP/1.1", "GET http://a.test:0/ HTTP/1.1", "GET ftp://a.test/ HTTP/1.1",
+		"CONNECT a.test:443 HTTP/1.1", "CONNECT a.test HTTP/1.1", "CONNECT 127.0.0.1:22 HTTP/1.1", "CONNECT /x HTTP/1.1", "PRI * HTTP/2.0", "PRI * HTTP/1.1", "PRI / HTTP/1.1",
+		"GET /%zz HTTP/1.1", "GET /a%2 HTTP/1.1", "OPTIONS * HTTP/1.1", "GET * HTTP/1.1", "GET *x HTTP/1.1", "GET http://a.test:0/ HTTP/1.1", "GET ftp://a.test/ HTTP/1.1",
 	} {
 		got["TLS: "+line] = w.rawHTTP1("a.test", line+ends)
 		got["cleartext: "+line] = w.rawHTTP1("", line+ends)
@@ -52,6 +52,8 @@ func TestNoDialForNonsense(t *testing.T) {
 		"OPTIONS *":                 {":method", "OPTIONS", ":scheme", "https", ":authority", "a.test", ":path", "*"},
 		"GET *":                     {":method", "GET", ":scheme", "https", ":authority", "a.test", ":path", "*"},
 		"PRI *":                     {":method", "PRI", ":scheme", "https", ":authority", "a.test", ":path", "*"},
+		"PRI /":                     {":method", "PRI", ":scheme", "https", ":authority", "a.test", ":path", "/"},
+		"GET /%zz":                  {":method", "GET", ":scheme", "https", ":authority", "a.test", ":path", "/%zz"},
 		// Every proxy that was tried serves this one (RFC 9110 section 7.4).
 		":scheme http": {":method", "GET", ":scheme", "http", ":authority", "a.test", ":path", "/"},
 	} {

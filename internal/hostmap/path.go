@@ -6,7 +6,7 @@ import (
 )
 
 // ErrPath is the error of [Path].
-var ErrPath = errors.New("path does not begin with '/' or has an octet that no path may have")
+var ErrPath = errors.New("path does not begin with '/', or has an octet that no path may have or a '%' without two hexadecimal digits")
 
 // Path returns the canonical form of a request path, without its query: dot
 // segments are resolved, plain or percent-encoded (RFC 3986 section 5.2.4 and
@@ -24,6 +24,8 @@ func Path(p string) (string, error) {
 		switch c := p[i]; {
 		case c <= ' ', c == 0x7f, c == '#', c == '?':
 			return "", ErrPath
+		case c == '%' && (len(p) < i+3 || !hexDigit(p[i+1]) || !hexDigit(p[i+2])):
+			return "", ErrPath // RFC 3986 section 2.1
 		case c == '/' && dotSegment(segment(p[i+1:])) > 0:
 			dots = true
 		}
@@ -51,6 +53,10 @@ func Path(p string) (string, error) {
 		}
 	}
 	return string(out), nil
+}
+
+func hexDigit(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
 }
 
 // segment is the part of s up to the next slash.
