@@ -7,8 +7,12 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
@@ -138,35 +142,64 @@ func TestSpoofedTrailers(t *testing.T) {
 	}
 }
 
-// What an endpoint that cannot be reached was to get, another gets whole or not
-// at all.
-func TestNextEndpointNeverGetsHalf(t *testing.T) {
-	b := echo(t, "b")
+// What an endpoint that cannot be reached was to get, another gets, whole and
+// once.
+func TestNextEndpointGetsAll(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = ln.Close()
 	for _, protocol := range []hostmap.Protocol{hostmap.HTTP, hostmap.H2C} {
-		two := *b
-		two.Protocol = protocol
-		two.Endpoints = []netip.AddrPort{b.Endpoints[0], netip.MustParseAddrPort(ln.Addr().String())}
-		w := newWorld(t, oneSite(t, &two), nil)
-		for range 4 {
-			for _, length := range []string{"", "5"} {
-				c := w.rawH2("a.test", nil)
-				fields := []string{":method", "POST", ":scheme", "https", ":path", "/", ":authority", "a.test"}
-				if length != "" {
-					fields = append(fields, "content-length", length)
-				}
-				id := c.send(false, fields...)
-				if err := c.fr.WriteData(id, true, []byte("hello")); err != nil {
-					t.Fatal(err)
-				}
-				if a := c.answer(id); a.status != "502" && a.body != "b hello" {
-					t.Errorf("%s, content-length %q: %+v", protocol, length, a)
+		var seen atomic.Int64
+		b := backendOf(t, protocol, func(w http.ResponseWriter, r *http.Request) {
+			seen.Add(1)
+			body, err := io.ReadAll(r.Body)
+			fmt.Fprint(w, string(body), err)
+		})
+		b.Endpoints = append(b.Endpoints, netip.MustParseAddrPort(ln.Addr().String()))
+		w := newWorld(t, oneSite(t, b), nil)
+		var wg sync.WaitGroup
+		want := int64(0)
+		for _, length := range []string{"", "5"} {
+			for _, whole := range []bool{true, false} {
+				// Several at once, so that the turns of one are taken by others.
+				for range 8 {
+					want++
+					wg.Go(func() {
+						c := w.rawH2("a.test", nil)
+						fields := []string{":method", "POST", ":scheme", "https", ":path", "/", ":authority", "a.test"}
+						if length != "" {
+							fields = append(fields, "content-length", length)
+						}
+						id := c.send(false, fields...)
+						if whole {
+							_ = c.fr.WriteData(id, true, []byte("hello"))
+						} else {
+							_ = c.fr.WriteData(id, false, []byte("he"))
+							_ = c.fr.WritePing(false, [8]byte{})
+							for { // the rest only after the proxy has seen the beginning
+								f, err := c.fr.ReadFrame()
+								if err != nil {
+									t.Error(err)
+									return
+								}
+								if f, ok := f.(*http2.PingFrame); ok && f.IsAck() {
+									break
+								}
+							}
+							_ = c.fr.WriteData(id, true, []byte("llo"))
+						}
+						if a := c.answer(id); a.status != "200" || a.body != "hello<nil>" {
+							t.Errorf("%s, content-length %q, whole %v: %+v", protocol, length, whole, a)
+						}
+					})
 				}
 			}
+		}
+		wg.Wait()
+		if seen.Load() != want {
+			t.Errorf("%s: %d requests became %d", protocol, want, seen.Load())
 		}
 	}
 }

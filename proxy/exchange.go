@@ -18,9 +18,11 @@ import (
 type exchange interface {
 	// Read reads the request's body.
 	io.Reader
-	// Trailer is the request's, complete after io.EOF.
+	// Trailer is the request's, complete after io.EOF, or at any time where
+	// the body is whole.
 	Trailer() []hpack.HeaderField
-	// WriteInterim sends a 1xx response.
+	// WriteInterim sends a 1xx response. Another goroutine than the reader's
+	// may call it, but not while one of the other methods that write runs.
 	WriteInterim(status int, h []hpack.HeaderField) error
 	// WriteHeader begins the response, and ends it where end is set. After 101
 	// (HTTP/1.1) or 200 to an extended CONNECT (HTTP/2) Read and Write carry
@@ -34,7 +36,9 @@ type exchange interface {
 	Write(p []byte) (int, error)
 	// WriteEnd sends the last of the content, which may be empty.
 	WriteEnd(p []byte) error
-	// WriteTrailer ends the response with trailer fields.
+	// WriteTrailer ends the response with trailer fields. On HTTP/1.1 a message
+	// of known length has no trailer section, and RFC 9110 section 6.5.1 lets a
+	// recipient discard one: they go no further then.
 	WriteTrailer(h []hpack.HeaderField) error
 	// Reset gives the exchange up in a way that the client can tell from an
 	// end.

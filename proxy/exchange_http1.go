@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -29,9 +30,15 @@ type http1Exchange struct {
 
 	close   bool // end the connection after the response
 	aborted bool // let the client see that the response is not whole
+	expects bool // the client waits for a 100 before it sends the body; owned by the reader
 
 	// unread: the request has a body that was not read to its end.
 	unread atomic.Bool
+
+	// head guards the status lines: the reader of the body writes a 100, which
+	// net/http would not keep apart from another interim response.
+	head     sync.Mutex
+	headSent bool // the final one; guarded by head
 
 	// The connection after an Upgrade.
 	raw    net.Conn
@@ -59,6 +66,7 @@ func (h *http1Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	// where the next request begins. net/http does not say whether a
 	// Content-Length stood beside; the connection ends with this response.
 	ex.close = req.ProtoMinor == 0 || len(req.TransferEncoding) != 0
+	ex.expects = req.ProtoAtLeast(1, 1) && hasToken(req.Header["Expect"], "100-continue")
 	r := s.newRequest()
 	defer s.freeRequest(r)
 	r.conn, r.start = c, time.Now()
@@ -103,6 +111,11 @@ func (r *request) fromHTTP1(req *http.Request) {
 			r.header = append(r.header, hpack.HeaderField{Name: name, Value: v})
 		}
 	}
+	if len(req.Trailer) != 0 {
+		// net/http has taken the Trailer field out of the header.
+		names := slices.Sorted(maps.Keys(req.Trailer))
+		r.header = append(r.header, hpack.HeaderField{Name: "trailer", Value: strings.ToLower(strings.Join(names, ", "))})
+	}
 	r.contentLength = req.ContentLength
 	// RFC 6455 section 4.1: a GET in HTTP/1.1 or later, without content.
 	if req.Method == http.MethodGet && req.ProtoAtLeast(1, 1) && r.contentLength == 0 &&
@@ -133,6 +146,10 @@ func (e *http1Exchange) Read(p []byte) (int, error) {
 	}
 	_ = e.ctl.SetReadDeadline(time.Now().Add(e.stall))
 	e.mu.Unlock()
+	if e.expects {
+		e.expects = false
+		e.interim(http.StatusContinue, nil)
+	}
 	n, err := e.req.Body.Read(p)
 	if errors.Is(err, io.EOF) {
 		e.unread.Store(false)
@@ -152,17 +169,27 @@ func (e *http1Exchange) Trailer() []hpack.HeaderField {
 
 func (e *http1Exchange) WriteInterim(status int, h []hpack.HeaderField) error {
 	if status == http.StatusContinue || !e.req.ProtoAtLeast(1, 1) {
-		// net/http sends 100 when the body is first read, and HTTP/1.0 knows no
+		// 100 is sent when the body is first read, and HTTP/1.0 knows no
 		// interim responses (RFC 9110 section 15.2).
 		return nil
+	}
+	e.interim(status, h)
+	return nil
+}
+
+func (e *http1Exchange) interim(status int, h []hpack.HeaderField) {
+	e.head.Lock()
+	defer e.head.Unlock()
+	if e.headSent {
+		return
 	}
 	header := e.w.Header()
 	for _, f := range h {
 		header.Add(f.Name, f.Value)
 	}
+	_ = e.ctl.SetWriteDeadline(time.Now().Add(e.stall))
 	e.w.WriteHeader(status)
 	clear(header)
-	return nil
 }
 
 func (e *http1Exchange) WriteHeader(status int, h []hpack.HeaderField, end bool) error {
@@ -178,6 +205,9 @@ func (e *http1Exchange) WriteHeader(status int, h []hpack.HeaderField, end bool)
 }
 
 func (e *http1Exchange) writeHead(status int, h []hpack.HeaderField) {
+	e.head.Lock()
+	defer e.head.Unlock()
+	e.headSent = true
 	header := e.w.Header()
 	for _, f := range h {
 		header.Add(f.Name, f.Value)

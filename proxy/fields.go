@@ -66,6 +66,42 @@ func (s *Server) upstreamFields(r *request, trusted bool) []hpack.HeaderField {
 	return out
 }
 
+// trailer is the client's trailer section as the backend gets it: what may not
+// stand in the header may not come behind the body. It runs while the body is
+// sent, which may be after the response has come and r.header has gone.
+func (r *request) trailer() []hpack.HeaderField {
+	var out []hpack.HeaderField
+	for _, f := range r.ex.Trailer() {
+		if r.keptInTrailer(f.Name) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// trailerNames are the names that the client's Trailer fields announce (RFC 9110
+// section 6.6.2), but for those that trailer leaves out.
+func (r *request) trailerNames() []string {
+	var out []string
+	for i := range r.header {
+		if r.header[i].Name != "trailer" {
+			continue
+		}
+		for name := range strings.SplitSeq(r.header[i].Value, ",") {
+			if name = strings.ToLower(strings.Trim(name, " \t")); name != "" && r.keptInTrailer(name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// keptInTrailer tells whether a trailer field is for the backend.
+// upstreamFields has noted what the Connection fields name.
+func (r *request) keptInTrailer(name string) bool {
+	return fieldFate(name) == fateKeep && !containsToken(r.clear, name)
+}
+
 func join(list, value string) string {
 	if list == "" {
 		return value

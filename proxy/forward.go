@@ -70,7 +70,11 @@ func (s *Server) forward(ex exchange, r *request) {
 		up.Method, up.Upgrade = "GET", r.tunnel
 		up.Header = s.tunnelFields(r, up.Header)
 	case r.contentLength != 0:
-		up.Body, up.ContentLength, up.BodyWhole, up.Trailer = requestBody{ex, r}, r.contentLength, r.bodyWhole, r.trailer
+		up.Body, up.ContentLength, up.BodyWhole = requestBody{ex, r}, r.contentLength, r.bodyWhole
+		if r.contentLength < 0 || r.protocol == protocolHTTP2 {
+			// On HTTP/1.1 a body of known length has no trailer section.
+			up.Trailer, up.TrailerNames = r.trailer, r.trailerNames()
+		}
 	}
 	r.ex = ex
 	if r.interim == nil {
@@ -83,8 +87,13 @@ func (s *Server) forward(ex exchange, r *request) {
 		}
 	}
 	up.Interim = r.interim
+	var pool *upstream.Pool
 	for try := 0; ; try++ {
-		pool := bal.next()
+		tried := pool
+		pool = bal.next()
+		for n := 1; n < len(bal.pools) && pool == tried; n++ {
+			pool = bal.next() // other requests have turned it meanwhile
+		}
 		if pool == nil {
 			s.answerError(ex, r, 503, reasonNoEndpoints)
 			return
@@ -251,7 +260,7 @@ func (s *Server) failed(ex exchange, r *request, err error, try int) (again bool
 	reason := reasonOf(err)
 	s.result(r, reason)
 	var e *upstream.Error
-	sent := !errors.As(err, &e) || e.Sent
+	untouched := errors.As(err, &e) && !e.Sent && !e.BodyRead
 	switch reason {
 	case upstream.ReasonCanceled:
 		r.status, r.reason = statusClientGone, reason
@@ -262,9 +271,8 @@ func (s *Server) failed(ex exchange, r *request, err error, try int) (again bool
 		s.answerError(ex, r, 400, reason)
 		return false
 	case upstream.ReasonConnect, upstream.ReasonConnectTimeout:
-		// Another endpoint may take it. A body may have been read already, for
-		// its head to carry it, and cannot be read twice.
-		if !sent && try == 0 && r.up.Body == nil && len(r.live.balancers[r.verdict.Route.Backend].pools) > 1 {
+		// Another endpoint may take it, all of it.
+		if untouched && try == 0 && len(r.live.balancers[r.verdict.Route.Backend].pools) > 1 {
 			return true
 		}
 	}
@@ -318,19 +326,6 @@ func proxyError(reason string) string {
 func (s *Server) result(r *request, result string) {
 	b := r.verdict.Route.Backend
 	s.metrics.upstreamCounter(b.Namespace, b.Service, result).Add(1)
-}
-
-// trailer is the client's trailer section as the backend gets it: what may not
-// stand in the header may not come behind the body.
-func (r *request) trailer() []hpack.HeaderField {
-	var out []hpack.HeaderField
-	tokens := r.connectionTokens()
-	for _, f := range r.ex.Trailer() {
-		if fieldFate(f.Name) == fateKeep && !containsToken(tokens, f.Name) {
-			out = append(out, f)
-		}
-	}
-	return out
 }
 
 // done counts and logs a request that is over.
