@@ -88,6 +88,9 @@ func newRun() *cobra.Command {
 					return usagef("--%s: want at least one", list)
 				}
 			}
+			if cmd.Flags().Changed("manifests") && c.Manifests == "" {
+				return usagef("--manifests: want a folder") // nobody who names one means the cluster
+			}
 			c.Namespaces, c.PublishAddresses = namespaces, publishAddresses
 			if err = c.check(); err != nil {
 				return err
@@ -131,6 +134,8 @@ func (c *runConfig) check() error {
 		return usagef("--manifests has no status to write: leave out --publish-service and --publish-address")
 	case c.PublishService.Name != "" && len(c.PublishAddresses) != 0:
 		return usagef("want one of --publish-service and --publish-address")
+	case c.Controller == "":
+		return usagef("--controller-name: want the spec.controller of the IngressClasses to serve")
 	case c.ExternalHTTPSPort < 1 || c.ExternalHTTPSPort > 65535:
 		return usagef("--external-https-port: want a port from 1 to 65535")
 	case c.DrainTimeout <= 0:
@@ -155,7 +160,11 @@ func (c *runConfig) check() error {
 		if addr == "" {
 			continue
 		}
-		if _, _, err := net.SplitHostPort(addr); err != nil {
+		_, port, err := net.SplitHostPort(addr)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil {
 			return usagef("--%s: %w", flag, err)
 		}
 	}

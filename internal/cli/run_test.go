@@ -9,7 +9,7 @@ import (
 
 // A cluster that is not there ends `run` before it listens: exit code 1 means
 // that the command line was taken.
-func TestRunChecksNames(t *testing.T) {
+func TestRunChecksFlags(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	for _, tt := range []struct {
 		args []string
@@ -25,6 +25,11 @@ func TestRunChecksNames(t *testing.T) {
 		{[]string{"--publish-address", "192.0.2.1,"}, exitUsage},
 		{[]string{"--publish-address", "192.0.2.1,not a host"}, exitUsage},
 		{[]string{"--publish-address", "192.0.2.1:80"}, exitUsage},
+		{[]string{"--manifests", ""}, exitUsage},
+		{[]string{"--controller-name", ""}, exitUsage},
+		{[]string{"--https-addr", "127.0.0.1:99999"}, exitUsage},
+		{[]string{"--https-addr", "127.0.0.1"}, exitUsage},
+		{[]string{"--http-addr", ":http", "--https-addr", ":0"}, exitFailed},
 		{[]string{"--publish-address", "192.0.2.1,2001:db8::1,lb.example"}, exitFailed},
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
