@@ -190,8 +190,16 @@ func (c *Conn) end(err error) error {
 		if c.lastSent {
 			reason = ClosedDrained
 		}
+		flushing := c.flushing
 		c.mu.Unlock()
-		c.kill(reason)
+		if flushing {
+			c.kill(reason) // close_notify would wait behind that
+			return nil
+		}
+		c.lose(reason)
+		limit := time.AfterFunc(lingerTime, c.hangUp)
+		defer limit.Stop()
+		c.nc.Close()
 		return nil
 	}
 	c.kill(ioReason(err))
@@ -221,7 +229,7 @@ func (c *Conn) bye(reason string, code http2.ErrCode, msg string) {
 
 	// A close while octets of the client's are unread would reset the TCP
 	// connection, and the GOAWAY might never be seen.
-	limit := time.AfterFunc(lingerTime, func() { c.nc.Close() })
+	limit := time.AfterFunc(lingerTime, c.hangUp)
 	defer limit.Stop()
 	c.flush(nil)
 	c.mu.Lock()
@@ -254,13 +262,23 @@ func (c *Conn) linger() {
 
 // kill closes the connection at once.
 func (c *Conn) kill(reason string) {
+	c.lose(reason)
+	c.hangUp()
+}
+
+// lose gives the connection and its streams up.
+func (c *Conn) lose(reason string) {
 	c.mu.Lock()
 	fired := c.fail(reason)
 	c.mu.Unlock()
 	fire(fired)
-	if reason == ClosedStall && c.cork != nil {
-		// crypto/tls would wait five seconds more for room for its close_notify.
-		c.cork.Conn.Close()
+}
+
+// hangUp closes the socket beneath TLS first: crypto/tls would wait up to 5 s
+// for a client that does not read to take its close_notify.
+func (c *Conn) hangUp() {
+	if t, ok := c.nc.(interface{ NetConn() net.Conn }); ok {
+		t.NetConn().Close()
 	}
 	c.nc.Close()
 }
