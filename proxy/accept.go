@@ -5,16 +5,13 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/h2"
 )
 
@@ -102,13 +99,15 @@ func (s *Server) serveTLS(nc net.Conn) {
 func (s *Server) serveHTTP1(c *conn, nc net.Conn) {
 	s.metrics.connections.WithLabelValues(protocolHTTP1).Inc()
 	limits := s.limitsOf(c.site)
+	st := s.use(limits)
+	defer s.leave(st)
 	if age := limits.MaxConnectionAge; age > 0 {
 		// Give or take a tenth, so that connections of one moment do not all
 		// come back in another.
 		c.retire = time.Now().Add(age*9/10 + rand.N(age/5+1))
 	}
 	done := make(chan struct{})
-	if s.http1Server(limits).conns.hand(&http1Conn{Conn: nc, c: c, done: done}) {
+	if s.http1Server(st).conns.hand(&http1Conn{Conn: nc, c: c, done: done}) {
 		<-done
 	} else {
 		_ = nc.Close()
@@ -127,15 +126,7 @@ func (s *Server) handshake(c *conn, timeout time.Duration) (*tls.Conn, error) {
 	tc := s.handshaker.server(c)
 	_ = c.SetDeadline(time.Now().Add(timeout))
 	if err := tc.HandshakeContext(context.Background()); err != nil {
-		result := "error"
-		var ne net.Error
-		switch {
-		case c.refused:
-			result = "refused"
-		case errors.As(err, &ne) && ne.Timeout():
-			result = "timeout"
-		}
-		s.metrics.handshakes.WithLabelValues(result, "", "").Inc()
+		s.metrics.handshakes.WithLabelValues(handshakeResult(c, err), "", "").Inc()
 		s.log.Debug("handshake", "sni", c.facts.ServerName, "peer", c.facts.Peer, "error", err)
 		return nil, err
 	}
@@ -173,7 +164,9 @@ func versionLabel(v uint16) string {
 // serveHTTP2 serves a connection until it ends.
 func (s *Server) serveHTTP2(c *conn, tc *tls.Conn) {
 	s.metrics.connections.WithLabelValues(protocolHTTP2).Inc()
-	hc := h2.NewConn(tc, s.h2Config(s.limitsOf(c.site)))
+	st := s.use(s.limitsOf(c.site))
+	defer s.leave(st)
+	hc := h2.NewConn(tc, st.h2)
 	hc.SetData(c)
 	c.setHTTP2(hc)
 	if err := hc.Serve(); err != nil {
@@ -184,43 +177,6 @@ func (s *Server) serveHTTP2(c *conn, tc *tls.Conn) {
 	s.metrics.connections.WithLabelValues(protocolHTTP2).Dec()
 }
 
-// limitsOf are the limits of a connection: its site's class's, and the
-// server's own where that sets none.
-func (s *Server) limitsOf(site *hostmap.Site) hostmap.Limits {
-	class := s.current().hosts.Class()
-	if site != nil {
-		class = site.Class
-	}
-	return class.Limits.Or(s.cfg.Limits)
-}
-
-// h2Config returns the configuration shared by all connections with the same
-// limits.
-func (s *Server) h2Config(l hostmap.Limits) *h2.Config {
-	s.limitsMu.Lock()
-	defer s.limitsMu.Unlock()
-	if cfg := s.h2configs[l]; cfg != nil {
-		return cfg
-	}
-	cfg := &h2.Config{
-		Admit:  s.admitStream,
-		Handle: s.serveStream,
-		Limits: h2.Limits{
-			MaxStreams: uint32(l.MaxStreams), MaxHeaderBytes: uint32(l.MaxHeaderBytes), MaxHeaderFields: l.MaxHeaderFields,
-			MaxContinuations: l.MaxContinuations,
-			ResetBurst:       l.ResetBurst, ResetRate: float64(l.ResetRate),
-			ControlBurst: l.ControlBurst, ControlRate: float64(l.ControlRate),
-			PrefaceTimeout: l.PrefaceTimeout, HeaderTimeout: l.HeaderTimeout, IdleTimeout: l.IdleTimeout,
-			StallTimeout: l.StallTimeout, MaxAge: l.MaxConnectionAge,
-		},
-		Origins: s.origins,
-		Closed:  func(_ *h2.Conn, reason string) { s.metrics.closed.WithLabelValues(reason).Inc() },
-		Refused: func(_ *h2.Conn, reason string) { s.metrics.refused.WithLabelValues(reason).Inc() },
-	}
-	s.h2configs[l] = cfg
-	return cfg
-}
-
 // origins is the ORIGIN frame of a connection (RFC 8336).
 func (s *Server) origins(hc *h2.Conn) ([]string, bool) {
 	c, ok := hc.Data().(*conn)
@@ -228,75 +184,6 @@ func (s *Server) origins(hc *h2.Conn) ([]string, bool) {
 		return nil, false
 	}
 	return s.current().hosts.Origins(&c.facts, uint16(s.cfg.ExternalHTTPSPort))
-}
-
-// http1Server is net/http's server for the connections with one set of limits.
-type http1Server struct {
-	*http.Server
-	s     *Server
-	stall time.Duration
-	conns *handoff
-}
-
-// http1Server returns the server of some limits, which it starts if need be.
-func (s *Server) http1Server(l hostmap.Limits) *http1Server {
-	s.limitsMu.Lock()
-	defer s.limitsMu.Unlock()
-	if h := s.http1[l]; h != nil {
-		return h
-	}
-	h := &http1Server{s: s, stall: either(l.StallTimeout, defaultStallTimeout), conns: newHandoff()}
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	h.Server = &http.Server{
-		Handler:   h,
-		Protocols: &protocols,
-		// OPTIONS * is judged like any other request, or would be answered 200
-		// for whatever host.
-		DisableGeneralOptionsHandler: true,
-		ReadHeaderTimeout:            either(l.HeaderTimeout, defaultHeaderTimeout),
-		IdleTimeout:                  either(l.IdleTimeout, defaultIdleTimeout),
-		MaxHeaderBytes:               either(l.MaxHeaderBytes, defaultHeaderBytes),
-		MaxHeaderValueCount:          either(l.MaxHeaderFields, defaultHeaderFields),
-		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
-			if c, ok := nc.(*http1Conn); ok {
-				return context.WithValue(ctx, connKey{}, c.c)
-			}
-			return ctx
-		},
-	}
-	s.http1[l] = h
-	if s.stopped {
-		_ = h.conns.Close()
-		return h
-	}
-	s.wg.Add(1)
-	go func() {
-		defer s.wg.Done()
-		_ = h.Serve(h.conns) // ends when the server is closed
-	}()
-	return h
-}
-
-// eachHTTP1 does something with each server that was started.
-func (s *Server) eachHTTP1(do func(*http1Server)) {
-	s.limitsMu.Lock()
-	defer s.limitsMu.Unlock()
-	for _, h := range s.http1 {
-		do(h)
-	}
-}
-
-// closeHTTP1 ends all servers, and those still to come.
-func (s *Server) closeHTTP1() {
-	s.limitsMu.Lock()
-	defer s.limitsMu.Unlock()
-	s.stopped = true
-	for _, h := range s.http1 {
-		_ = h.Close()
-		_ = h.conns.Close()
-	}
 }
 
 // http1Conn is a connection handed to net/http, which tells when it has closed

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/h2"
@@ -163,3 +164,26 @@ func verifyDepth(cs tls.ConnectionState, depth int) error {
 	}
 	return fmt.Errorf("%w of %d", errClientDepth, depth)
 }
+
+// handshakeResult is how metrics name a handshake that has failed: refused,
+// because of what we have; client_certificate, because of the one that the
+// client has not sent, or that the site does not accept; timeout; or error.
+func handshakeResult(c *conn, err error) string {
+	var ne net.Error
+	var bad *tls.CertificateVerificationError
+	switch {
+	case c.refused:
+		return "refused"
+	case errors.As(err, &ne) && ne.Timeout():
+		return "timeout"
+	case errors.As(err, &bad), errors.Is(err, errClientDepth), strings.HasSuffix(err.Error(), noClientCertificate):
+		if c.site.Policy.Unresolved {
+			return "refused"
+		}
+		return "client_certificate"
+	}
+	return "error"
+}
+
+// noClientCertificate ends the error of crypto/tls, which has no type.
+const noClientCertificate = "client didn't provide a certificate"

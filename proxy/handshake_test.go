@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -159,6 +161,14 @@ func TestClientAuth(t *testing.T) {
 			if (err == nil) != tt.ok {
 				t.Errorf("%s, %d certificates, %s: %v, want ok %v", tt.name, len(tt.cert), tls.VersionName(version), err, tt.ok)
 			}
+		}
+	}
+	// Each failed for what it was: "broken.test" for our own want of CAs.
+	for result, want := range map[string]float64{"client_certificate": 6, "refused": 4, "error": 0} {
+		got := func() float64 { return testutil.ToFloat64(w.server.metrics.handshakes.WithLabelValues(result, "", "")) }
+		eventually(t, result, func() bool { return got() >= want })
+		if got() != want {
+			t.Errorf("%v handshakes with result %s, want %v", got(), result, want)
 		}
 	}
 

@@ -15,6 +15,7 @@ type live struct {
 	balancers map[*hostmap.Backend]*balancer
 	stats     map[*hostmap.Site]*siteStats
 	unserved  *siteStats
+	limits    map[hostmap.Limits]bool // that its connections may have
 }
 
 // balancer hands out a backend's endpoints in turn.
@@ -44,6 +45,7 @@ func (s *Server) newLive(m *hostmap.Map, previous *live) (*live, []*upstream.Poo
 		balancers: make(map[*hostmap.Backend]*balancer, len(m.Backends())),
 		stats:     make(map[*hostmap.Site]*siteStats, len(m.Sites())),
 		unserved:  s.metrics.site(hostmap.LabelUnserved),
+		limits:    s.limitsIn(m),
 	}
 	var keep []*upstream.Pool
 	for _, b := range m.Backends() {

@@ -84,11 +84,8 @@ type Server struct {
 	published chan struct{} // closed by the first Publish
 	once      sync.Once
 
-	// One for each set of limits that some class has had.
-	limitsMu  sync.Mutex
-	h2configs map[hostmap.Limits]*h2.Config   // guarded by limitsMu
-	http1     map[hostmap.Limits]*http1Server // guarded by limitsMu
-	stopped   bool                            // no more of them; guarded by limitsMu
+	settings settingsList
+	corks    h2.Config // lends buffers to connections whose protocol is not settled
 
 	mu    sync.Mutex
 	addrs [2]net.Addr // guarded by mu; HTTP, HTTPS
@@ -119,10 +116,9 @@ func New(cfg Config) (*Server, error) {
 		metrics:           newStats(cfg.Registerer),
 		externalHTTPSPort: strconv.Itoa(cfg.ExternalHTTPSPort),
 		published:         make(chan struct{}),
-		h2configs:         make(map[hostmap.Limits]*h2.Config),
-		http1:             make(map[hostmap.Limits]*http1Server),
+		settings:          settingsList{all: make(map[hostmap.Limits]*settings)},
 	}
-	s.handshaker = newHandshaker(s.current, s.h2Config(cfg.Limits).NewCork)
+	s.handshaker = newHandshaker(s.current, s.corks.NewCork)
 	if cfg.MisdirectedLog != nil {
 		s.lines = newLineLog(cfg.MisdirectedLog)
 	}
@@ -168,6 +164,7 @@ func (s *Server) Publish(m *hostmap.Map) {
 	}
 	s.upstream.Retain(keep)
 	s.metrics.retain(next)
+	s.forgetSettings()
 	if !handshakesChanged(previous.hosts, m) {
 		return
 	}
