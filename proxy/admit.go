@@ -60,12 +60,13 @@ func (s *Server) admit(ex exchange, r *request) bool {
 	return false
 }
 
-// Reasons of answers 400, 405 and 417, beside those of hostmap.
+// Reasons of answers 400, 405, 417 and 431, beside those of hostmap.
 const (
 	reasonBadAuthority = "bad_authority"
 	reasonHostConflict = "host_conflict"
 	reasonBadPath      = "bad_path"
 	reasonMethod       = "method"
+	reasonHeaderList   = "header_list"
 	reasonExpectation  = "expectation"
 )
 

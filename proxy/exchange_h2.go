@@ -19,15 +19,10 @@ func (e h2Exchange) stopRead() { e.StopRead() }
 
 // admitStream judges a request on the read loop of its connection.
 func (s *Server) admitStream(st *h2.Stream) (answered bool) {
-	c, ok := st.Conn().Data().(*conn)
+	r, ok := s.streamRequest(st)
 	if !ok {
-		st.Reset(http2.ErrCodeInternal)
 		return true
 	}
-	r := s.newRequest()
-	r.conn, r.start = c, st.Received()
-	r.protocol, r.method, r.scheme, r.authority, r.target = protocolHTTP2, st.Method, st.Scheme, st.Authority, st.Path
-	r.header = st.Header
 	if st.Method == "CONNECT" && st.Protocol == "websocket" {
 		r.tunnel = st.Protocol
 	}
@@ -46,6 +41,32 @@ func (s *Server) admitStream(st *h2.Stream) (answered bool) {
 	}
 	st.Data = r
 	return false
+}
+
+// streamRequest is the request of a stream, and where it came from.
+func (s *Server) streamRequest(st *h2.Stream) (r *request, ok bool) {
+	c, ok := st.Conn().Data().(*conn)
+	if !ok {
+		st.Reset(http2.ErrCodeInternal)
+		return nil, false
+	}
+	r = s.newRequest()
+	r.conn, r.start = c, st.Received()
+	r.protocol, r.method, r.scheme, r.authority, r.target = protocolHTTP2, st.Method, st.Scheme, st.Authority, st.Path
+	r.header = st.Header
+	return r, true
+}
+
+// refuseStream answers a request whose head is too large to be judged.
+func (s *Server) refuseStream(st *h2.Stream) {
+	r, ok := s.streamRequest(st)
+	if !ok {
+		return
+	}
+	r.live = s.current()
+	r.stats = r.live.unserved
+	s.answerError(h2Exchange{st}, r, 431, reasonHeaderList)
+	s.freeRequest(r)
 }
 
 // serveStream forwards an admitted request.

@@ -210,6 +210,12 @@ func (e *http1Exchange) writeHead(status int, h []hpack.HeaderField) {
 	e.headSent = true
 	header := e.w.Header()
 	for _, f := range h {
+		if f.Name == "trailer" {
+			// By its canonical name net/http would repeat the header fields that
+			// it names in the trailer section.
+			header[f.Name] = append(header[f.Name], f.Value)
+			continue
+		}
 		header.Add(f.Name, f.Value)
 	}
 	if _, ok := header["Content-Type"]; !ok {

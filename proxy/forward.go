@@ -314,7 +314,7 @@ func proxyError(reason string) string {
 		return "http_response_header_section_size"
 	case "unserved", "no_route":
 		return "destination_not_found"
-	case reasonBadAuthority, reasonHostConflict, reasonBadPath, reasonMethod,
+	case reasonBadAuthority, reasonHostConflict, reasonBadPath, reasonMethod, reasonExpectation, reasonHeaderList,
 		upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
 		return "http_request_error"
 	default:

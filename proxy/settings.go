@@ -100,8 +100,9 @@ func (s *Server) limitsOf(site *hostmap.Site) hostmap.Limits {
 
 func (s *Server) newH2Config(l hostmap.Limits) *h2.Config {
 	return &h2.Config{
-		Admit:  s.admitStream,
-		Handle: s.serveStream,
+		Admit:    s.admitStream,
+		TooLarge: s.refuseStream,
+		Handle:   s.serveStream,
 		Limits: h2.Limits{
 			MaxStreams: uint32(l.MaxStreams), MaxHeaderBytes: uint32(l.MaxHeaderBytes), MaxHeaderFields: l.MaxHeaderFields,
 			MaxContinuations: l.MaxContinuations,
@@ -115,6 +116,9 @@ func (s *Server) newH2Config(l hostmap.Limits) *h2.Config {
 		Refused: func(_ *h2.Conn, reason string) { s.metrics.refused.WithLabelValues(reason).Inc() },
 	}
 }
+
+// http1Slop is what net/http reads beyond its MaxHeaderBytes.
+const http1Slop = 4096
 
 // http1Server is net/http's server for the connections with one set of limits.
 type http1Server struct {
@@ -143,7 +147,7 @@ func (s *Server) http1Server(st *settings) *http1Server {
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            either(l.HeaderTimeout, defaultHeaderTimeout),
 		IdleTimeout:                  either(l.IdleTimeout, defaultIdleTimeout),
-		MaxHeaderBytes:               either(l.MaxHeaderBytes, defaultHeaderBytes),
+		MaxHeaderBytes:               max(either(l.MaxHeaderBytes, defaultHeaderBytes)-http1Slop, 1),
 		MaxHeaderValueCount:          either(l.MaxHeaderFields, defaultHeaderFields),
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {

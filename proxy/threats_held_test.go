@@ -103,8 +103,9 @@ func TestHeldHeaders(t *testing.T) {
 		"1,000 fields": repeat(1000, "x", "y"), "1,000 crumbs": repeat(1000, "cookie", "a=b"),
 		"40 copies of 4 KB": repeat(40, "x", strings.Repeat("v", 4000)),
 	} {
-		if a := w.rawH2("a.test", nil).get("https", "a.test", "/", fields...); a.status != "431" {
-			t.Errorf("%s: %+v, want 431", name, a)
+		a := w.rawH2("a.test", nil).get("https", "a.test", "/", fields...)
+		if a.status != "431" || a.header["server"] != "ingress421" || a.header["date"] == "" {
+			t.Errorf("%s: %+v, want 431 from ingress421", name, a)
 		}
 	}
 }

@@ -136,3 +136,31 @@ func TestLateTrailerOfOneHop(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// What a backend announces and sends behind its response reaches the client, and
+// what it sent before does not come once more.
+func TestResponseTrailers(t *testing.T) {
+	for _, protocol := range []hostmap.Protocol{hostmap.HTTP, hostmap.H2C, hostmap.HTTPS} {
+		b := backendOf(t, protocol, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Trailer", "X-T")
+			w.Header().Set("X-T", "before")
+			_ = http.NewResponseController(w).Flush()
+			_, _ = io.WriteString(w, "body")
+			w.Header().Set("X-T", "behind")
+		})
+		onBoth(t, oneSite(t, b), nil, func(t *testing.T, _ *world, rt http.RoundTripper) {
+			req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://a.test/", nil)
+			resp, err := rt.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			names := slices.Sorted(maps.Keys(resp.Trailer))
+			body, err := io.ReadAll(resp.Body)
+			got := fmt.Sprint(names, resp.Header["X-T"], string(body), err, resp.Trailer)
+			if want := "[X-T] [before]body<nil> map[X-T:[behind]]"; got != want {
+				t.Errorf("%s: got %s, want %s", protocol, got, want)
+			}
+		})
+	}
+}

@@ -77,6 +77,12 @@ type Config struct {
 	// recovered.
 	Admit func(*Stream) bool
 
+	// TooLarge answers, as Admit does, a request whose header list is over
+	// MaxHeaderBytes or MaxHeaderFields: 431 (RFC 6585 section 5). What came
+	// before the limit is in the Stream, and not checked as a whole. Nil resets
+	// such a stream.
+	TooLarge func(*Stream)
+
 	// Handle answers one admitted request. It runs on a goroutine of its own
 	// and may block. When it returns without having ended the response, the
 	// stream is reset with INTERNAL_ERROR. A panic is not recovered.

@@ -58,7 +58,7 @@ func (h *headBlock) begin(kind blockKind, id uint32, s *Stream, end bool) {
 // maxOctets is how long an encoded header block may be. A list within maxBytes
 // is not longer when it is encoded; twice that leaves room to answer 431 to
 // what is too large, with the HPACK state kept right.
-func (h *headBlock) maxOctets() int { return 2 * int(h.maxBytes) }
+func (h *headBlock) maxOctets() int { return max(2*int(h.maxBytes), maxFrame) }
 
 // field is hpack's emit function.
 func (h *headBlock) field(f hpack.HeaderField) {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 )
 
 func (c *Conn) readHeaders(fh http2.FrameHeader) error {
@@ -181,7 +180,9 @@ func (c *Conn) request(s *Stream) error {
 	}
 	if h.over {
 		s.inline = true
-		_ = s.Respond(431, tooLarge, nil) // fails only with the connection
+		if c.cfg.TooLarge != nil {
+			c.cfg.TooLarge(s)
+		}
 		c.answered(s)
 		c.refused(RefusedHeaderList)
 		return nil
@@ -207,9 +208,6 @@ func (c *Conn) request(s *Stream) error {
 	c.cfg.workers.run(s)
 	return nil
 }
-
-// tooLarge is the header of the answer to an oversized one (RFC 6585).
-var tooLarge = []hpack.HeaderField{{Name: "content-length", Value: "0"}}
 
 // list makes s known by its number. Callers hold mu.
 func (c *Conn) list(s *Stream) {

@@ -157,3 +157,14 @@ func TestTransportTooManyFields(t *testing.T) {
 		}
 	}
 }
+
+// RFC 9113 section 8.2.1: no space around a value.
+func TestTransportSpaceAroundValues(t *testing.T) {
+	p := newClient(t, Config{}).Pool(framesBackend(t, func(c *framesConn, r framesRequest) {
+		c.head(r.stream, false, ":status", "200", "a", " b c\t", "trailer", "x")
+		c.head(r.stream, true, "x", "\ty ")
+	}))
+	if got, want := roundTrip(p, get("/")), `200 a=b c trailer=x "" x=y`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -212,7 +212,7 @@ func relayFields(h http.Header) (fields []hpack.HeaderField, length int64, err e
 			if !isValue(value) {
 				return nil, 0, malformed("control character in a field value")
 			}
-			fields = append(fields, hpack.HeaderField{Name: name, Value: value})
+			fields = append(fields, hpack.HeaderField{Name: name, Value: trimSpace(value)})
 		}
 	}
 	if len(fields) > MaxHeadFields {
@@ -220,6 +220,10 @@ func relayFields(h http.Header) (fields []hpack.HeaderField, length int64, err e
 	}
 	return fields, length, nil
 }
+
+// trimSpace takes off what a value may not begin or end with on HTTP/2 (RFC 9113
+// section 8.2.1). net/http lets it pass, and clients may refuse the response.
+func trimSpace(value string) string { return strings.Trim(value, " \t") }
 
 // named says that a Connection field names the field.
 func named(connection []string, field string) bool {
@@ -254,7 +258,7 @@ func (e *Exchange) readRelay(p []byte) (int, error) {
 			}
 			for _, value := range values {
 				if isValue(value) {
-					e.trailer = append(e.trailer, hpack.HeaderField{Name: name, Value: value})
+					e.trailer = append(e.trailer, hpack.HeaderField{Name: name, Value: trimSpace(value)})
 				}
 			}
 		}
