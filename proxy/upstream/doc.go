@@ -48,7 +48,9 @@
 //     connection, acknowledged nothing of the request, and answered with a reset
 //     (Linux only; see conn.delivered).
 //
-// Everything else is reported with Error.Sent, and is not repeated.
+// Everything else is reported with Error.Sent, and is not repeated. A body is
+// not read before there is a connection: without Error.Sent and Error.BodyRead
+// the request is as it was, and another endpoint may be tried.
 //
 // # What is refused
 //
@@ -62,5 +64,7 @@
 // # Other protocols
 //
 // H2C, HTTPS, GRPC and GRPCS go through net/http's Transport, one for each
-// Pool, behind the same Exchange.
+// Pool, behind the same Exchange. Its read loops serve many requests, so nothing
+// that waits for a client runs on them: interim responses are handed over by a
+// goroutine of the exchange.
 package upstream
