@@ -17,7 +17,7 @@ const (
 	ReasonHeadTooLarge   = "head_too_large"  // response head or trailers over MaxHeadBytes or MaxHeadFields
 	ReasonCanceled       = "canceled"        // Cancel was called
 	ReasonBodyAborted    = "body_aborted"    // reading the request body failed, or it was not as long as declared
-	ReasonBadRequest     = "bad_request"     // the request cannot be written safely
+	ReasonBadRequest     = "bad_request"     // the request cannot be written safely, or its head is more than the backend takes
 )
 
 // Error is the error of every method of Exchange (but io.EOF).

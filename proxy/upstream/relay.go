@@ -294,6 +294,8 @@ func (e *Exchange) failRelay(err error) error {
 	case !sent:
 		reason = dialReason(err)
 	// net/http has no types for these.
+	case containsAny(text, "request header list larger"):
+		reason = ReasonBadRequest
 	case containsAny(text, "server response headers exceeded", "header list larger"):
 		reason = ReasonHeadTooLarge
 	case containsAny(text, "malformed", "Content-Length", "PROTOCOL_ERROR", "COMPRESSION_ERROR"):

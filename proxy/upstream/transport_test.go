@@ -417,3 +417,24 @@ func wholeOr(e *Exchange) io.Reader {
 	}
 	return readerOf{e}
 }
+
+// A request that the backend does not take for its size is not the backend's
+// fault.
+func TestTransportRequestTooLarge(t *testing.T) {
+	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header()["Date"] = nil }))
+	ts.Config.Protocols = new(http.Protocols)
+	ts.Config.Protocols.SetUnencryptedHTTP2(true)
+	ts.Config.MaxHeaderBytes = 4 << 10
+	ts.Start()
+	defer ts.Close()
+	defer ts.CloseClientConnections()
+	p := newClient(t, Config{}).Pool(Target{Addr: netip.MustParseAddrPort(ts.Listener.Addr().String()), Protocol: H2C})
+	if got := roundTrip(p, get("/")); got != `200 whole ""` { // its SETTINGS have come with that
+		t.Fatal(got)
+	}
+	large := get("/")
+	large.Header = []hpack.HeaderField{{Name: "a", Value: strings.Repeat("x", 10_000)}}
+	if got := roundTrip(p, large); got != "error bad_request" {
+		t.Errorf("got %s", got)
+	}
+}
