@@ -3,7 +3,12 @@ package proxy
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
 
+	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/proxy/upstream"
@@ -28,52 +33,75 @@ func (s *Server) tunnelFields(r *request, fields []hpack.HeaderField) []hpack.He
 	return r.fields
 }
 
-// tunnel carries octets both ways until either side ends.
+// tunnel carries octets both ways until the backend ends, or either side is
+// lost. A client that has ended its own direction still gets what the backend
+// sends (RFC 8441 section 5), unless that pauses for the stall timeout.
 func (s *Server) tunnel(ex exchange, r *request, x *upstream.Exchange) {
 	backend := x.Upgraded()
-	status := 101
+	status := http.StatusSwitchingProtocols
 	if r.protocol == protocolHTTP2 {
-		status = 200
+		status = http.StatusOK
+		r.status = status
 	}
 	if ex.WriteHeader(status, s.responseFields(r, x), false) != nil {
 		s.done(r)
 		return
 	}
+	stall := either(s.limitsOf(r.verdict.Site).StallTimeout, defaultStallTimeout)
+	var half atomic.Bool // the client has ended its direction
+	patience := time.AfterFunc(stall, func() {
+		if half.Load() {
+			_ = backend.Close()
+		}
+	})
+	defer patience.Stop()
+
 	up := make(chan struct{})
 	go func() {
 		defer close(up)
-		buf := s.buffers.get()
-		defer s.buffers.put(buf)
-		for {
-			n, err := ex.Read(*buf)
-			if n > 0 {
-				if _, werr := backend.Write((*buf)[:n]); werr != nil {
-					break
-				}
-			}
-			if err != nil {
-				break
+		if s.carry(backend, ex, nil) == io.EOF {
+			if cw, ok := backend.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil {
+				half.Store(true)
+				patience.Reset(stall)
+				return
 			}
 		}
 		_ = backend.Close()
 	}()
-	buf := s.buffers.get()
-	for {
-		n, err := backend.Read(*buf)
-		if n > 0 {
-			r.sent += int64(n)
-			if _, werr := ex.Write((*buf)[:n]); werr != nil {
-				break
-			}
+	err := s.carry(ex, backend, func(n int) {
+		r.sent += int64(n)
+		if half.Load() {
+			patience.Reset(stall)
 		}
-		if err != nil {
-			break
-		}
+	})
+	if err == io.EOF {
+		_ = ex.WriteEnd(nil)
+	} else {
+		ex.Reset(http2.ErrCodeCancel)
 	}
-	s.buffers.put(buf)
-	_ = ex.WriteEnd(nil)
 	_ = backend.Close()
 	ex.stopRead()
 	<-up
 	s.done(r)
+}
+
+// carry writes to w what it reads from r until either fails, and returns how:
+// io.EOF where r has ended. progress, if not nil, is told of what was read.
+func (s *Server) carry(w io.Writer, r io.Reader, progress func(n int)) error {
+	buf := s.buffers.get()
+	defer s.buffers.put(buf)
+	for {
+		n, err := r.Read(*buf)
+		if n > 0 {
+			if progress != nil {
+				progress(n)
+			}
+			if _, werr := w.Write((*buf)[:n]); werr != nil {
+				return werr
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

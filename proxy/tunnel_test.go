@@ -3,7 +3,10 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"crypto/sha1" //nolint:gosec // RFC 6455 section 4.2.2
 	"crypto/tls"
+	"encoding/base64"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -106,6 +109,88 @@ func TestWebSocketHTTP2(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.answer(id)
+}
+
+// How the ends of a tunnel on HTTP/2 go over to TCP, and back (RFC 8441 section
+// 5, RFC 9113 section 8.5).
+func TestTunnelEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		// backend goes on after its 101, client after that.
+		backend func(*net.TCPConn)
+		client  func(c *rawH2, id uint32)
+		want    rawAnswer
+	}{
+		{
+			name: "client ends, backend goes on",
+			backend: func(nc *net.TCPConn) {
+				all, _ := io.ReadAll(nc)
+				_, _ = nc.Write(append(all, " and more"...))
+				_ = nc.Close()
+			},
+			client: func(c *rawH2, id uint32) { _ = c.fr.WriteData(id, true, []byte("all")) },
+			want:   rawAnswer{status: "200", body: "all and more"},
+		},
+		{
+			name: "client ends, backend is silent",
+			backend: func(nc *net.TCPConn) {
+				_, _ = io.Copy(io.Discard, nc)
+			},
+			client: func(c *rawH2, id uint32) { _ = c.fr.WriteData(id, true, nil) },
+			want:   rawAnswer{status: "reset", reset: http2.ErrCodeCancel},
+		},
+		{
+			name: "backend ends",
+			backend: func(nc *net.TCPConn) {
+				_, _ = nc.Write([]byte("bye"))
+				_ = nc.Close()
+			},
+			client: func(*rawH2, uint32) {},
+			want:   rawAnswer{status: "200", body: "bye"},
+		},
+		{
+			name: "backend resets",
+			backend: func(nc *net.TCPConn) {
+				_ = nc.SetLinger(0)
+				_ = nc.Close()
+			},
+			client: func(*rawH2, uint32) {},
+			want:   rawAnswer{status: "reset", reset: http2.ErrCodeCancel},
+		},
+		{
+			name:    "HEADERS in a tunnel",
+			backend: func(nc *net.TCPConn) { _, _ = io.Copy(io.Discard, nc) },
+			client: func(c *rawH2, id uint32) {
+				_ = c.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte{0x00, 1, 'x', 1, 'y'}, EndStream: true, EndHeaders: true})
+			},
+			want: rawAnswer{status: "reset", reset: http2.ErrCodeProtocol},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := backend(t, "b", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				nc, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				// RFC 6455 section 4.2.2.
+				sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // what the RFC asks for
+				_, _ = fmt.Fprintf(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+					base64.StdEncoding.EncodeToString(sum[:]))
+				tcp, _ := nc.(*net.TCPConn)
+				_ = tcp.SetDeadline(time.Time{})
+				tt.backend(tcp)
+			}))
+			w := newWorld(t, oneSite(t, b), func(c *Config) { c.Limits.StallTimeout = 500 * time.Millisecond })
+			c := w.rawH2("a.test", nil)
+			id := c.send(false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/", ":authority", "a.test", "sec-websocket-version", "13")
+			tt.client(c, id)
+			got := c.answer(id)
+			if got.status != tt.want.status || got.body != tt.want.body || got.reset != tt.want.reset {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
+	}
 }
 
 // A request under way is finished by a server that is told to stop, and new

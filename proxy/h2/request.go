@@ -126,6 +126,8 @@ func (c *Conn) trailers() error {
 	msg := h.bad
 	switch {
 	case msg != "":
+	case s.Method == "CONNECT": // RFC 9113 section 8.5
+		msg = "HEADERS in a tunnel"
 	case !h.end:
 		msg = "HEADERS within a body"
 	case s.ContentLength >= 0 && s.received != s.ContentLength:
