@@ -16,6 +16,7 @@ func TestPriorityUpdateBeforeItsStream(t *testing.T) {
 		ct.fr.WritePriorityUpdate(5, "u=1") // the last one holds
 		ct.headers(3, true, append(append([]string{}, get...), "priority: u=2")...)
 		ct.headers(5, true, append(append([]string{}, get...), "priority: u=7")...)
+		ct.data() // both wait for the connection's window
 		ct.fr.WriteWindowUpdate(0, 60_000)
 		if got := ct.data(); got[5] != 60_000 {
 			t.Errorf("octets by stream: %v, want 60,000 of stream 5", got)
