@@ -41,6 +41,31 @@ func TestAdmitAnswersWithoutHandle(t *testing.T) {
 	})
 }
 
+// A stream that waits for the window when its connection is lost is free for
+// another connection, and waits for nothing there.
+func TestAdmitAnswerLostWithItsConnection(t *testing.T) {
+	var lost *Stream
+	cfg := &Config{Admit: func(s *Stream) bool {
+		_ = s.Respond(421, nil, make([]byte, 200_000))
+		_ = s.Conn().Close()
+		lost = s
+		return true
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		ct := newTester(t, cfg)
+		defer ct.finish()
+		ct.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20}) // the connection's is smaller
+		ct.headers(1, true, get...)
+		synctest.Wait()
+		if lost == nil {
+			t.Fatal("no request")
+		}
+		if lost.queued || lost.prev != nil || lost.next != nil {
+			t.Error("the free stream is still in the queue of its connection")
+		}
+	})
+}
+
 func TestAdmitAnswerWaitsForTheWindow(t *testing.T) {
 	cfg := &Config{Admit: func(s *Stream) bool {
 		s.WriteHeader(421, nil, false)

@@ -322,7 +322,9 @@ func (c *Conn) finish(s *Stream) bool {
 	s.handling = false
 	c.giveBackConn(s.body.drop(c.cfg))
 	switch {
-	case s.closed || c.dead:
+	case s.closed:
+	case c.dead:
+		c.unwait(s) // what Admit answers is not among c.streams: fail has passed it by
 	case !s.sentEnd:
 		s.resetLocked(http2.ErrCodeInternal)
 	case s.in.avail == 0:
