@@ -91,7 +91,7 @@ func (c *Conn) appendBlock(out []byte, b *Block) []byte {
 		if e.block != b {
 			continue
 		}
-		if len(b.plain) > 0 && b.count == len(b.fields) { // the status is static
+		if b.count == len(b.fields) { // the status is static
 			out = append(out, b.plain[0])
 		}
 		newest := firstEntry + t.entries - 1

@@ -91,18 +91,38 @@ func TestBlocksOverflow(t *testing.T) {
 	}
 }
 
-// A client that makes its table smaller has forgotten what was in it.
+// A client that makes its table smaller is told that nothing is in it any more
+// (RFC 9113 section 4.3.1), once, whatever it says before and after that.
 func TestBlockAfterTableSizeChange(t *testing.T) {
 	block := NewBlock(421, hpack.HeaderField{Name: "x-reason", Value: "certificate"})
-	blockTester(t, []*Block{block}, func(ct *tester, ask func(int) (string, int)) {
-		ask(0)
-		ct.fr.WriteSettings(http2.Setting{ID: http2.SettingHeaderTableSize, Val: 100})
-		ct.want("SETTINGS ack")
-		ct.dec.SetAllowedMaxDynamicTableSize(100)
-		for range 3 {
-			if fields, octets := ask(0); fields != ":status=421 x-reason=certificate date=now" || octets < len(block.plain) {
-				t.Errorf("came through as %q in %d octets", fields, octets)
-			}
-		}
-	})
+	const update, date = 1, 6 // octets
+	whole := len(block.plain) + date
+	for name, tt := range map[string]struct {
+		sizes []uint32 // in SETTINGS of their own, before the next header block
+		want  []int    // octets of those that follow
+	}{
+		"smaller":                   {[]uint32{100}, []int{update + whole, whole, whole}},
+		"none":                      {[]uint32{0}, []int{update + whole, whole, whole}},
+		"smaller, larger again":     {[]uint32{0, 4096}, []int{update + whole, whole, whole}},
+		"smaller twice":             {[]uint32{2000, 100}, []int{update + whole, whole, whole}},
+		"larger":                    {[]uint32{65536}, []int{block.count + date, block.count + date}},
+		"larger, as it was":         {[]uint32{65536, 4096}, []int{block.count + date, block.count + date}},
+		"larger, smaller than ever": {[]uint32{65536, 100, 65536}, []int{update + whole, whole, whole}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			blockTester(t, []*Block{block}, func(ct *tester, ask func(n int) (string, int)) {
+				ask(0)
+				for _, size := range tt.sizes {
+					ct.fr.WriteSettings(http2.Setting{ID: http2.SettingHeaderTableSize, Val: size})
+					ct.want("SETTINGS ack")
+					ct.dec.SetAllowedMaxDynamicTableSize(size)
+				}
+				for i, want := range tt.want {
+					if fields, octets := ask(0); fields != ":status=421 x-reason=certificate date=now" || octets != want {
+						t.Errorf("answer %d came through as %q in %d octets, want %d", i, fields, octets, want)
+					}
+				}
+			})
+		})
+	}
 }

@@ -25,9 +25,9 @@
 // given back when the owner has read the bytes: a slow backend slows the client
 // and fills no memory.
 //
-// Header fields of responses are encoded with the static table alone. Such an
-// encoder has no state that could differ from the client's, needs no memory per
-// connection and is the cheaper one; the price is some octets per response.
+// Header fields of responses are encoded with the static table alone, but for
+// those of a Block. Such an encoder has next to no state that could differ from
+// the client's and is the cheaper one; the price is some octets per response.
 //
 // Damage has two scopes, and so two error types: a connError ends the
 // connection with GOAWAY, a streamError resets one stream. Why a connection
