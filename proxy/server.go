@@ -108,6 +108,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Upstream.Dial == nil {
+		cfg.Upstream.Dial = dialSocket
+	}
 	s := &Server{
 		cfg:               cfg,
 		log:               cfg.Log,

@@ -3,6 +3,7 @@ package proxy
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -59,7 +60,7 @@ func (s *Server) tunnel(ex exchange, r *request, x *upstream.Exchange) {
 	up := make(chan struct{})
 	go func() {
 		defer close(up)
-		if s.carry(backend, ex, nil) == io.EOF {
+		if errors.Is(s.carry(backend, ex, nil), io.EOF) {
 			if cw, ok := backend.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil {
 				half.Store(true)
 				patience.Reset(stall)
@@ -74,7 +75,7 @@ func (s *Server) tunnel(ex exchange, r *request, x *upstream.Exchange) {
 			patience.Reset(stall)
 		}
 	})
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		_ = ex.WriteEnd(nil)
 	} else {
 		ex.Reset(http2.ErrCodeCancel)
