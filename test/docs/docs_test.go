@@ -99,6 +99,26 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// docs/metrics.md has every value of the labels that say why.
+func TestMetricReasons(t *testing.T) {
+	inPage := map[string]string{}
+	for _, row := range table(read(t, "docs/metrics.md"), "label") {
+		inPage[strings.ReplaceAll(row[0], "`", "")] = row[1]
+	}
+	for _, tt := range []struct{ label, file, prefix string }{
+		{"reason of connections_closed_total", "proxy/h2/errors.go", "Closed"},
+		{"reason of connections_closed_total", "proxy/accept.go", "closed"},
+		{"reason of streams_refused_total", "proxy/h2/errors.go", "Refused"},
+		{"result of upstream_requests_total", "proxy/upstream/errors.go", "Reason"},
+	} {
+		for _, value := range constants(t, tt.file, tt.prefix, text) {
+			if !strings.Contains(inPage[tt.label], "`"+value+"`") {
+				t.Errorf("docs/metrics.md says nothing of %s in the %s", value, tt.label)
+			}
+		}
+	}
+}
+
 // registerer gathers what would be registered.
 type registerer []prometheus.Collector
 
