@@ -14,6 +14,7 @@ const (
 	ReasonSendTimeout    = "send_timeout"    // the backend took nothing of the request for SendTimeout
 	ReasonReset          = "reset"           // the connection was lost before the response was whole
 	ReasonBadResponse    = "bad_response"    // the response breaks the rules of RFC 9112
+	ReasonRefused        = "refused"         // the backend said that it did not process the request (RFC 9113 sections 6.8 and 8.7), and was asked twice if that could be
 	ReasonHeadTooLarge   = "head_too_large"  // response head or trailers over MaxHeadBytes or MaxHeadFields
 	ReasonCanceled       = "canceled"        // Cancel was called
 	ReasonBodyAborted    = "body_aborted"    // reading the request body failed, or it was not as long as declared

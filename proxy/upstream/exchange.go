@@ -205,6 +205,6 @@ func (e *Exchange) fail(reason string, err error, sent bool) error {
 	if e.isCanceled() {
 		reason, err = ReasonCanceled, errCanceled
 	}
-	e.err = &Error{Reason: reason, Err: err, Sent: sent, BodyRead: e.touched || e.relay != nil && e.relay.body.touched()}
+	e.err = &Error{Reason: reason, Err: err, Sent: sent, BodyRead: e.touched || e.relay != nil && e.relay.body.Load().touched()}
 	return e.err
 }

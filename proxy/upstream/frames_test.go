@@ -16,6 +16,7 @@ import (
 // framesConn is the backend's side of an HTTP/2 connection that says what no
 // library would.
 type framesConn struct {
+	nc  net.Conn
 	fr  *http2.Framer
 	mu  sync.Mutex // guards fr for writing, and what follows
 	enc *hpack.Encoder
@@ -44,6 +45,20 @@ func (c *framesConn) head(stream uint32, end bool, fields ...string) {
 	}
 }
 
+// goAway sends GOAWAY.
+func (c *framesConn) goAway(last uint32, code http2.ErrCode) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.fr.WriteGoAway(last, code, nil)
+}
+
+// reset sends RST_STREAM.
+func (c *framesConn) reset(stream uint32, code http2.ErrCode) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.fr.WriteRSTStream(stream, code)
+}
+
 // framesRequest is a request as it was told in frames.
 type framesRequest struct {
 	stream        uint32
@@ -64,6 +79,12 @@ func plain(f *http2.MetaHeadersFrame) string {
 // framesBackend speaks HTTP/2 in cleartext. got is called when a request has
 // ended, on a goroutine of its own.
 func framesBackend(t testing.TB, got func(c *framesConn, r framesRequest)) Target {
+	return framesGreeting(t, func(c *framesConn) { _ = c.fr.WriteSettings() }, got)
+}
+
+// framesGreeting is a framesBackend that begins each connection with greet, on
+// the goroutine that reads it.
+func framesGreeting(t testing.TB, greet func(c *framesConn), got func(c *framesConn, r framesRequest)) Target {
 	var mu sync.Mutex
 	var open []net.Conn
 	t.Cleanup(func() {
@@ -80,10 +101,10 @@ func framesBackend(t testing.TB, got func(c *framesConn, r framesRequest)) Targe
 		if _, err := io.ReadFull(nc, make([]byte, len(http2.ClientPreface))); err != nil {
 			return
 		}
-		c := &framesConn{fr: http2.NewFramer(nc, nc)}
+		c := &framesConn{nc: nc, fr: http2.NewFramer(nc, nc)}
 		c.enc = hpack.NewEncoder(&c.buf)
 		c.fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-		_ = c.fr.WriteSettings()
+		greet(c)
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		requests := map[uint32]*framesRequest{}

@@ -89,6 +89,13 @@ func (i *interims) deliver() {
 	i.busy = false
 }
 
+// any says that there were interim responses.
+func (i *interims) any() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.n > 0
+}
+
 // close returns when no call runs, and none comes after it. With flush, for a
 // final response which must not overtake them, what is queued is passed on
 // first. err is what was wrong with an interim response.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
@@ -21,20 +20,21 @@ import (
 type relay struct {
 	cancel  context.CancelFunc
 	resp    *http.Response
-	tunnel  io.ReadWriteCloser // after 101
-	body    *relayBody         // nil: the request has none
+	tunnel  io.ReadWriteCloser        // after 101
+	own     *http.ClientConn          // of this exchange alone; nil: it has none
+	body    atomic.Pointer[relayBody] // nil: the request has none
 	watch   *time.Timer
 	waiting atomic.Int64 // since when the response is awaited, in ns since start; 0: it is not
 	start   time.Time
 	over    atomic.Bool            // the watch is to end
 	reason  atomic.Pointer[string] // why the watch ended the exchange
 	hints   interims
-	got     atomic.Int64 // when there was a connection, in ns since start; 0: there was none
+	got     atomic.Int64 // when there first was a connection, in ns since start; 0: there was none
 }
 
 var errBadPath = errors.New("path cannot be written unchanged")
 
-// doRelay is Do over net/http.
+// doRelay is Do over net/http. What a backend has refused is sent once more.
 func (e *Exchange) doRelay(r *Request) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	rl := &relay{cancel: cancel, start: time.Now()}
@@ -42,41 +42,42 @@ func (e *Exchange) doRelay(r *Request) error {
 	if !e.attach(nil, cancel) {
 		return e.fail(ReasonCanceled, errCanceled, false)
 	}
-	req, err := rl.request(ctx, e.pool.transport, r)
+	req, err := rl.request(e.pool.transport, r)
 	if err != nil {
 		return e.fail(ReasonBadRequest, err, false)
 	}
 	rl.wait()
 	rl.startWatch(e.readTimeout, e.sendTimeout)
-	tr := e.pool.transport.kept
-	if r.Fresh {
-		tr = e.pool.transport.once
+	a := e.newAttempt(ctx)
+	rl.resp, err = a.roundTrip(req, r.Fresh)
+	if err != nil && a.refused(err) && !rl.hints.any() && rl.reason.Load() == nil && !e.isCanceled() && rl.rewind(r) {
+		a = e.newAttempt(ctx)
+		rl.resp, err = a.roundTrip(req, true)
 	}
-	rl.resp, err = tr.RoundTrip(req)
 	if bad := rl.hints.close(err == nil); bad != nil {
 		err = bad
 	}
 	rl.waiting.Store(0)
 	if err != nil {
-		return e.failRelay(err)
+		return e.failAttempt(a, err)
 	}
 	if err := e.beginRelay(r); err != nil {
 		return e.failRelay(err)
 	}
+	if body := rl.body.Load(); body != nil {
+		body.forget()
+	}
 	return nil
 }
 
-// request makes net/http's request of r.
-func (rl *relay) request(ctx context.Context, tr *transport, r *Request) (*http.Request, error) {
+// request makes net/http's request of r. The body is for each attempt to add.
+func (rl *relay) request(tr *transport, r *Request) (*http.Request, error) {
 	u := &url.URL{Scheme: tr.scheme, Host: tr.host}
 	if r.ServerName != "" && tr.scheme == "https" {
 		u.Host = bracket(r.ServerName)
 	}
 	if !setPath(u, r.Path) {
 		return nil, errBadPath
-	}
-	if r.ConnectTimeout != 0 {
-		ctx = context.WithValue(ctx, connectTimeout{}, r.ConnectTimeout)
 	}
 	req := &http.Request{Method: r.Method, URL: u, Host: r.Host, Header: make(http.Header, len(r.Header)+2)}
 	for _, f := range r.Header {
@@ -94,9 +95,8 @@ func (rl *relay) request(ctx context.Context, tr *transport, r *Request) (*http.
 		req.Header["Upgrade"] = []string{r.Upgrade}
 	}
 	if r.Body != nil && r.ContentLength != 0 {
-		req.Trailer = r.trailerSection()
-		rl.body = newRelayBody(r, req.Trailer)
-		req.Body, req.ContentLength = rl.body, r.ContentLength
+		rl.body.Store(newRelayBody(r))
+		req.ContentLength = r.ContentLength
 		if r.ContentLength < 0 {
 			// Else net/http, on HTTP/1.1, would read the body of a GET or DELETE
 			// before it knows how to send it, while it writes the head.
@@ -104,11 +104,7 @@ func (rl *relay) request(ctx context.Context, tr *transport, r *Request) (*http.
 		}
 	}
 	rl.hints.to, rl.hints.heard = r.Interim, rl.wait
-	trace := &httptrace.ClientTrace{
-		GotConn:        func(httptrace.GotConnInfo) { rl.got.Store(rl.now()) },
-		Got1xxResponse: rl.hints.got,
-	}
-	return req.WithContext(httptrace.WithClientTrace(ctx, trace)), nil
+	return req, nil
 }
 
 // setPath has u write path as it stands.
@@ -275,25 +271,45 @@ func (e *Exchange) closeRelay() {
 	if rl.resp != nil {
 		_ = rl.resp.Body.Close()
 	}
-	if rl.body != nil {
-		rl.body.release()
+	if body := rl.body.Load(); body != nil {
+		body.release()
+	}
+	if rl.own != nil {
+		_ = rl.own.Close()
 	}
 }
 
-// failRelay makes an *Error of net/http's.
+// failAttempt makes an *Error of why there is no response.
+func (e *Exchange) failAttempt(a *attempt, err error) error {
+	rl := e.relay
+	refused := a.refused(err)
+	switch {
+	case rl.reason.Load() != nil || rl.failure() != nil || a.connected.Load() && !refused:
+		return e.failRelay(err)
+	case refused:
+		rl.cancel()
+		// An interim response tells otherwise than the refusal after it.
+		return e.fail(ReasonRefused, err, rl.hints.any())
+	case isTLS(err):
+		rl.cancel()
+		return e.fail(ReasonTLS, err, false)
+	}
+	rl.cancel()
+	return e.fail(dialReason(err), err, false)
+}
+
+// failRelay makes an *Error of net/http's, when there was a connection.
 func (e *Exchange) failRelay(err error) error {
 	rl := e.relay
-	reason, sent := parseReason(err), rl.got.Load() > 0
+	reason := parseReason(err)
 	switch text := err.Error(); {
 	case rl.reason.Load() != nil:
 		reason = *rl.reason.Load()
-	case rl.body != nil && rl.body.failure() != nil:
-		reason, err = ReasonBodyAborted, rl.body.failure()
-	case !sent && isTLS(err):
-		reason = ReasonTLS
-	case !sent:
-		reason = dialReason(err)
+	case rl.failure() != nil:
+		reason, err = ReasonBodyAborted, rl.failure()
 	// net/http has no types for these.
+	case text == "http2: client connection lost": // no answer to a PING
+		reason = ReasonReadTimeout
 	case containsAny(text, "request header list larger"):
 		reason = ReasonBadRequest
 	case containsAny(text, "server response headers exceeded", "header list larger"):
@@ -302,7 +318,30 @@ func (e *Exchange) failRelay(err error) error {
 		reason = ReasonBadResponse
 	}
 	rl.cancel()
-	return e.fail(reason, err, sent)
+	return e.fail(reason, err, true)
+}
+
+// failure is why reading the request's body failed, nil if it did not.
+func (rl *relay) failure() error {
+	if body := rl.body.Load(); body != nil {
+		return body.failure()
+	}
+	return nil
+}
+
+// rewind makes the request's body what it was, if it can.
+func (rl *relay) rewind(r *Request) bool {
+	body := rl.body.Load()
+	if body == nil {
+		return true
+	}
+	body.release()
+	next := body.again(r)
+	if next == nil {
+		return false
+	}
+	rl.body.Store(next)
+	return true
 }
 
 func containsAny(text string, parts ...string) bool {
@@ -349,8 +388,8 @@ func (rl *relay) check(readTimeout, sendTimeout time.Duration) {
 	}
 	now, got := time.Duration(rl.now()), time.Duration(rl.got.Load())
 	turn, since := turnBackend, time.Duration(0)
-	if rl.body != nil {
-		turn, since = rl.body.turn(rl.start)
+	if body := rl.body.Load(); body != nil {
+		turn, since = body.turn(rl.start)
 	}
 	since = max(since, got)
 	waiting := time.Duration(rl.waiting.Load())

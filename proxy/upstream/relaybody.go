@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"sync"
@@ -23,6 +24,7 @@ const (
 // is, and can be taken away.
 type relayBody struct {
 	body    io.Reader
+	whole   bool // no Read of it waits
 	trailer func() []hpack.HeaderField
 	into    http.Header // the request's trailer section; nil: it has none
 	left    int64       // -1: unknown; owned by the reading goroutine
@@ -34,10 +36,41 @@ type relayBody struct {
 	idle   chan struct{} // guarded by mu; closed when the last Read has returned
 	err    error         // guarded by mu; why it failed
 	begun  bool          // guarded by mu; there was a Read
+	ended  time.Time     // guarded by mu; when it was first read to its end
+	keep   bool          // guarded by mu; held is all that was read, so far
+	held   []byte        // guarded by mu
 }
 
-func newRelayBody(r *Request, trailer http.Header) *relayBody {
-	return &relayBody{body: r.Body, trailer: r.Trailer, into: trailer, left: r.ContentLength, since: time.Now()}
+func newRelayBody(r *Request) *relayBody {
+	return &relayBody{
+		body: r.Body, whole: r.BodyWhole, trailer: r.Trailer, into: r.trailerSection(), left: r.ContentLength,
+		since: time.Now(), keep: r.BodyWhole && r.ContentLength <= wholeBody,
+	}
+}
+
+// again returns the body as it was before it was read, for another attempt to
+// send it; nil: what was read is not there any more. b was released.
+func (b *relayBody) again(r *Request) *relayBody {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	next := newRelayBody(r)
+	switch {
+	case b.err != nil || b.begun && !b.keep:
+		return nil
+	case !b.ended.IsZero():
+		next.body = bytes.NewReader(b.held)
+	case b.begun:
+		next.body = io.MultiReader(bytes.NewReader(b.held), b.body)
+	}
+	next.begun, next.ended = b.begun, b.ended
+	return next
+}
+
+// forget is told that the body will not be sent again.
+func (b *relayBody) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.keep, b.held = false, nil
 }
 
 func (b *relayBody) Read(p []byte) (int, error) {
@@ -62,7 +95,7 @@ func (b *relayBody) Read(p []byte) (int, error) {
 			}
 		}
 	}
-	b.finish(err)
+	b.finish(p[:n], err)
 	return n, err
 }
 
@@ -76,10 +109,19 @@ func (b *relayBody) begin() bool {
 	return true
 }
 
-func (b *relayBody) finish(err error) {
+func (b *relayBody) finish(p []byte, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.since = time.Now()
+	switch {
+	case b.keep && len(b.held)+len(p) <= wholeBody:
+		b.held = append(b.held, p...)
+	default:
+		b.keep, b.held = false, nil
+	}
+	if err == io.EOF && b.ended.IsZero() {
+		b.ended = b.since
+	}
 	switch {
 	case err == nil:
 		b.whose = turnWrite
@@ -115,7 +157,7 @@ func (b *relayBody) close() {
 		b.whose, b.since = turnBackend, time.Now()
 		return
 	}
-	if body, ok := b.body.(interface{ StopRead() }); ok {
+	if body, ok := b.body.(interface{ StopRead() }); ok && !b.whole {
 		body.StopRead()
 	}
 }
@@ -152,9 +194,13 @@ func (b *relayBody) failure() error {
 	return b.err
 }
 
-// turn returns whose turn it is, and since when, counted from start.
+// turn returns whose turn it is, and since when, counted from start. The backend
+// does not get more time for a body that must be sent to it again.
 func (b *relayBody) turn(start time.Time) (turn, time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.whose == turnBackend && !b.ended.IsZero() {
+		return turnBackend, b.ended.Sub(start)
+	}
 	return b.whose, b.since.Sub(start)
 }

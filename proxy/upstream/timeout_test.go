@@ -460,3 +460,24 @@ func TestIdleConnections(t *testing.T) {
 		})
 	})
 }
+
+// A backend that takes a connection and says nothing on it, not even to a PING,
+// is one that does not answer in time.
+func TestTransportSilence(t *testing.T) {
+	for _, tt := range []struct{ read, after time.Duration }{
+		{0, pingEvery + pingWait}, {10 * time.Second, 10 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, _ := piped(t, Config{ReadTimeout: tt.read}, func(nc net.Conn) { io.Copy(io.Discard, nc) })
+			p := c.Pool(Target{Addr: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: H2C})
+			start := time.Now()
+			if got := roundTrip(p, get("/")); got != "error read_timeout" {
+				t.Errorf("got %s", got)
+			}
+			if took := time.Since(start); took != tt.after {
+				t.Errorf("after %v, want %v", took, tt.after)
+			}
+			c.Close()
+		})
+	}
+}

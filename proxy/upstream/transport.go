@@ -24,7 +24,6 @@ const (
 // transport is net/http's for one Pool, and what its requests have in common.
 type transport struct {
 	kept   *http.Transport
-	once   *http.Transport // each request on a connection of its own
 	scheme string
 	host   string // by which kept finds a connection: server name or address
 	grpc   bool
@@ -53,8 +52,11 @@ func newTransport(cfg *Config, t Target, addr string) *transport {
 		// Whatever the host of the URL is: the endpoint is settled.
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			timeout := cfg.ConnectTimeout
-			if d, ok := ctx.Value(connectTimeout{}).(time.Duration); ok {
-				timeout = d
+			if a, ok := ctx.Value(attemptKey{}).(*attempt); ok {
+				if err := a.dial(); err != nil {
+					return nil, err
+				}
+				timeout = a.connectTimeout
 			}
 			if timeout > 0 {
 				var cancel context.CancelFunc
@@ -83,13 +85,8 @@ func newTransport(cfg *Config, t Target, addr string) *transport {
 			WriteByteTimeout:          max(cfg.SendTimeout, 0),
 		},
 	}
-	tr.once = tr.kept.Clone()
-	tr.once.DisableKeepAlives = true
 	return tr
 }
-
-// connectTimeout is the context key of a request's own ConnectTimeout.
-type connectTimeout struct{}
 
 // retire closes idle connections. Such as are in use close when they have been
 // idle for their time.

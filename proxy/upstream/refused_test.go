@@ -1,0 +1,262 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// postOf returns POSTs of a body that is whole, as a unary call of gRPC is.
+func postOf(body string, length int64) func() *Request {
+	return func() *Request {
+		return &Request{Method: "POST", Path: "/", Host: "h", Body: strings.NewReader(body), ContentLength: length, BodyWhole: true}
+	}
+}
+
+// A request that the backend says it has not processed is sent once more, on
+// another connection, and not again.
+func TestRefused(t *testing.T) {
+	ok := func(c *framesConn, r framesRequest) { c.head(r.stream, true, ":status", "200") }
+	goAway := func(c *framesConn, r framesRequest) { c.goAway(0, http2.ErrCodeNo) }
+	goAwayClose := func(c *framesConn, r framesRequest) { c.goAway(0, http2.ErrCodeNo); c.nc.Close() }
+	goAwayCalm := func(c *framesConn, r framesRequest) { c.goAway(0, http2.ErrCodeEnhanceYourCalm) }
+	refuse := func(c *framesConn, r framesRequest) { c.reset(r.stream, http2.ErrCodeRefusedStream) }
+	internal := func(c *framesConn, r framesRequest) { c.reset(r.stream, http2.ErrCodeInternal) }
+	taken := func(c *framesConn, r framesRequest) { c.goAway(r.stream, http2.ErrCodeNo); c.nc.Close() }
+	early := func(c *framesConn, r framesRequest) {
+		c.head(r.stream, false, ":status", "103")
+		c.reset(r.stream, http2.ErrCodeRefusedStream)
+	}
+	whole, unsized := postOf("body", 4), postOf("body", -1)
+	large := postOf(strings.Repeat("x", wholeBody+1), -1)
+	stream := func() *Request {
+		r := whole()
+		r.BodyWhole = false
+		return r
+	}
+	type script []func(*framesConn, framesRequest) // the last one goes on
+	for _, tt := range []struct {
+		name          string
+		script        script
+		req           func() *Request
+		want          string
+		sent          bool // Error.Sent
+		requests      int64
+		oneConnection bool
+	}{
+		{"GOAWAY once", script{goAway, ok}, nil, `200 whole ""`, false, 2, false},
+		{"GOAWAY", script{goAway}, nil, "error refused", false, 2, false},
+		{"GOAWAY and closed", script{goAwayClose}, nil, "error refused", false, 2, false},
+		{"GOAWAY and closed once", script{goAwayClose, ok}, nil, `200 whole ""`, false, 2, false},
+		{"GOAWAY for an error", script{goAwayCalm}, nil, "error refused", false, 2, false},
+		{"REFUSED_STREAM once", script{refuse, ok}, nil, `200 whole ""`, false, 2, false},
+		{"REFUSED_STREAM", script{refuse}, nil, "error refused", false, 2, false},
+		{"another after the other", script{goAway, refuse, ok}, nil, "error refused", false, 2, false},
+		{"another error", script{internal, ok}, nil, "error reset", true, 1, true},
+		{"GOAWAY that took it", script{taken, ok}, nil, "error reset", true, 1, true},
+		{"after an interim response", script{early, ok}, nil, "error refused", true, 1, true},
+		{"then another error", script{refuse, internal}, nil, "error reset", true, 2, false},
+		{"body, GOAWAY once", script{goAway, ok}, whole, `200 whole ""`, false, 2, false},
+		{"body, GOAWAY and closed once", script{goAwayClose, ok}, whole, `200 whole ""`, false, 2, false},
+		{"body, REFUSED_STREAM once", script{refuse, ok}, whole, `200 whole ""`, false, 2, false},
+		{"body, REFUSED_STREAM", script{refuse}, whole, "error refused", false, 2, false},
+		{"body, another error", script{internal, ok}, whole, "error reset", true, 1, true},
+		{"body of unknown length", script{goAway, ok}, unsized, `200 whole ""`, false, 2, false},
+		{"body too large to hold", script{goAway, ok}, large, "error refused", false, 1, true},
+		{"body that comes in parts", script{goAway, ok}, stream, "error refused", false, 1, true},
+	} {
+		for _, fresh := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%t", tt.name, fresh), func(t *testing.T) {
+				var requests, conns atomic.Int64
+				var mu sync.Mutex
+				var bodies []string
+				p := newClient(t, Config{ReadTimeout: 10 * time.Second}).Pool(framesGreeting(t, func(c *framesConn) {
+					conns.Add(1)
+					_ = c.fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
+					_ = c.fr.WriteWindowUpdate(0, 1<<20)
+				}, func(c *framesConn, r framesRequest) {
+					n := int(requests.Add(1))
+					mu.Lock()
+					bodies = append(bodies, r.body)
+					mu.Unlock()
+					tt.script[min(n, len(tt.script))-1](c, r)
+				}))
+				r := get("/")
+				if tt.req != nil {
+					r = tt.req()
+				}
+				r.Fresh = fresh
+				e := p.Start()
+				err := e.Do(r)
+				if got := answer(e, err); got != tt.want {
+					t.Errorf("got %s, want %s", got, tt.want)
+				}
+				e.Close()
+				var ue *Error
+				if errors.As(err, &ue) && (ue.Sent != tt.sent || ue.BodyRead != (tt.req != nil)) {
+					t.Errorf("%+v, want sent %t", ue, tt.sent)
+				}
+				if requests.Load() != tt.requests || (conns.Load() == 1) != tt.oneConnection || conns.Load() > 3 {
+					t.Errorf("%d requests on %d connections, want %d", requests.Load(), conns.Load(), tt.requests)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				for i := range bodies {
+					if bodies[i] != bodies[0] {
+						t.Errorf("body %d is %.10q, not %.10q", i, bodies[i], bodies[0])
+					}
+				}
+			})
+		}
+	}
+}
+
+// Connections on which no request can be sent are not opened for ever.
+func TestUselessConnections(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		greet func(c *framesConn)
+		want  string
+	}{
+		{"GOAWAY first", func(c *framesConn) { _ = c.fr.WriteSettings(); c.goAway(0, http2.ErrCodeNo) }, "error refused"},
+		{"GOAWAY first and closed", func(c *framesConn) { _ = c.fr.WriteSettings(); c.goAway(0, http2.ErrCodeNo); c.nc.Close() }, "error refused"},
+		{"no streams", func(c *framesConn) {
+			_ = c.fr.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 0})
+		}, "error read_timeout"},
+	} {
+		for _, req := range []func() *Request{func() *Request { return get("/") }, postOf("body", 4)} {
+			t.Run(tt.name+"/"+req().Method, func(t *testing.T) {
+				var conns atomic.Int64
+				p := newClient(t, Config{ReadTimeout: 200 * time.Millisecond}).Pool(framesGreeting(t, func(c *framesConn) {
+					conns.Add(1)
+					tt.greet(c)
+				}, func(*framesConn, framesRequest) {}))
+				for range 10 {
+					before := conns.Load()
+					start := time.Now()
+					if got := roundTrip(p, req()); got != tt.want && got != "error reset" {
+						t.Errorf("got %s, want %s", got, tt.want)
+					}
+					if n := conns.Load() - before; n > 3 {
+						t.Errorf("%d connections for one request", n)
+					}
+					if took := time.Since(start); took > 2*time.Second {
+						t.Errorf("took %v", took)
+					}
+				}
+			})
+		}
+	}
+}
+
+// The time for the response head is one, however often the request is sent.
+func TestRefusedLate(t *testing.T) {
+	for _, req := range []func() *Request{func() *Request { return get("/") }, postOf("body", 4)} {
+		p := newClient(t, Config{ReadTimeout: time.Second}).Pool(framesBackend(t, func(c *framesConn, r framesRequest) {
+			time.Sleep(700 * time.Millisecond)
+			c.reset(r.stream, http2.ErrCodeRefusedStream)
+		}))
+		start := time.Now()
+		if got := roundTrip(p, req()); got != "error read_timeout" {
+			t.Errorf("%s: got %s", req().Method, got)
+		}
+		if took := time.Since(start); took < time.Second || took > 1300*time.Millisecond {
+			t.Errorf("%s: after %v", req().Method, took)
+		}
+	}
+}
+
+// A backend that goes away gracefully again and again fails no request.
+func TestGracefulRestarts(t *testing.T) {
+	p := newClient(t, Config{}).Pool(framesBackend(t, func(c *framesConn, r framesRequest) {
+		if r.stream > 19 {
+			return // after the GOAWAY: RFC 9113 section 6.8
+		}
+		c.head(r.stream, true, ":status", "200")
+		if r.stream == 19 {
+			c.goAway(19, http2.ErrCodeNo)
+		}
+	}))
+	for i := range 200 {
+		if got := roundTrip(p, postOf("\x00\x00\x00\x00\x00", -1)()); got != `200 whole ""` {
+			t.Fatalf("request %d: %s", i, got)
+		}
+	}
+}
+
+// The trailer section is sent again with the body.
+func TestRefusedWithTrailers(t *testing.T) {
+	var n atomic.Int64
+	second := make(chan framesRequest, 1)
+	p := newClient(t, Config{}).Pool(framesBackend(t, func(c *framesConn, r framesRequest) {
+		if n.Add(1) == 1 {
+			c.reset(r.stream, http2.ErrCodeRefusedStream)
+			return
+		}
+		second <- r
+		c.head(r.stream, true, ":status", "200")
+	}))
+	r := postOf("body", -1)()
+	r.Trailer = func() []hpack.HeaderField { return []hpack.HeaderField{{Name: "a", Value: "b"}} }
+	if got := roundTrip(p, r); got != `200 whole ""` {
+		t.Fatal(got)
+	}
+	if got := <-second; got.body != "body" || got.trailer != "a=b" {
+		t.Errorf("got %q with %q", got.body, got.trailer)
+	}
+}
+
+// More requests at once than a connection has streams: none fails for want of a
+// connection.
+func TestCrowd(t *testing.T) {
+	for _, protocol := range []Protocol{H2C, HTTPS} {
+		t.Run(protocol.String(), func(t *testing.T) {
+			ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header()["Date"] = nil
+				_, _ = io.Copy(io.Discard, r.Body)
+				time.Sleep(5 * time.Millisecond)
+			}))
+			ts.Config.Protocols = new(http.Protocols)
+			ts.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 5}
+			if protocol == H2C {
+				ts.Config.Protocols.SetUnencryptedHTTP2(true)
+				ts.Start()
+			} else {
+				ts.Config.Protocols.SetHTTP2(true)
+				ts.EnableHTTP2 = true
+				ts.StartTLS()
+			}
+			defer ts.Close()
+			defer ts.CloseClientConnections()
+			p := newClient(t, Config{}).Pool(Target{Addr: netip.MustParseAddrPort(ts.Listener.Addr().String()), Protocol: protocol})
+			var wg sync.WaitGroup
+			for i := range 60 {
+				wg.Go(func() {
+					for range 20 {
+						r := get("/")
+						if i%2 == 0 {
+							r = postOf("body", 4)()
+						}
+						e := p.Start()
+						if err := e.Do(r); err != nil || e.Status != 200 {
+							t.Errorf("got %d, %v", e.Status, err)
+						}
+						e.Close()
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
