@@ -270,7 +270,7 @@ func (s *Server) failed(ex exchange, r *request, err error, try int) (again bool
 	case upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
 		s.answerError(ex, r, 400, reason)
 		return false
-	case upstream.ReasonConnect, upstream.ReasonConnectTimeout:
+	case upstream.ReasonConnect, upstream.ReasonConnectTimeout, upstream.ReasonRefused:
 		// Another endpoint may take it, all of it.
 		if untouched && try == 0 && len(r.live.balancers[r.verdict.Route.Backend].pools) > 1 {
 			return true
@@ -306,7 +306,7 @@ func proxyError(reason string) string {
 		return "connection_read_timeout"
 	case upstream.ReasonSendTimeout:
 		return "connection_write_timeout"
-	case upstream.ReasonReset:
+	case upstream.ReasonReset, upstream.ReasonRefused:
 		return "connection_terminated"
 	case upstream.ReasonBadResponse:
 		return "http_protocol_error"

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -360,6 +362,73 @@ func TestBackendFaults(t *testing.T) {
 			}
 		})
 	})
+}
+
+// An endpoint that refuses what it has not processed fails no request that
+// another endpoint can be given.
+func TestRefusingEndpoint(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	var refused atomic.Int64
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = nc.Close() }()
+				_, _ = io.ReadFull(nc, make([]byte, len(http2.ClientPreface)))
+				fr := http2.NewFramer(nc, nc)
+				_ = fr.WriteSettings()
+				for {
+					f, err := fr.ReadFrame()
+					if err != nil {
+						return
+					}
+					switch f := f.(type) {
+					case *http2.SettingsFrame:
+						if !f.IsAck() {
+							_ = fr.WriteSettingsAck()
+						}
+					case *http2.HeadersFrame:
+						refused.Add(1)
+						_ = fr.WriteRSTStream(f.StreamID, http2.ErrCodeRefusedStream)
+					}
+				}
+			}()
+		}
+	}()
+	bad := netip.MustParseAddrPort(ln.Addr().String())
+	good := backendOf(t, hostmap.H2C, func(http.ResponseWriter, *http.Request) {}).Endpoints[0]
+	for _, tt := range []struct {
+		name      string
+		endpoints []netip.AddrPort
+		status    int
+		details   string
+	}{
+		{"alone", []netip.AddrPort{bad}, 502, `error=connection_terminated; details="refused"`},
+		{"beside another", []netip.AddrPort{bad, good}, 200, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := &hostmap.Backend{Namespace: "default", Service: "b", Port: "80", Protocol: hostmap.H2C, Endpoints: tt.endpoints}
+			onBoth(t, oneSite(t, b), nil, func(t *testing.T, _ *world, rt http.RoundTripper) {
+				for range 2 {
+					before := refused.Load()
+					a := roundTrip(t, rt, "GET", "https://a.test/", nil)
+					if a.StatusCode != tt.status || !strings.Contains(a.Header.Get("Proxy-Status"), tt.details) {
+						t.Errorf("%d, proxy-status %q; want %d, %s", a.StatusCode, a.Header.Get("Proxy-Status"), tt.status, tt.details)
+					}
+					if n := refused.Load() - before; n > 2 {
+						t.Errorf("sent %d times to one endpoint", n)
+					}
+				}
+			})
+		})
+	}
 }
 
 // A client that gives up frees the backend at once.
