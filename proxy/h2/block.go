@@ -85,7 +85,13 @@ type entered struct {
 // appendBlock appends b as octets of the table if the client has it there, else
 // enters it if there is room for it. Callers hold mu.
 func (c *Conn) appendBlock(out []byte, b *Block) []byte {
-	t := &c.table
+	if c.tableSize < tableLimit {
+		return append(out, b.plain...)
+	}
+	if c.table == nil {
+		c.table = new(table)
+	}
+	t := c.table
 	for i := range t.blocks {
 		e := &t.blocks[i]
 		if e.block != b {
@@ -100,7 +106,7 @@ func (c *Conn) appendBlock(out []byte, b *Block) []byte {
 		}
 		return out
 	}
-	if c.tableSize < tableLimit || t.entries+b.count > maxEntries || t.size+b.size > tableLimit {
+	if t.entries+b.count > maxEntries || t.size+b.size > tableLimit {
 		return append(out, b.plain...)
 	}
 	t.blocks = append(t.blocks, entered{b, t.entries})

@@ -38,7 +38,7 @@ type Conn struct {
 
 	// Guarded by mu: what comes in.
 	streams      map[uint32]*Stream // open or half-closed
-	rests        restList           // ... those of them that only the client has to end
+	rests        streamList         // ... those of them that only the client has to end; first answered first
 	running      uint32             // Handle calls under way
 	opened       uint64             // streams ever
 	maxID        uint32             // highest stream the client has used
@@ -63,7 +63,7 @@ type Conn struct {
 	sendq      sendQueue // streams whose DATA waits for send or for room in wbuf
 	streamSend int32     // the client's SETTINGS_INITIAL_WINDOW_SIZE
 	tableSize  uint32    // the client believes our HPACK table to be this large
-	table      table     // ... and to hold this
+	table      *table    // ... and to hold this; nil for nothing
 	shrink     bool      // the next header block must say that it is 0 (RFC 7541 section 4.2)
 	acked      bool      // our SETTINGS were acknowledged
 	earned     credits

@@ -157,7 +157,7 @@ func (c *Conn) settings(f *http2.SettingsFrame) error {
 			}
 		case http2.SettingHeaderTableSize:
 			if v.Val < c.tableSize {
-				c.tableSize, c.shrink, c.table = 0, true, table{}
+				c.tableSize, c.shrink, c.table = 0, true, nil
 			}
 		}
 		return nil
