@@ -10,42 +10,13 @@ import (
 // answer to it. On a connection that drains it is drainWait.
 const restTime = 10 * time.Second
 
-// restList is the streams on which the answer is whole, the owner has returned,
-// and the client still sends its request; the first answered first. What comes
-// is thrown away, within the window that the client has already. Guarded by the
-// connection's mu.
+// awaitRest keeps s, whose answer is whole and whose owner has left, until the
+// client has ended its side. What comes is thrown away, within the window that
+// the client has already. Callers hold mu.
 //
 // RFC 9113 section 8.1 allows RST_STREAM with NO_ERROR right behind an early
 // answer, and forbids clients to discard the answer because of it. Some, curl
 // 7.88 for one, report an error all the same if it finds them writing.
-type restList struct{ head, tail *Stream }
-
-func (l *restList) push(s *Stream) {
-	s.prev, s.next = l.tail, nil
-	if l.tail == nil {
-		l.head = s
-	} else {
-		l.tail.next = s
-	}
-	l.tail = s
-}
-
-func (l *restList) remove(s *Stream) {
-	if s.prev == nil {
-		l.head = s.next
-	} else {
-		s.prev.next = s.next
-	}
-	if s.next == nil {
-		l.tail = s.prev
-	} else {
-		s.next.prev = s.prev
-	}
-	s.prev, s.next = nil, nil
-}
-
-// awaitRest keeps s, which its owner has left, until the client has ended its
-// side. Callers hold mu.
 func (c *Conn) awaitRest(s *Stream) {
 	if !s.listed {
 		c.list(s)

@@ -8,35 +8,18 @@ const defaultUrgency = 3
 // the connection's mu.
 type sendQueue struct {
 	n    int
-	list [8]struct{ head, tail *Stream }
+	list [8]streamList
 }
 
 func (q *sendQueue) push(s *Stream) {
-	l := &q.list[s.urgency]
-	s.prev, s.next = l.tail, nil
-	if l.tail == nil {
-		l.head = s
-	} else {
-		l.tail.next = s
-	}
-	l.tail = s
+	q.list[s.urgency].push(s)
 	s.queued = true
 	q.n++
 }
 
 func (q *sendQueue) remove(s *Stream) {
-	l := &q.list[s.urgency]
-	if s.prev == nil {
-		l.head = s.next
-	} else {
-		s.prev.next = s.next
-	}
-	if s.next == nil {
-		l.tail = s.prev
-	} else {
-		s.next.prev = s.prev
-	}
-	s.prev, s.next, s.queued = nil, nil, false
+	q.list[s.urgency].remove(s)
+	s.queued = false
 	q.n--
 }
 
@@ -47,6 +30,34 @@ func (q *sendQueue) first() *Stream {
 		}
 	}
 	return nil
+}
+
+// streamList is streams in order, linked by their prev and next: a Stream is in
+// one list at most.
+type streamList struct{ head, tail *Stream }
+
+func (l *streamList) push(s *Stream) {
+	s.prev, s.next = l.tail, nil
+	if l.tail == nil {
+		l.head = s
+	} else {
+		l.tail.next = s
+	}
+	l.tail = s
+}
+
+func (l *streamList) remove(s *Stream) {
+	if s.prev == nil {
+		l.head = s.next
+	} else {
+		s.prev.next = s.next
+	}
+	if s.next == nil {
+		l.tail = s.prev
+	} else {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
 }
 
 // enqueue lets a waiting stream take part, if its own window allows. Callers
