@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -199,8 +200,7 @@ type http1Conn struct {
 // Write implements net.Conn.
 func (c *http1Conn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	var ne net.Error
-	if errors.As(err, &ne) && ne.Timeout() {
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		c.stuck.Store(true)
 	}
 	return n, err
