@@ -67,4 +67,10 @@
 // Pool, behind the same Exchange. Its read loops serve many requests, so nothing
 // that waits for a client runs on them: interim responses are handed over by a
 // goroutine of the exchange.
+//
+// On HTTP/2 a backend can say that it has not processed a request, nor will (RFC
+// 9113 sections 6.8 and 8.7). Whatever its method, that is sent once more, on a
+// connection of its own, if its body was not begun, or is at its end and still
+// held: up to 64 KiB of a body that was whole, 8 KiB of another. Then it is
+// ReasonRefused, without Error.Sent. All of that is within one ReadTimeout.
 package upstream

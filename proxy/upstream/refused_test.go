@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -40,10 +41,12 @@ func TestRefused(t *testing.T) {
 	}
 	whole, unsized := postOf("body", 4), postOf("body", -1)
 	large := postOf(strings.Repeat("x", wholeBody+1), -1)
-	stream := func() *Request {
-		r := whole()
-		r.BodyWhole = false
-		return r
+	streamOf := func(size int, length int64) func() *Request {
+		return func() *Request {
+			r := postOf(strings.Repeat("x", size), length)()
+			r.Body, r.BodyWhole = iotest.OneByteReader(r.Body), false
+			return r
+		}
 	}
 	type script []func(*framesConn, framesRequest) // the last one goes on
 	for _, tt := range []struct {
@@ -74,7 +77,10 @@ func TestRefused(t *testing.T) {
 		{"body, another error", script{internal, ok}, whole, "error reset", true, 1, true},
 		{"body of unknown length", script{goAway, ok}, unsized, `200 whole ""`, false, 2, false},
 		{"body too large to hold", script{goAway, ok}, large, "error refused", false, 1, true},
-		{"body that comes in parts", script{goAway, ok}, stream, "error refused", false, 1, true},
+		{"body in parts", script{goAway, ok}, streamOf(4, 4), `200 whole ""`, false, 2, false},
+		{"body in parts, of unknown length", script{refuse, ok}, streamOf(smallBuffer, -1), `200 whole ""`, false, 2, false},
+		{"body in parts, too large to hold", script{goAway, ok}, streamOf(smallBuffer+1, -1), "error refused", false, 1, true},
+		{"body in parts, known to be too large to hold", script{goAway, ok}, streamOf(smallBuffer+1, smallBuffer+1), "error refused", false, 1, true},
 	} {
 		for _, fresh := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%t", tt.name, fresh), func(t *testing.T) {

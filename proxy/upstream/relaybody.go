@@ -37,25 +37,33 @@ type relayBody struct {
 	err    error         // guarded by mu; why it failed
 	begun  bool          // guarded by mu; there was a Read
 	ended  time.Time     // guarded by mu; when it was first read to its end
-	keep   bool          // guarded by mu; held is all that was read, so far
+	keep   int           // guarded by mu; held is all that was read while that is no more than so many bytes
 	held   []byte        // guarded by mu
 }
 
 func newRelayBody(r *Request) *relayBody {
-	return &relayBody{
+	b := &relayBody{
 		body: r.Body, whole: r.BodyWhole, trailer: r.Trailer, into: r.trailerSection(), left: r.ContentLength,
-		since: time.Now(), keep: r.BodyWhole && r.ContentLength <= wholeBody,
+		since: time.Now(), keep: smallBuffer,
 	}
+	if b.whole {
+		b.keep = wholeBody
+	}
+	if r.ContentLength > int64(b.keep) {
+		b.keep = 0
+	}
+	return b
 }
 
 // again returns the body as it was before it was read, for another attempt to
-// send it; nil: what was read is not there any more. b was released.
+// send it. It returns nil if what was read is not there any more, or if more is
+// to come from a client that was told to stop. b was released.
 func (b *relayBody) again(r *Request) *relayBody {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	next := newRelayBody(r)
 	switch {
-	case b.err != nil || b.begun && !b.keep:
+	case b.err != nil, b.begun && b.keep == 0, b.begun && b.ended.IsZero() && !b.whole:
 		return nil
 	case !b.ended.IsZero():
 		next.body = bytes.NewReader(b.held)
@@ -70,7 +78,7 @@ func (b *relayBody) again(r *Request) *relayBody {
 func (b *relayBody) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.keep, b.held = false, nil
+	b.keep, b.held = 0, nil
 }
 
 func (b *relayBody) Read(p []byte) (int, error) {
@@ -113,11 +121,10 @@ func (b *relayBody) finish(p []byte, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.since = time.Now()
-	switch {
-	case b.keep && len(b.held)+len(p) <= wholeBody:
+	if len(b.held)+len(p) <= b.keep {
 		b.held = append(b.held, p...)
-	default:
-		b.keep, b.held = false, nil
+	} else {
+		b.keep, b.held = 0, nil
 	}
 	if err == io.EOF && b.ended.IsZero() {
 		b.ended = b.since
