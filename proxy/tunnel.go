@@ -48,7 +48,7 @@ func (s *Server) tunnel(ex exchange, r *request, x *upstream.Exchange) {
 		s.done(r)
 		return
 	}
-	stall := either(s.limitsOf(r.verdict.Site).StallTimeout, defaultStallTimeout)
+	stall := either(s.limitsOf(r.conn.site).StallTimeout, defaultStallTimeout)
 	var half atomic.Bool // the client has ended its direction
 	patience := time.AfterFunc(stall, func() {
 		if half.Load() {

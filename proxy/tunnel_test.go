@@ -167,20 +167,7 @@ func TestTunnelEnds(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := backend(t, "b", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				nc, _, err := http.NewResponseController(w).Hijack()
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				// RFC 6455 section 4.2.2.
-				sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // what the RFC asks for
-				_, _ = fmt.Fprintf(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-					base64.StdEncoding.EncodeToString(sum[:]))
-				tcp, _ := nc.(*net.TCPConn)
-				_ = tcp.SetDeadline(time.Time{})
-				tt.backend(tcp)
-			}))
+			b := tunnelTo(t, tt.backend)
 			w := newWorld(t, oneSite(t, b), func(c *Config) { c.Limits.StallTimeout = 500 * time.Millisecond })
 			c := w.rawH2("a.test", nil)
 			id := c.send(false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/", ":authority", "a.test", "sec-websocket-version", "13")
@@ -190,6 +177,42 @@ func TestTunnelEnds(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
 		})
+	}
+}
+
+// tunnelTo is a WebSocket backend that goes on as it likes after its 101.
+func tunnelTo(t *testing.T, then func(*net.TCPConn)) *hostmap.Backend {
+	return backend(t, "b", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		nc, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		// RFC 6455 section 4.2.2.
+		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // what the RFC asks for
+		_, _ = fmt.Fprintf(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+			base64.StdEncoding.EncodeToString(sum[:]))
+		tcp, _ := nc.(*net.TCPConn)
+		_ = tcp.SetDeadline(time.Time{})
+		then(tcp)
+	}))
+}
+
+// The limits of a tunnel are those of its connection, whosever host it is for.
+func TestTunnelLimits(t *testing.T) {
+	cert := newAuthority(t).serverCert("ab", "a.test", "b.test")
+	quick, slow := hostmap.BuiltinClass(), hostmap.BuiltinClass()
+	quick.Limits.StallTimeout, slow.Limits.StallTimeout = 300*time.Millisecond, time.Hour
+	silent := tunnelTo(t, func(nc *net.TCPConn) { _, _ = io.Copy(io.Discard, nc) })
+	w := newWorld(t, hostmap.New(hostmap.Spec{Sites: []*hostmap.Site{
+		hostmap.NewSite(hostmap.Site{Host: "a.test", Class: quick, Certificates: []*hostmap.Certificate{cert}, Routes: routeTo(silent)}),
+		hostmap.NewSite(hostmap.Site{Host: "b.test", Class: slow, Certificates: []*hostmap.Certificate{cert}, Routes: routeTo(silent)}),
+	}}), nil)
+	c := w.rawH2("a.test", nil)
+	id := c.send(false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/", ":authority", "b.test", "sec-websocket-version", "13")
+	_ = c.fr.WriteData(id, true, nil)
+	if got := c.answer(id); got.reset != http2.ErrCodeCancel {
+		t.Errorf("got %+v, want a reset after the stall timeout of a.test's class", got)
 	}
 }
 
