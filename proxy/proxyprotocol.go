@@ -10,10 +10,10 @@ import (
 // proxyHeaderTimeout bounds the wait for a PROXY protocol header.
 const proxyHeaderTimeout = 5 * time.Second
 
-// withProxyProtocol makes sockets of what a listener accepts, and wraps it where PROXY protocol headers are
-// configured: the named peers must send one, anybody else must not. The header
-// changes whom the client is taken to be; who may be trusted is still asked of
-// the immediate peer.
+// withProxyProtocol makes sockets of what a listener accepts, and wraps it where
+// PROXY protocol headers are configured: the named peers must send one, anybody
+// else must not. The header changes whom the client is taken to be; who may be
+// trusted is still asked of the immediate peer.
 func (s *Server) withProxyProtocol(ln net.Listener) net.Listener {
 	ln = sockets{ln}
 	from := s.cfg.ProxyProtocolFrom
