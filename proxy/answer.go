@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/net/http2/hpack"
 
@@ -113,13 +112,7 @@ func (s *Server) answerMisdirected(ex exchange, r *request) {
 	r.fields = r.fields[:0]
 	body = s.complete(r, body)
 	_ = ex.RespondBlock(head, r.fields, body)
-	// Answered on the spot: to ask the clock would take as long as what it
-	// would measure. The log has it measured all the same.
-	var took time.Duration
-	if s.accessLog != nil {
-		took = time.Since(r.start)
-	}
-	s.record(r, took)
+	s.done(r)
 }
 
 // answerRedirect sends the client to the same URL under https.

@@ -329,10 +329,8 @@ func (s *Server) result(r *request, result string) {
 }
 
 // done counts and logs a request that is over.
-func (s *Server) done(r *request) { s.record(r, time.Since(r.start)) }
-
-// record is done for a request that took d.
-func (s *Server) record(r *request, d time.Duration) {
+func (s *Server) done(r *request) {
+	d := time.Since(r.start)
 	r.stats.request(r.protocol, r.method, r.status, d)
 	s.access(r, d)
 }
