@@ -2,8 +2,11 @@ package upstream
 
 import (
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net"
+	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -85,6 +88,19 @@ func framesBackend(t testing.TB, got func(c *framesConn, r framesRequest)) Targe
 // framesGreeting is a framesBackend that begins each connection with greet, on
 // the goroutine that reads it.
 func framesGreeting(t testing.TB, greet func(c *framesConn), got func(c *framesConn, r framesRequest)) Target {
+	return Target{Protocol: H2C, Addr: framesOver(t, func(nc net.Conn) net.Conn { return nc }, greet, got)}
+}
+
+// framesTLS is a framesBackend behind TLS.
+func framesTLS(t testing.TB, got func(c *framesConn, r framesRequest)) Target {
+	ts := httptest.NewTLSServer(nil) // for its certificate
+	ts.Close()
+	cfg := &tls.Config{Certificates: ts.TLS.Certificates, NextProtos: []string{"h2"}}
+	over := func(nc net.Conn) net.Conn { return tls.Server(nc, cfg) }
+	return Target{Protocol: HTTPS, Addr: framesOver(t, over, func(c *framesConn) { _ = c.fr.WriteSettings() }, got)}
+}
+
+func framesOver(t testing.TB, over func(net.Conn) net.Conn, greet func(c *framesConn), got func(c *framesConn, r framesRequest)) netip.AddrPort {
 	var mu sync.Mutex
 	var open []net.Conn
 	t.Cleanup(func() {
@@ -94,59 +110,63 @@ func framesGreeting(t testing.TB, greet func(c *framesConn), got func(c *framesC
 			nc.Close()
 		}
 	})
-	return Target{Protocol: H2C, Addr: backend(t, func(nc net.Conn) {
+	return backend(t, func(nc net.Conn) {
 		mu.Lock()
 		open = append(open, nc)
 		mu.Unlock()
-		if _, err := io.ReadFull(nc, make([]byte, len(http2.ClientPreface))); err != nil {
+		serveFrames(over(nc), greet, got)
+	})
+}
+
+func serveFrames(nc net.Conn, greet func(c *framesConn), got func(c *framesConn, r framesRequest)) {
+	if _, err := io.ReadFull(nc, make([]byte, len(http2.ClientPreface))); err != nil {
+		return
+	}
+	c := &framesConn{nc: nc, fr: http2.NewFramer(nc, nc)}
+	c.enc = hpack.NewEncoder(&c.buf)
+	c.fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	greet(c)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	requests := map[uint32]*framesRequest{}
+	for {
+		f, err := c.fr.ReadFrame()
+		if err != nil {
 			return
 		}
-		c := &framesConn{nc: nc, fr: http2.NewFramer(nc, nc)}
-		c.enc = hpack.NewEncoder(&c.buf)
-		c.fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-		greet(c)
-		var wg sync.WaitGroup
-		defer wg.Wait()
-		requests := map[uint32]*framesRequest{}
-		for {
-			f, err := c.fr.ReadFrame()
-			if err != nil {
-				return
+		id, ended := f.Header().StreamID, false
+		switch f := f.(type) {
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				c.mu.Lock()
+				_ = c.fr.WriteSettingsAck()
+				c.mu.Unlock()
 			}
-			id, ended := f.Header().StreamID, false
-			switch f := f.(type) {
-			case *http2.SettingsFrame:
-				if !f.IsAck() {
-					c.mu.Lock()
-					_ = c.fr.WriteSettingsAck()
-					c.mu.Unlock()
-				}
-			case *http2.PingFrame:
-				if !f.IsAck() {
-					c.mu.Lock()
-					_ = c.fr.WritePing(true, f.Data)
-					c.mu.Unlock()
-				}
-			case *http2.MetaHeadersFrame:
-				if r := requests[id]; r == nil {
-					requests[id] = &framesRequest{stream: id, head: plain(f), frames: "H"}
-				} else {
-					r.trailer = plain(f)
-					r.frames += "H"
-				}
-				ended = f.StreamEnded()
-			case *http2.DataFrame:
-				requests[id].body += string(f.Data())
-				requests[id].frames += "D"
-				ended = f.StreamEnded()
+		case *http2.PingFrame:
+			if !f.IsAck() {
+				c.mu.Lock()
+				_ = c.fr.WritePing(true, f.Data)
+				c.mu.Unlock()
 			}
-			if ended {
-				r := *requests[id]
-				r.frames += "E"
-				wg.Go(func() { got(c, r) })
+		case *http2.MetaHeadersFrame:
+			if r := requests[id]; r == nil {
+				requests[id] = &framesRequest{stream: id, head: plain(f), frames: "H"}
+			} else {
+				r.trailer = plain(f)
+				r.frames += "H"
 			}
+			ended = f.StreamEnded()
+		case *http2.DataFrame:
+			requests[id].body += string(f.Data())
+			requests[id].frames += "D"
+			ended = f.StreamEnded()
 		}
-	})}
+		if ended {
+			r := *requests[id]
+			r.frames += "E"
+			wg.Go(func() { got(c, r) })
+		}
+	}
 }
 
 // What net/http lets pass is looked at here.

@@ -1,9 +1,11 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -113,7 +115,7 @@ func TestRefused(t *testing.T) {
 				if errors.As(err, &ue) && (ue.Sent != tt.sent || ue.BodyRead != (tt.req != nil)) {
 					t.Errorf("%+v, want sent %t", ue, tt.sent)
 				}
-				if requests.Load() != tt.requests || (conns.Load() == 1) != tt.oneConnection || conns.Load() > 3 {
+				if requests.Load() != tt.requests || (conns.Load() == 1) != tt.oneConnection || conns.Load() > 2 {
 					t.Errorf("%d requests on %d connections, want %d", requests.Load(), conns.Load(), tt.requests)
 				}
 				mu.Lock()
@@ -166,6 +168,98 @@ func TestUselessConnections(t *testing.T) {
 	}
 }
 
+// A connection that knows that it has no streams is not the first of many.
+func TestNoStreams(t *testing.T) {
+	var conns atomic.Int64
+	target := Target{Protocol: H2C, Addr: backend(t, func(nc net.Conn) {
+		conns.Add(1)
+		fr := http2.NewFramer(nc, nc)
+		_ = fr.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 0})
+		_, _ = io.Copy(io.Discard, nc)
+	})}
+	// The SETTINGS are there before the connection is used.
+	cfg := Config{ReadTimeout: 200 * time.Millisecond, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &slowWriter{Conn: nc}, nil
+	}}
+	p := newClient(t, cfg).Pool(target)
+	for range 5 {
+		before := conns.Load()
+		if got := roundTrip(p, get("/")); got != "error read_timeout" {
+			t.Errorf("got %s", got)
+		}
+		if n := conns.Load() - before; n > 3 {
+			t.Errorf("%d connections for one request", n)
+		}
+	}
+}
+
+// slowWriter holds up whoever writes the preface, so that what the peer has sent
+// is read as soon as anything is.
+type slowWriter struct{ net.Conn }
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	time.Sleep(5 * time.Millisecond)
+	return w.Conn.Write(p)
+}
+
+// Nobody there the second time: the error says what became of the request.
+func TestRefusedThenNobody(t *testing.T) {
+	target := framesBackend(t, func(c *framesConn, r framesRequest) { c.reset(r.stream, http2.ErrCodeRefusedStream) })
+	for _, req := range []func() *Request{func() *Request { return get("/") }, postOf("body", 4)} {
+		var dials atomic.Int64
+		p := newClient(t, Config{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if dials.Add(1) > 1 {
+				return nil, errors.New("nobody there")
+			}
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}}).Pool(target)
+		e := p.Start()
+		r := req()
+		err := e.Do(r)
+		e.Close()
+		var ue *Error
+		if !errors.As(err, &ue) || ue.Reason != ReasonConnect || ue.Sent || ue.BodyRead != (r.Body != nil) {
+			t.Errorf("%s: %+v", r.Method, ue)
+		}
+	}
+}
+
+// A connection of one exchange's own does not outlive it.
+func TestOwnConnectionIsClosed(t *testing.T) {
+	for _, protocol := range []Protocol{H2C, HTTPS} {
+		closed := make(chan struct{})
+		p := newClient(t, Config{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return &closing{Conn: nc, closed: sync.OnceFunc(func() { close(closed) })}, err
+		}}).Pool(server(t, protocol, func(w http.ResponseWriter, r *http.Request) { w.Header()["Date"] = nil }))
+		r := get("/")
+		r.Fresh = true
+		if got := roundTrip(p, r); got != `200 whole ""` {
+			t.Errorf("%s: got %s", protocol, got)
+		}
+		select {
+		case <-closed:
+		case <-time.After(3 * time.Second):
+			t.Errorf("%s: the connection is kept", protocol)
+		}
+	}
+}
+
+// closing tells when a connection is closed.
+type closing struct {
+	net.Conn
+	closed func()
+}
+
+func (c *closing) Close() error {
+	c.closed()
+	return c.Conn.Close()
+}
+
 // The time for the response head is one, however often the request is sent.
 func TestRefusedLate(t *testing.T) {
 	for _, req := range []func() *Request{func() *Request { return get("/") }, postOf("body", 4)} {
@@ -185,7 +279,7 @@ func TestRefusedLate(t *testing.T) {
 
 // A backend that goes away gracefully again and again fails no request.
 func TestGracefulRestarts(t *testing.T) {
-	p := newClient(t, Config{}).Pool(framesBackend(t, func(c *framesConn, r framesRequest) {
+	serve := func(c *framesConn, r framesRequest) {
 		if r.stream > 19 {
 			return // after the GOAWAY: RFC 9113 section 6.8
 		}
@@ -193,10 +287,38 @@ func TestGracefulRestarts(t *testing.T) {
 		if r.stream == 19 {
 			c.goAway(19, http2.ErrCodeNo)
 		}
-	}))
-	for i := range 200 {
-		if got := roundTrip(p, postOf("\x00\x00\x00\x00\x00", -1)()); got != `200 whole ""` {
-			t.Fatalf("request %d: %s", i, got)
+	}
+	for _, target := range []Target{framesBackend(t, serve), framesTLS(t, serve)} {
+		p := newClient(t, Config{}).Pool(target)
+		for i := range 200 {
+			r := get("/")
+			if i%2 == 0 {
+				r = postOf("\x00\x00\x00\x00\x00", -1)()
+			}
+			if got := roundTrip(p, r); got != `200 whole ""` {
+				t.Fatalf("%s: request %d: %s", target.Protocol, i, got)
+			}
+		}
+	}
+}
+
+// The same behind TLS, where net/http looks for connections elsewhere.
+func TestRefusedBehindTLS(t *testing.T) {
+	for name, refuse := range map[string]func(c *framesConn, r framesRequest){
+		"GOAWAY":         func(c *framesConn, r framesRequest) { c.goAway(0, http2.ErrCodeNo) },
+		"REFUSED_STREAM": func(c *framesConn, r framesRequest) { c.reset(r.stream, http2.ErrCodeRefusedStream) },
+	} {
+		for _, req := range []func() *Request{func() *Request { return get("/") }, postOf("body", 4)} {
+			var requests atomic.Int64
+			p := newClient(t, Config{}).Pool(framesTLS(t, func(c *framesConn, r framesRequest) {
+				requests.Add(1)
+				refuse(c, r)
+			}))
+			r := req()
+			r.ServerName = "example.com"
+			if got := roundTrip(p, r); got != "error refused" || requests.Load() != 2 {
+				t.Errorf("%s, %s: got %s after %d requests", name, r.Method, got, requests.Load())
+			}
 		}
 	}
 }
