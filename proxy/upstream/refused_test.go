@@ -177,11 +177,29 @@ func TestNoStreams(t *testing.T) {
 		_ = fr.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 0})
 		_, _ = io.Copy(io.Discard, nc)
 	})}
+	// net/http may finish a connection when its request is long over, and keeps
+	// it for the next.
+	var mu sync.Mutex
+	var open []net.Conn
+	over := false
+	t.Cleanup(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+		for _, nc := range open {
+			_ = nc.Close()
+		}
+	})
 	// The SETTINGS are there before the connection is used.
 	cfg := Config{ReadTimeout: 200 * time.Millisecond, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 		if err != nil {
 			return nil, err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if open = append(open, nc); over {
+			_ = nc.Close()
 		}
 		return &slowWriter{Conn: nc}, nil
 	}}
