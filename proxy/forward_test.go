@@ -288,25 +288,9 @@ func TestBadRequests(t *testing.T) {
 }
 
 func TestBackendFaults(t *testing.T) {
-	listen := func(serve func(net.Conn)) netip.AddrPort {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = ln.Close() })
-		go func() {
-			for {
-				nc, err := ln.Accept()
-				if err != nil {
-					return
-				}
-				go serve(nc)
-			}
-		}()
-		return netip.MustParseAddrPort(ln.Addr().String())
-	}
+	listen := func(serve func(net.Conn)) netip.AddrPort { return tcpBackend(t, "b", serve).Endpoints[0] }
 	readHead := func(nc net.Conn) { _, _ = http.ReadRequest(bufio.NewReader(nc)) }
-	closed := listen(func(nc net.Conn) { _ = nc.Close() })
+	closed := listen(func(net.Conn) {})
 	refused := func() netip.AddrPort {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -327,7 +311,7 @@ func TestBackendFaults(t *testing.T) {
 		{"no service", nil, hostmap.MissingService, 503, "service_not_found"},
 		{"refused", []netip.AddrPort{refused}, "", 502, "connect"},
 		{"closed before an answer", []netip.AddrPort{closed}, "", 502, "reset"},
-		{"no answer in time", []netip.AddrPort{listen(readHead)}, "", 504, "read_timeout"},
+		{"no answer in time", []netip.AddrPort{listen(func(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) })}, "", 504, "read_timeout"},
 		{"nonsense", []netip.AddrPort{listen(func(nc net.Conn) { readHead(nc); _, _ = io.WriteString(nc, "HTTP/1.1 two hundred\r\n\r\n") })}, "", 502, "bad_response"},
 		{"another endpoint", []netip.AddrPort{refused, good}, "", 200, ""},
 	} {
@@ -347,7 +331,6 @@ func TestBackendFaults(t *testing.T) {
 		cut := listen(func(nc net.Conn) {
 			readHead(nc)
 			_, _ = io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"+strings.Repeat("x", 100_000))
-			_ = nc.Close()
 		})
 		b := &hostmap.Backend{Namespace: "default", Service: "b", Port: "80", Endpoints: []netip.AddrPort{cut}}
 		onBoth(t, oneSite(t, b), nil, func(t *testing.T, _ *world, rt http.RoundTripper) {
@@ -367,42 +350,27 @@ func TestBackendFaults(t *testing.T) {
 // An endpoint that refuses what it has not processed fails no request that
 // another endpoint can be given.
 func TestRefusingEndpoint(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
 	var refused atomic.Int64
-	go func() {
+	bad := tcpBackend(t, "bad", func(nc net.Conn) {
+		_, _ = io.ReadFull(nc, make([]byte, len(http2.ClientPreface)))
+		fr := http2.NewFramer(nc, nc)
+		_ = fr.WriteSettings()
 		for {
-			nc, err := ln.Accept()
+			f, err := fr.ReadFrame()
 			if err != nil {
 				return
 			}
-			go func() {
-				defer func() { _ = nc.Close() }()
-				_, _ = io.ReadFull(nc, make([]byte, len(http2.ClientPreface)))
-				fr := http2.NewFramer(nc, nc)
-				_ = fr.WriteSettings()
-				for {
-					f, err := fr.ReadFrame()
-					if err != nil {
-						return
-					}
-					switch f := f.(type) {
-					case *http2.SettingsFrame:
-						if !f.IsAck() {
-							_ = fr.WriteSettingsAck()
-						}
-					case *http2.HeadersFrame:
-						refused.Add(1)
-						_ = fr.WriteRSTStream(f.StreamID, http2.ErrCodeRefusedStream)
-					}
+			switch f := f.(type) {
+			case *http2.SettingsFrame:
+				if !f.IsAck() {
+					_ = fr.WriteSettingsAck()
 				}
-			}()
+			case *http2.HeadersFrame:
+				refused.Add(1)
+				_ = fr.WriteRSTStream(f.StreamID, http2.ErrCodeRefusedStream)
+			}
 		}
-	}()
-	bad := netip.MustParseAddrPort(ln.Addr().String())
+	}).Endpoints[0]
 	good := backendOf(t, hostmap.H2C, func(http.ResponseWriter, *http.Request) {}).Endpoints[0]
 	for _, tt := range []struct {
 		name      string
@@ -571,23 +539,7 @@ func TestAnswerBeforeTheEndOfTheBody(t *testing.T) {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(413)
 	}))
-	gone := &hostmap.Backend{Namespace: "default", Service: "gone", Port: "80", Endpoints: early.Endpoints[:0:0]}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = nc.Read(make([]byte, 10))
-			_ = nc.Close()
-		}
-	}()
-	gone.Endpoints = append(gone.Endpoints, netip.MustParseAddrPort(ln.Addr().String()))
+	gone := tcpBackend(t, "gone", func(nc net.Conn) { _, _ = nc.Read(make([]byte, 10)) })
 	for _, tt := range []struct {
 		name     string
 		backend  *hostmap.Backend

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -89,33 +88,18 @@ func isTimeout(err error) bool {
 // The 100 that a client waits for and an interim response of the backend do not
 // get into each other.
 func TestContinueBesideAnInterim(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
+	b := tcpBackend(t, "b", func(nc net.Conn) {
+		br := bufio.NewReader(nc)
+		for line := "x"; strings.TrimSpace(line) != ""; {
+			var err error
+			if line, err = br.ReadString('\n'); err != nil {
 				return
 			}
-			go func() {
-				defer nc.Close()
-				br := bufio.NewReader(nc)
-				for line := "x"; strings.TrimSpace(line) != ""; {
-					if line, err = br.ReadString('\n'); err != nil {
-						return
-					}
-				}
-				_, _ = io.WriteString(nc, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
-				_, _ = io.CopyN(io.Discard, br, 5)
-				_, _ = io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-			}()
 		}
-	}()
-	b := echo(t, "b")
-	b.Endpoints = []netip.AddrPort{netip.MustParseAddrPort(ln.Addr().String())}
+		_, _ = io.WriteString(nc, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+		_, _ = io.CopyN(io.Discard, br, 5)
+		_, _ = io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	})
 	w := newWorld(t, oneSite(t, b), nil)
 	for range 20 {
 		nc, err := net.Dial("tcp", w.http)

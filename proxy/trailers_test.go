@@ -92,17 +92,7 @@ func TestRequestTrailers(t *testing.T) {
 // comes long after the response has begun.
 func TestLateTrailerOfOneHop(t *testing.T) {
 	got := make(chan string, 1)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
-		nc, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		defer nc.Close()
+	b := tcpBackend(t, "b", func(nc net.Conn) {
 		req, err := http.ReadRequest(bufio.NewReader(nc))
 		if err != nil {
 			return
@@ -111,10 +101,8 @@ func TestLateTrailerOfOneHop(t *testing.T) {
 		_, _ = io.Copy(io.Discard, req.Body)
 		got <- fmt.Sprint(req.Trailer)
 		_, _ = io.WriteString(nc, "0\r\n\r\n")
-	}()
-	w := newWorld(t, oneSite(t, &hostmap.Backend{
-		Namespace: "default", Service: "b", Port: "80", Endpoints: []netip.AddrPort{netip.MustParseAddrPort(ln.Addr().String())},
-	}), nil)
+	})
+	w := newWorld(t, oneSite(t, b), nil)
 	nc, err := net.Dial("tcp", w.http)
 	if err != nil {
 		t.Fatal(err)
