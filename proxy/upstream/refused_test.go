@@ -191,7 +191,7 @@ func TestNoStreams(t *testing.T) {
 		}
 	})
 	// The SETTINGS are there before the connection is used.
-	cfg := Config{ReadTimeout: 200 * time.Millisecond, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+	cfg := Config{ReadTimeout: 200 * time.Millisecond, SendTimeout: 2 * time.Second, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 		if err != nil {
 			return nil, err
@@ -204,14 +204,41 @@ func TestNoStreams(t *testing.T) {
 		return &slowWriter{Conn: nc}, nil
 	}}
 	p := newClient(t, cfg).Pool(target)
-	for range 5 {
+	for i := range 6 {
 		before := conns.Load()
-		if got := roundTrip(p, get("/")); got != "error read_timeout" {
+		req := get("/")
+		if i%2 == 1 {
+			req = postOf("body", 4)()
+		}
+		if got := roundTrip(p, req); got != "error read_timeout" {
 			t.Errorf("got %s", got)
 		}
 		if n := conns.Load() - before; n > 3 {
 			t.Errorf("%d connections for one request", n)
 		}
+	}
+}
+
+// A body that is to be sent again waits no longer for a stream than a head does.
+func TestNoStreamsTheSecondTime(t *testing.T) {
+	var conns atomic.Int64
+	target := framesGreeting(t, func(c *framesConn) {
+		if conns.Add(1) == 1 {
+			_ = c.fr.WriteSettings()
+			return
+		}
+		_ = c.fr.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 0})
+	}, func(c *framesConn, r framesRequest) { c.reset(r.stream, http2.ErrCodeRefusedStream) })
+	// The SETTINGS are there before the connection is used.
+	p := newClient(t, Config{ReadTimeout: 300 * time.Millisecond, SendTimeout: 2 * time.Second, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &slowWriter{Conn: nc}, nil
+	}}).Pool(target)
+	if got := roundTrip(p, postOf("body", 4)()); got != "error read_timeout" && got != "error refused" {
+		t.Errorf("got %s", got)
 	}
 }
 
@@ -374,7 +401,9 @@ func TestCrowd(t *testing.T) {
 				time.Sleep(5 * time.Millisecond)
 			}))
 			ts.Config.Protocols = new(http.Protocols)
-			ts.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 5}
+			// As many as net/http takes for granted before it has seen SETTINGS:
+			// with fewer its first requests may be too many.
+			ts.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 100}
 			if protocol == H2C {
 				ts.Config.Protocols.SetUnencryptedHTTP2(true)
 				ts.Start()
@@ -387,9 +416,9 @@ func TestCrowd(t *testing.T) {
 			defer ts.CloseClientConnections()
 			p := newClient(t, Config{}).Pool(Target{Addr: netip.MustParseAddrPort(ts.Listener.Addr().String()), Protocol: protocol})
 			var wg sync.WaitGroup
-			for i := range 60 {
+			for i := range 150 {
 				wg.Go(func() {
-					for range 20 {
+					for range 8 {
 						r := get("/")
 						if i%2 == 0 {
 							r = postOf("body", 4)()

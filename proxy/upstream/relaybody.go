@@ -44,7 +44,9 @@ type relayBody struct {
 func newRelayBody(r *Request) *relayBody {
 	b := &relayBody{
 		body: r.Body, whole: r.BodyWhole, trailer: r.Trailer, into: r.trailerSection(), left: r.ContentLength,
-		since: time.Now(), keep: smallBuffer,
+		// Until it is begun it waits, as the head does, for the backend to have a
+		// stream for it.
+		whose: turnBackend, since: time.Now(), keep: smallBuffer,
 	}
 	if b.whole {
 		b.keep = wholeBody
