@@ -88,9 +88,9 @@ bench: ## Run the benchmarks (BENCH: a pattern of their names)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(GOTESTFLAGS) ./...
 
 .PHONY: bench-peers
-bench-peers: build bin/tools/caddy ## Compare with nginx, HAProxy, Caddy and Go's reverse proxy; writes docs/bench (ROUNDS=5 SCALE=1)
+bench-peers: build bin/tools/caddy ## Compare with nginx, HAProxy, Caddy and Go's reverse proxy; writes docs/bench (ROUNDS=5 SCALE=1 BEFORE=an earlier binary)
 	go build -o bin/peers ./test/peers
-	bin/peers -rounds $(ROUNDS) -scale $(SCALE) -o docs/bench
+	bin/peers -rounds $(ROUNDS) -scale $(SCALE) $(if $(BEFORE),-before $(BEFORE)) -o docs/bench
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)

@@ -22,13 +22,16 @@ const (
 	other = "other.test"
 )
 
+// small is the response of the backends, but for 1m and sink.
+const small = "a small response of one hundred and three octets, as anchors of this field use it, padded with dots....\n"
+
 const backendConf = `daemon off; worker_processes 1; pid DIR/backend.pid; error_log DIR/backend.err;
 events { worker_connections 8192; }
 http {
   access_log off; keepalive_requests 100000000; keepalive_timeout 300s; sendfile on; client_max_body_size 0;
   server {
     listen 127.0.0.1:BACKEND backlog=4096; default_type text/plain; root DIR;
-    location / { return 200 "a small response of one hundred and three octets, as anchors of this field use it, padded with dots....\n"; }
+    location / { return 200 "` + small + `"; }
     location /1m { }
   }
 }
@@ -40,6 +43,7 @@ http {
   access_log off; keepalive_requests 100000000; client_max_body_size 0;
   client_body_temp_path DIR/body; proxy_temp_path DIR/proxy; fastcgi_temp_path DIR/fcgi; uwsgi_temp_path DIR/uwsgi; scgi_temp_path DIR/scgi;
   upstream backend { server 127.0.0.1:BACKEND; keepalive 1024; keepalive_requests 100000000; }
+  upstream h2c { server 127.0.0.1:H2CPORT; keepalive 1024; keepalive_requests 100000000; }
   upstream sink { server 127.0.0.1:SINK; keepalive 1024; keepalive_requests 100000000; }
   proxy_http_version 1.1;
   proxy_request_buffering off;
@@ -51,6 +55,7 @@ http {
     ssl_certificate DIR/tls.crt; ssl_certificate_key DIR/tls.key;
     location / { proxy_pass http://backend; }
     location /sink { proxy_pass http://sink; }
+    location /h2c { grpc_pass grpc://h2c; grpc_set_header Host $host; grpc_set_header X-Forwarded-For $remote_addr; grpc_set_header X-Forwarded-Proto $scheme; grpc_set_header X-Forwarded-Host $host; }
     location /421 { return 421; }
   }
 }
@@ -74,11 +79,14 @@ frontend front
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-request return status 421 if { path /421 }
   use_backend sink if { path /sink }
+  use_backend h2c if { path /h2c }
   default_backend small
 backend small
   server s 127.0.0.1:BACKEND
 backend sink
   server s 127.0.0.1:SINK
+backend h2c
+  server s 127.0.0.1:H2CPORT proto h2
 `
 
 const caddyConf = `{
@@ -114,6 +122,28 @@ spec:
       paths:
       - {path: /, pathType: Prefix, backend: {service: {name: small, port: {number: 80}}}}
       - {path: /sink, pathType: Prefix, backend: {service: {name: sink, port: {number: 80}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: h2c, namespace: default, annotations: {ingress421.dev/backend-protocol: H2C}}
+spec:
+  rules:
+  - host: a.test
+    http:
+      paths:
+      - {path: /h2c, pathType: Prefix, backend: {service: {name: h2c, port: {number: 80}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: h2c, namespace: default}
+spec: {ports: [{name: http, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: h2c-1, namespace: default, labels: {kubernetes.io/service-name: h2c}}
+addressType: IPv4
+ports: [{name: http, port: %d}]
+endpoints: [{addresses: [127.0.0.1]}]
 ---
 apiVersion: v1
 kind: Service
@@ -192,5 +222,5 @@ func writeManifests(dir string) error {
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, "bench.yaml"), fmt.Appendf(nil, manifests, backendPort, sinkPort, cert, key), 0o600)
+	return os.WriteFile(filepath.Join(folder, "bench.yaml"), fmt.Appendf(nil, manifests, h2cPort, backendPort, sinkPort, cert, key), 0o600)
 }

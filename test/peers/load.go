@@ -46,6 +46,8 @@ func loads() []load {
 	return []load{
 		{"small-100x10", "100 connections x 10 streams, small response", 200_000, h2load("/", 200, 100, 10, "", 0), true},
 		{"small-10x10", "10 connections x 10 streams, small response", 200_000, h2load("/", 200, 10, 10, "", 0), false},
+		{"http1-64", "HTTP/1.1 over TLS, 64 connections, small response", 100_000, h2load("/", 200, 64, 1, "", 0, "--h1"), false},
+		{"h2c-10x10", "HTTP/2 backend (H2C), 10 connections x 10 streams, small response", 100_000, h2load("/h2c", 200, 10, 10, "", 0), false},
 		{"1m-down", "1 MiB responses, 10 x 4", 1500, h2load("/1m", 200, 10, 4, "", 1<<20), false},
 		{"1m-up", "1 MiB uploads, 10 x 4", 1000, h2load("/sink", 200, 10, 4, "1m", 1<<20), false},
 		{"all-421", "100 x 10, every answer a 421", 800_000, h2load("/421", 421, 100, 10, "", 0), false},
@@ -98,18 +100,19 @@ var (
 )
 
 // h2load makes n requests for a path, of which each must have one status.
-func h2load(path string, status, connections, streams int, body string, bytes int) func(context.Context, *bench, *peer, int) (sample, error) {
+func h2load(path string, status, connections, streams int, body string, bytes int, more ...string) func(context.Context, *bench, *peer, int) (sample, error) {
 	return func(ctx context.Context, b *bench, p *peer, n int) (sample, error) {
 		log := filepath.Join(b.dir, "h2load.log")
 		_ = os.Remove(log)
 		authority, target := host, path
-		if status == http.StatusMisdirectedRequest && strings.HasPrefix(p.name, "ingress421") {
+		if status == http.StatusMisdirectedRequest && (strings.HasPrefix(p.name, "ingress421") || p.name == "before") {
 			authority, target = other, "/" // what others must be told, it knows
 		}
 		args := []string{
 			"-c", loadCore, "h2load", "-n", strconv.Itoa(n), "-c", strconv.Itoa(connections), "-m", strconv.Itoa(streams),
 			"--log-file", log, "--connect-to", fmt.Sprintf("127.0.0.1:%d", p.port), "-H", ":authority: " + authority,
 		}
+		args = append(args, more...)
 		if body != "" {
 			args = append(args, "-d", filepath.Join(b.dir, body))
 		}

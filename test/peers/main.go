@@ -28,13 +28,15 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	// This very program is also two of the things it starts.
+	// This very program is also three of the things it starts.
 	if len(args) > 0 {
 		switch args[0] {
 		case "reverseproxy":
 			return reverseProxy(args[1:])
 		case "sink":
 			return sink(args[1:])
+		case "h2c":
+			return h2c(args[1:])
 		}
 	}
 	f := flag.NewFlagSet("peers", flag.ContinueOnError)
@@ -44,6 +46,7 @@ func run(ctx context.Context, args []string) error {
 	with := f.String("with", "", "comma-separated names of proxies; all without")
 	out := f.String("o", "", "write peers.json, peers.svg and README.md into this folder")
 	binary := f.String("ingress421", "bin/ingress421", "the binary to measure")
+	before := f.String("before", "", "an earlier binary, measured beside it as the proxy \"before\"")
 	caddy := f.String("caddy", "bin/tools/caddy", "Caddy's binary")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -54,12 +57,15 @@ func run(ctx context.Context, args []string) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	abs := func(p string) string {
+		if p == "" {
+			return ""
+		}
 		if a, err := filepath.Abs(p); err == nil {
 			return a
 		}
 		return p
 	}
-	b, err := newBench(dir, abs(*binary), abs(*caddy), list(*with))
+	b, err := newBench(dir, binaries{now: abs(*binary), before: abs(*before), caddy: abs(*caddy)}, list(*with))
 	if err != nil {
 		return err
 	}

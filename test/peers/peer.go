@@ -24,6 +24,7 @@ const (
 const (
 	backendPort = 19001 // nginx: small and large responses
 	sinkPort    = 19002 // Go: reads a body to its end, and then answers
+	h2cPort     = 19003 // Go: the small response over HTTP/2 without TLS
 	firstPort   = 19443
 )
 
@@ -45,15 +46,21 @@ type peer struct {
 // bench is one run.
 type bench struct {
 	dir      string
-	binary   string
 	peers    []*peer
 	helpers  []*process
 	samples  map[string]map[string][]sample // by load, by peer
 	versions map[string]string
 }
 
-func newBench(dir, binary, caddy string, with []string) (*bench, error) {
-	b := &bench{dir: dir, binary: binary, samples: map[string]map[string][]sample{}}
+// binaries are the paths of what is measured and not found by its name.
+type binaries struct {
+	now    string
+	before string // an earlier one, or ""
+	caddy  string // may not be there
+}
+
+func newBench(dir string, bin binaries, with []string) (*bench, error) {
+	b := &bench{dir: dir, samples: map[string]map[string][]sample{}}
 	for _, tool := range []string{"nginx", "haproxy", "h2load", "taskset"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return nil, fmt.Errorf("%s is not installed", tool)
@@ -72,11 +79,11 @@ func newBench(dir, binary, caddy string, with []string) (*bench, error) {
 		"backend.conf": backendConf, "nginx.conf": nginxConf, "haproxy.cfg": haproxyConf, "Caddyfile": caddyConf,
 	}
 	ports := map[string]int{}
-	for i, name := range []string{"ingress421", "ingress421+log", "nginx", "haproxy", "caddy", "go"} {
+	for i, name := range []string{"ingress421", "ingress421+log", "nginx", "haproxy", "caddy", "go", "before"} {
 		ports[name] = firstPort + i
 	}
 	replace := strings.NewReplacer(
-		"DIR", dir, "BACKEND", strconv.Itoa(backendPort), "SINK", strconv.Itoa(sinkPort),
+		"DIR", dir, "BACKEND", strconv.Itoa(backendPort), "SINK", strconv.Itoa(sinkPort), "H2CPORT", strconv.Itoa(h2cPort),
 		"NGINX", strconv.Itoa(ports["nginx"]), "HAPROXY", strconv.Itoa(ports["haproxy"]), "CADDY", strconv.Itoa(ports["caddy"]),
 	)
 	for name, text := range files {
@@ -94,21 +101,24 @@ func newBench(dir, binary, caddy string, with []string) (*bench, error) {
 	if err := writeManifests(dir); err != nil {
 		return nil, err
 	}
-	run := func(port int, more ...string) []string {
+	run := func(binary string, port int, more ...string) []string {
 		return append([]string{
 			binary, "run", "--manifests", filepath.Join(dir, "manifests"), "--http-addr", "",
 			"--https-addr", fmt.Sprintf("127.0.0.1:%d", port), "--metrics-addr", "127.0.0.1:0", "--admin-addr", "",
 		}, more...)
 	}
 	all := []*peer{
-		{name: "ingress421", args: run(ports["ingress421"]), env: one},
-		{name: "ingress421+log", args: run(ports["ingress421+log"], "--access-log", "json"), env: one},
+		{name: "ingress421", args: run(bin.now, ports["ingress421"]), env: one},
+		{name: "ingress421+log", args: run(bin.now, ports["ingress421+log"], "--access-log", "json"), env: one},
 		{name: "nginx", args: []string{"nginx", "-c", filepath.Join(dir, "nginx.conf")}},
 		{name: "haproxy", args: []string{"haproxy", "-f", filepath.Join(dir, "haproxy.cfg")}},
 		{name: "go", args: []string{self, "reverseproxy", fmt.Sprintf("127.0.0.1:%d", ports["go"]), cert, key}, env: one},
 	}
-	if _, err := os.Stat(caddy); err == nil {
-		all = append(all, &peer{name: "caddy", args: []string{caddy, "run", "--config", filepath.Join(dir, "Caddyfile"), "--adapter", "caddyfile"}, env: append(one, "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)})
+	if bin.before != "" {
+		all = append(all, &peer{name: "before", args: run(bin.before, ports["before"]), env: one})
+	}
+	if _, err := os.Stat(bin.caddy); err == nil {
+		all = append(all, &peer{name: "caddy", args: []string{bin.caddy, "run", "--config", filepath.Join(dir, "Caddyfile"), "--adapter", "caddyfile"}, env: append(one, "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)})
 	}
 	for _, p := range all {
 		p.port = ports[p.name]
@@ -116,7 +126,7 @@ func newBench(dir, binary, caddy string, with []string) (*bench, error) {
 			b.peers = append(b.peers, p)
 		}
 	}
-	b.versions = versions(binary, caddy)
+	b.versions = versions(bin)
 	return b, nil
 }
 
@@ -138,6 +148,7 @@ func (b *bench) start(ctx context.Context) error {
 	for _, h := range [][]string{
 		{"nginx", "-c", filepath.Join(b.dir, "backend.conf")},
 		{self, "sink", fmt.Sprintf("127.0.0.1:%d", sinkPort)},
+		{self, "h2c", fmt.Sprintf("127.0.0.1:%d", h2cPort)},
 	} {
 		p, err := b.spawn(loadCore, h, nil)
 		if err != nil {
@@ -145,7 +156,7 @@ func (b *bench) start(ctx context.Context) error {
 		}
 		b.helpers = append(b.helpers, p)
 	}
-	for _, port := range []int{backendPort, sinkPort} {
+	for _, port := range []int{backendPort, sinkPort, h2cPort} {
 		if err := waitFor(ctx, port); err != nil {
 			return err
 		}
@@ -289,17 +300,17 @@ func (p *process) rss() (int64, error) {
 
 var versionText = regexp.MustCompile(`\d+\.\d+[-.\w~+]*`)
 
-func versions(binary, caddy string) map[string]string {
+func versions(bin binaries) map[string]string {
 	v := map[string]string{}
 	for name, cmd := range map[string][]string{
-		"ingress421": {binary, "version"}, "nginx": {"nginx", "-v"}, "haproxy": {"haproxy", "-v"}, "caddy": {caddy, "version"}, "h2load": {"h2load", "--version"},
+		"ingress421": {bin.now, "version"}, "before": {bin.before, "version"}, "nginx": {"nginx", "-v"}, "haproxy": {"haproxy", "-v"}, "caddy": {bin.caddy, "version"}, "h2load": {"h2load", "--version"},
 	} {
 		out, err := exec.Command(cmd[0], cmd[1:]...).CombinedOutput()
 		if err != nil {
 			continue
 		}
 		line, _, _ := strings.Cut(string(out), "\n")
-		if name != "ingress421" {
+		if name != "ingress421" && name != "before" {
 			line = versionText.FindString(line)
 		}
 		v[name] = strings.TrimSpace(line)

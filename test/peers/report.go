@@ -104,6 +104,9 @@ func (r *report) text() string {
 			}
 			b.WriteString("\n")
 		}
+		if before, now := byPeer["before"], byPeer["ingress421"]; before.CPU > 0 && now.CPU > 0 {
+			fmt.Fprintf(&b, "\nCPU against the binary before: %.2f\n", now.CPU/before.CPU)
+		}
 	}
 	return b.String()
 }
