@@ -93,15 +93,15 @@ func world(t *testing.T) (*hostmap.Map, [][]byte) {
 		Defaults:     []*hostmap.Certificate{a},
 		Certificates: []*hostmap.Certificate{a, b},
 		Sites: []*hostmap.Site{
-			hostmap.NewSite(hostmap.Site{Host: "a.test", Class: plain, Certificates: []*hostmap.Certificate{a}, Redirect: true, Routes: []*hostmap.Route{
+			hostmap.NewSite(hostmap.Site{Host: "a.test", Namespace: "shop", Class: plain, Certificates: []*hostmap.Certificate{a}, Redirect: true, Routes: []*hostmap.Route{
 				route(hostmap.Exact, "/x", web), route(hostmap.Prefix, "/", missing),
 			}}),
 			hostmap.NewSite(hostmap.Site{
-				Host: "b.test", Class: strict, Rule: hostmap.RuleSameCertificate, Report: true, Certificates: []*hostmap.Certificate{b, a},
+				Host: "b.test", Namespace: "shop", Class: strict, Rule: hostmap.RuleSameCertificate, Report: true, Certificates: []*hostmap.Certificate{b, a},
 				Policy: hostmap.NewTLSPolicy(hostmap.ClientAuthOptional, 3, nil), Routes: []*hostmap.Route{rest},
 			}),
-			hostmap.NewSite(hostmap.Site{Host: "*.shop.test", Class: plain, Rule: hostmap.RuleOff, Policy: hostmap.UnresolvedTLSPolicy(hostmap.ClientAuthRequire)}),
-			hostmap.NewSite(hostmap.Site{Class: plain, Routes: []*hostmap.Route{rest}}),
+			hostmap.NewSite(hostmap.Site{Host: "*.shop.test", Namespace: "shop", Class: plain, Rule: hostmap.RuleOff, Policy: hostmap.UnresolvedTLSPolicy(hostmap.ClientAuthRequire)}),
+			hostmap.NewSite(hostmap.Site{Namespace: "shop", Class: plain, Routes: []*hostmap.Route{rest}}),
 		},
 	})
 	return m, [][]byte{keyA, keyB}

@@ -52,7 +52,8 @@ type (
 		Leaf      []byte    `json:"leaf"` // DER
 	}
 	siteJSON struct {
-		Host         string           `json:"host"` // "" is the default site
+		Host         string           `json:"host"`      // "" is the default site
+		Namespace    string           `json:"namespace"` // that owns the host
 		Class        string           `json:"class"`
 		Rule         string           `json:"rule"`
 		Report       bool             `json:"report"`
@@ -117,7 +118,7 @@ func WriteMap(w io.Writer, m *hostmap.Map) error {
 	for _, s := range m.Sites() {
 		class(s.Class)
 		site := siteJSON{
-			Host: s.Host, Class: s.Class.Name, Rule: s.Rule.String(), Report: s.Report, Redirect: s.Redirect,
+			Host: s.Host, Namespace: s.Namespace, Class: s.Class.Name, Rule: s.Rule.String(), Report: s.Report, Redirect: s.Redirect,
 			Certificates: refs(s.Certificates), Routes: []routeJSON{},
 		}
 		if p := s.Policy; p.Mode != hostmap.ClientAuthNone || p.Unresolved {
@@ -241,7 +242,7 @@ func (d *mapDecoder) decode(in mapJSON) (*hostmap.Map, error) {
 }
 
 func (d *mapDecoder) site(in siteJSON) (*hostmap.Site, error) {
-	site := hostmap.Site{Host: in.Host, Class: d.classes[in.Class], Report: in.Report, Redirect: in.Redirect}
+	site := hostmap.Site{Host: in.Host, Namespace: in.Namespace, Class: d.classes[in.Class], Report: in.Report, Redirect: in.Redirect}
 	if site.Class == nil {
 		return nil, fmt.Errorf("class %q is missing", in.Class)
 	}

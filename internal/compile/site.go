@@ -44,6 +44,7 @@ func (b *builder) buildSite(h, over *host, routes *hostmap.Site) {
 	own, certificates := b.siteCertificates(h)
 	site := hostmap.Site{
 		Host:         h.name,
+		Namespace:    h.namespace,
 		Class:        h.class.Class,
 		Certificates: certificates,
 		Policy:       h.says.tlsPolicy(),
@@ -71,7 +72,8 @@ func (b *builder) buildSite(h, over *host, routes *hostmap.Site) {
 
 // sameSettings compares everything but host and routes.
 func sameSettings(old, site *hostmap.Site) bool {
-	return old.Class == site.Class &&
+	return old.Namespace == site.Namespace &&
+		old.Class == site.Class &&
 		old.Rule == site.Rule &&
 		old.Report == site.Report &&
 		old.Redirect == site.Redirect &&

@@ -216,8 +216,8 @@ func TestText(t *testing.T) {
 	k := &hostmap.Backend{Namespace: "default", Service: "web", Port: "http", Endpoints: []netip.AddrPort{netip.MustParseAddrPort("10.1.1.1:80"), netip.MustParseAddrPort("[fd00::1]:80")}}
 	sites := []*hostmap.Site{
 		hostmap.NewSite(hostmap.Site{Host: "keyed.test", Certificates: []*hostmap.Certificate{keyed}}),
-		hostmap.NewSite(hostmap.Site{Host: "*.w.test", Class: class, Certificates: []*hostmap.Certificate{a}, Policy: hostmap.UnresolvedTLSPolicy(hostmap.ClientAuthRequire)}),
-		hostmap.NewSite(hostmap.Site{Host: "a.test", Class: class, Certificates: []*hostmap.Certificate{a}, Redirect: true, Report: true, Routes: []*hostmap.Route{
+		hostmap.NewSite(hostmap.Site{Host: "*.w.test", Namespace: "default", Class: class, Certificates: []*hostmap.Certificate{a}, Policy: hostmap.UnresolvedTLSPolicy(hostmap.ClientAuthRequire)}),
+		hostmap.NewSite(hostmap.Site{Host: "a.test", Namespace: "default", Class: class, Certificates: []*hostmap.Certificate{a}, Redirect: true, Report: true, Routes: []*hostmap.Route{
 			{Path: "/", Backend: k, IngressNamespace: "default", IngressName: "a"},
 			{Type: hostmap.Exact, Path: "/x y", Backend: &hostmap.Backend{Namespace: "default", Service: "gone", Port: "80", Missing: hostmap.MissingService}, IngressNamespace: "default", IngressName: "a"},
 			{Default: true, Backend: &hostmap.Backend{Namespace: "default", Service: "idle", Port: "80"}, IngressNamespace: "default", IngressName: "a"},
@@ -232,7 +232,7 @@ certificate default/a $A ECDSA not-after=2027-11-01T00:00:00Z names=a.test,*.w.t
 certificate default/keyed $K ECDSA not-after=2026-11-02T00:00:00Z names=keyed.test
 default-certificate default/a $A
 site _default rule=certificate certificates=none
-site *.w.test rule=certificate class=public client-auth=require(unresolved) certificates=default/a@$A
+site *.w.test rule=certificate class=public namespace=default client-auth=require(unresolved) certificates=default/a@$A
 site a.test rule=certificate class=public report redirect certificates=default/a@$A
   Exact "/x y" -> HTTP default/gone:80 missing=service_not_found ingress=default/a
   Prefix "/" -> HTTP default/web:http endpoints=10.1.1.1:80,[fd00::1]:80 ingress=default/a

@@ -6,6 +6,8 @@ type Site struct {
 	// Host is the canonical host or "*." pattern; "" is the default site,
 	// which takes every host that no other site does.
 	Host string
+	// Namespace is the one that owns the host; "" is nobody's.
+	Namespace string
 	// Class is the class of the site's Ingresses.
 	Class *Class
 	// Certificates are what a handshake for the host is answered with, the

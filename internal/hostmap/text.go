@@ -81,6 +81,9 @@ func (s *Site) text(b *strings.Builder) {
 	if s.Class.Name != "" {
 		fmt.Fprintf(b, " class=%s", s.Class.Name)
 	}
+	if !s.ownsRoutes() {
+		fmt.Fprintf(b, " namespace=%s", s.Namespace)
+	}
 	if s.Report {
 		b.WriteString(" report")
 	}
@@ -107,6 +110,17 @@ func (s *Site) text(b *strings.Builder) {
 	for _, rt := range s.Routes {
 		rt.text(b)
 	}
+}
+
+// ownsRoutes tells whether the Ingresses of a site's routes are all of the
+// namespace that owns its host, so that the text need not name it.
+func (s *Site) ownsRoutes() bool {
+	for _, r := range s.Routes {
+		if r.IngressNamespace != s.Namespace {
+			return false
+		}
+	}
+	return len(s.Routes) != 0 || s.Namespace == ""
 }
 
 func (r *Route) text(b *strings.Builder) {
