@@ -43,7 +43,7 @@ func sentence(reason hostmap.Reason) string {
 	case hostmap.ReasonCertificate:
 		return "The certificate of this connection does not cover the requested host."
 	case hostmap.ReasonOtherCertificate:
-		return "The requested host has a certificate other than the one of this connection."
+		return "The certificate of this connection is not one of the requested host's."
 	case hostmap.ReasonServerName:
 		return "The requested host is not the server name that this connection was made for."
 	default:

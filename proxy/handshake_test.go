@@ -374,8 +374,15 @@ func TestPublishDrains(t *testing.T) {
 	ca := newAuthority(t)
 	b := routeTo(echo(t, "b"))
 	site := func(host string, p hostmap.TLSPolicy, cert *hostmap.Certificate) *hostmap.Site {
-		return hostmap.NewSite(hostmap.Site{Host: host, Policy: p, Certificates: []*hostmap.Certificate{cert}, Routes: b})
+		return hostmap.NewSite(hostmap.Site{Host: host, Namespace: cert.Secret.Namespace, Policy: p, Certificates: []*hostmap.Certificate{cert}, Routes: b})
 	}
+	owned := func(namespace string, s *hostmap.Site) *hostmap.Site {
+		other := *s
+		other.Namespace = namespace
+		return hostmap.NewSite(other)
+	}
+	taken := ca.serverCert("ab", "a.test", "b.test")
+	taken.Secret.Namespace = "other"
 	ab, c := ca.serverCert("ab", "a.test", "b.test"), ca.serverCert("c", "c.test")
 	before := []*hostmap.Site{site("a.test", hostmap.TLSPolicy{}, ab), site("c.test", hostmap.TLSPolicy{}, c)}
 	for name, tt := range map[string]struct {
@@ -388,6 +395,9 @@ func TestPublishDrains(t *testing.T) {
 		"fewer names":        {[]*hostmap.Site{site("a.test", hostmap.TLSPolicy{}, ca.serverCert("ab", "a.test")), before[1]}, true},
 		"more names":         {[]*hostmap.Site{site("a.test", hostmap.TLSPolicy{}, ca.serverCert("ab", "a.test", "b.test", "d.test")), before[1]}, true},
 		"no longer served":   {before[1:], true},
+		"another owner":      {[]*hostmap.Site{site("a.test", hostmap.TLSPolicy{}, taken), before[1]}, true},
+		"a copy of another":  {[]*hostmap.Site{owned("other", site("a.test", hostmap.TLSPolicy{}, ab)), before[1]}, false},
+		"another's owner":    {[]*hostmap.Site{before[0], owned("other", before[1])}, false},
 		"client auth is new": {[]*hostmap.Site{site("a.test", hostmap.NewTLSPolicy(hostmap.ClientAuthRequire, 1, []*x509.Certificate{ca.cert}), ab), before[1]}, true},
 	} {
 		t.Run(name, func(t *testing.T) {

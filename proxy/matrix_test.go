@@ -23,12 +23,13 @@ type plainSite struct {
 	secret string   // whose certificate it is served with; "" the default one
 	rule   string   // as in the annotation
 	auth   string   // name of the CA that its clients must have, "" for none
-	class  string   // "" or "report"
+	class  string   // "", "report" or "cluster"
+	owner  string   // the namespace, of its certificate too; "" is "default"
 	names  []string // of the certificate, where this site is the first to name the secret
 }
 
 // matrixSites has certificates that are shared, overlapping, below a wildcard,
-// expired, for an address, and the default one, and every rule.
+// expired, for an address, of two namespaces, and the default one, and every rule.
 var matrixSites = []plainSite{
 	{host: "a.test", secret: "ab", rule: "certificate", names: []string{"a.test", "b.test"}},
 	{host: "b.test", secret: "ab", rule: "certificate"},
@@ -46,6 +47,32 @@ var matrixSites = []plainSite{
 	{host: "m3.w.test", secret: "w", rule: "off", auth: "two"},
 	{host: "old.test", secret: "old", rule: "certificate", names: []string{"old.test"}},
 	{host: "lone.test", secret: "", rule: "certificate"},
+	{host: "none.w.test", secret: "", rule: "certificate", owner: "other"},
+	{host: "noneoff.w.test", secret: "", rule: "off", owner: "other"},
+	{host: "shared.w.test", secret: "", rule: "certificate", owner: "other", class: "cluster"},
+	{host: "other.w.test", secret: "other", rule: "certificate", owner: "other", names: []string{"other.w.test"}},
+	{host: "otheroff.test", secret: "otheroff", rule: "off", owner: "other", names: []string{"otheroff.test"}},
+	{host: "otherreport.w.test", secret: "otherreport", rule: "report", owner: "other", names: []string{"otherreport.w.test", "*.w.test"}},
+	{host: "copy.w.test", secret: "w", rule: "certificate", owner: "other"},
+	{host: "*.foreign.w.test", secret: "", rule: "certificate", owner: "other"},
+	{host: "foreign.test", secret: "foreign", rule: "certificate", names: []string{"foreign.test", "*.foreign.w.test"}},
+}
+
+// ownerOf is the namespace of a Secret: that of the first site that names it.
+func ownerOf(secret string) string {
+	for _, p := range matrixSites {
+		if p.secret == secret && p.names != nil {
+			return p.namespace()
+		}
+	}
+	return "kube-system" // the default certificate's
+}
+
+func (p *plainSite) namespace() string {
+	if p.owner == "" {
+		return "default"
+	}
+	return p.owner
 }
 
 // defaultNames are the default certificate's: an address among them.
@@ -86,6 +113,14 @@ func oracle(serverName, host string, leaf *x509.Certificate, secretOf map[string
 		if leaf.VerifyHostname(host) != nil {
 			return 421, "certificate"
 		}
+	}
+	// Neither the rule nor a report keeps a neighbour's certificate from being
+	// the wrong one.
+	if secret := secretOf[string(leaf.Raw)]; site != nil && site.class != "cluster" &&
+		secret != "" && secret != site.secret && ownerOf(secret) != site.namespace() {
+		return 421, "other_certificate"
+	}
+	if rule != "off" && !report {
 		if rule == "same-certificate" && secretOf[string(leaf.Raw)] != site.secret {
 			return 421, "other_certificate"
 		}
@@ -108,11 +143,14 @@ func matrixMap(t testing.TB, ca *authority, auths map[string]*authority) (*hostm
 	certs, secretOf := map[string]*hostmap.Certificate{}, map[string]string{}
 	add := func(secret string, names []string) {
 		certs[secret] = ca.serverCert("secret-"+secret, names...)
+		certs[secret].Secret.Namespace = ownerOf(secret)
 		secretOf[string(certs[secret].KeyPair.Certificate[0])] = secret
 	}
 	add("", defaultNames)
 	reporting := hostmap.BuiltinClass()
 	reporting.Name, reporting.Report = "report", true
+	sharing := hostmap.BuiltinClass()
+	sharing.Name, sharing.ShareCertificates = "cluster", true
 	b := routeTo(echo(t, "b"))
 	var sites []*hostmap.Site
 	for _, p := range matrixSites {
@@ -124,11 +162,14 @@ func matrixMap(t testing.TB, ca *authority, auths map[string]*authority) (*hostm
 			ca.expired = false
 		}
 		s := hostmap.Site{
-			Host: p.host, Certificates: []*hostmap.Certificate{certs[p.secret]}, Rule: rules[p.rule],
+			Host: p.host, Namespace: p.namespace(), Certificates: []*hostmap.Certificate{certs[p.secret]}, Rule: rules[p.rule],
 			Report: p.rule == "report" || p.class == "report", Routes: b,
 		}
-		if p.class == "report" {
+		switch p.class {
+		case "report":
 			s.Class = reporting
+		case "cluster":
+			s.Class = sharing
 		}
 		if p.auth != "" {
 			s.Policy = hostmap.NewTLSPolicy(hostmap.ClientAuthRequire, 1, []*x509.Certificate{auths[p.auth].cert})

@@ -243,8 +243,8 @@ func TestReportServes(t *testing.T) {
 	ca := newAuthority(t)
 	a, c := ca.serverCert("a", "a.test"), ca.serverCert("c", "c.test")
 	w := newWorld(t, hostmap.New(hostmap.Spec{Sites: []*hostmap.Site{
-		hostmap.NewSite(hostmap.Site{Host: "a.test", Certificates: []*hostmap.Certificate{a}, Routes: routeTo(echo(t, "a"))}),
-		hostmap.NewSite(hostmap.Site{Host: "c.test", Report: true, Certificates: []*hostmap.Certificate{c}, Routes: routeTo(echo(t, "c"))}),
+		hostmap.NewSite(hostmap.Site{Namespace: "default", Host: "a.test", Certificates: []*hostmap.Certificate{a}, Routes: routeTo(echo(t, "a"))}),
+		hostmap.NewSite(hostmap.Site{Namespace: "default", Host: "c.test", Report: true, Certificates: []*hostmap.Certificate{c}, Routes: routeTo(echo(t, "c"))}),
 	}}), nil)
 	if got := roundTrip(t, w.h2Client("a.test", nil), "GET", "https://c.test/", nil); got.StatusCode != 200 {
 		t.Errorf("%d, want 200", got.StatusCode)

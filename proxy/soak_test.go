@@ -104,11 +104,11 @@ func newSoak(t *testing.T) *soak {
 		cert := ca.serverCert("a", "a.test", "b.test")
 		to := []*hostmap.Backend{a, b, both}[i%3]
 		sites := []*hostmap.Site{
-			hostmap.NewSite(hostmap.Site{Host: "a.test", Certificates: []*hostmap.Certificate{cert}, Routes: routeTo(to)}),
-			hostmap.NewSite(hostmap.Site{Host: "b.test", Certificates: []*hostmap.Certificate{cert}, Routes: routeTo(to)}),
+			hostmap.NewSite(hostmap.Site{Namespace: "default", Host: "a.test", Certificates: []*hostmap.Certificate{cert}, Routes: routeTo(to)}),
+			hostmap.NewSite(hostmap.Site{Namespace: "default", Host: "b.test", Certificates: []*hostmap.Certificate{cert}, Routes: routeTo(to)}),
 		}
 		if i%2 == 0 {
-			sites = append(sites, hostmap.NewSite(hostmap.Site{Host: "c.test", Certificates: []*hostmap.Certificate{ca.serverCert("c", "c.test")}, Routes: routeTo(to)}))
+			sites = append(sites, hostmap.NewSite(hostmap.Site{Namespace: "default", Host: "c.test", Certificates: []*hostmap.Certificate{ca.serverCert("c", "c.test")}, Routes: routeTo(to)}))
 		}
 		s.maps = append(s.maps, hostmap.New(hostmap.Spec{Sites: sites}))
 	}

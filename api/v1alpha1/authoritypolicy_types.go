@@ -20,7 +20,8 @@ const (
 	// RuleServerName: it must also have been opened for exactly that name.
 	RuleServerName Rule = "server-name"
 	// RuleOff: neither coverage nor the rule is asked. The TLS policy of a
-	// site (client certificates) is still enforced. YAML needs the quotes.
+	// site (client certificates) is still enforced, and shareCertificates is.
+	// YAML needs the quotes.
 	RuleOff Rule = "off"
 )
 
@@ -33,7 +34,8 @@ const (
 	// EnforcementEnforce answers 421. The default.
 	EnforcementEnforce Enforcement = "Enforce"
 	// EnforcementReport counts and logs, and serves the request. It never
-	// applies to the TLS policy of a site, which is always enforced.
+	// applies to the TLS policy of a site nor to shareCertificates, which are
+	// always enforced.
 	EnforcementReport Enforcement = "Report"
 )
 
@@ -49,6 +51,19 @@ const (
 	// UnservedMisdirected answers 421, for a server behind a balancer whose
 	// other members may serve the authority.
 	UnservedMisdirected UnservedAuthority = "Misdirected"
+)
+
+// ShareCertificates says whose certificates may vouch for a host.
+// +kubebuilder:validation:Enum=Namespace;Cluster
+type ShareCertificates string
+
+const (
+	// ShareCertificatesNamespace: those of the namespace that owns the host,
+	// and default certificates. The default.
+	ShareCertificatesNamespace ShareCertificates = "Namespace"
+	// ShareCertificatesCluster: those of every namespace. Whoever may have a
+	// host below a neighbour's wildcard is then served under it.
+	ShareCertificatesCluster ShareCertificates = "Cluster"
 )
 
 // OriginFrame says when ORIGIN frames (RFC 8336) are sent on HTTP/2
@@ -162,6 +177,16 @@ type MisdirectedSpec struct {
 	// two-phase GOAWAY, HTTP/1.1 by "Connection: close". Default: false.
 	// +optional
 	CloseOnMisdirected bool `json:"closeOnMisdirected,omitempty"`
+
+	// shareCertificates says whose certificates may vouch for a host. Namespace
+	// (the default): a default certificate, the host's own, and those of
+	// Secrets in the namespace that owns the host; a request for it on a
+	// connection that was served another namespace's certificate is answered
+	// 421, although that covers the host. Cluster: those of every namespace,
+	// for clusters whose namespaces trust each other. No annotation of an
+	// Ingress, nor enforcement: Report, takes this away.
+	// +optional
+	ShareCertificates ShareCertificates `json:"shareCertificates,omitempty"`
 }
 
 // TLSSpec holds what a class asks of TLS.

@@ -22,10 +22,11 @@ func TestValidation(t *testing.T) {
 		want string // in the refusal; empty: the policy is taken
 	}{
 		{"nothing at all", `{}`, ""},
-		{"each rule of a class", `{misdirected: {rule: server-name, enforcement: Report, unservedAuthority: Misdirected, closeOnMisdirected: true}}`, ""},
+		{"each rule of a class", `{misdirected: {rule: server-name, enforcement: Report, unservedAuthority: Misdirected, closeOnMisdirected: true, shareCertificates: Cluster}}`, ""},
 		{"off, quoted", `{misdirected: {rule: "off"}}`, ""},
 		{"report is a value of the annotation", `{misdirected: {rule: report}}`, `Unsupported value: "report"`},
 		{"rule spelt otherwise", `{misdirected: {rule: SameCertificate}}`, `Unsupported value: "SameCertificate"`},
+		{"certificates of everybody", `{misdirected: {shareCertificates: Everybody}}`, `Unsupported value: "Everybody"`},
 		{"unknown field", `{misdirected: {rules: certificate}}`, `unknown field "spec.misdirected.rules"`},
 		{"origin frames", `{originFrame: Sometimes}`, `Unsupported value: "Sometimes"`},
 

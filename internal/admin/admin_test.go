@@ -74,6 +74,7 @@ func world(t *testing.T) (*hostmap.Map, [][]byte) {
 	b, keyB := issue(t, "shop/b", notAfter.Add(time.Hour), true, "b.test")
 	strict := &hostmap.Class{
 		Name: "strict", Rule: hostmap.RuleServerName, UnservedMisdirected: true, Origin: hostmap.OriginNever,
+		ShareCertificates: true, DefaultCertificate: hostmap.SecretRef{Namespace: "shop", Name: "a"},
 		TrustedGateways: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, MinVersion: tls.VersionTLS13,
 	}
 	plain := hostmap.BuiltinClass()

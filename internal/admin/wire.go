@@ -35,6 +35,8 @@ type (
 		Report          bool           `json:"report"`
 		Unserved421     bool           `json:"unservedMisdirected"`
 		Close           bool           `json:"closeOnMisdirected"`
+		Share           bool           `json:"shareCertificates"`
+		Default         string         `json:"defaultCertificate"` // namespace/name, "" for none
 		Origin          string         `json:"originFrame"`
 		TrustedGateways []netip.Prefix `json:"trustedGateways"`
 		MinVersion      uint16         `json:"minVersion"` // as on the wire: 771 is TLS 1.2
@@ -105,6 +107,7 @@ func WriteMap(w io.Writer, m *hostmap.Map) error {
 			seen[c.Name] = true
 			out.Classes = append(out.Classes, classJSON{
 				c.Name, c.Rule.String(), c.Report, c.UnservedMisdirected, c.CloseOnMisdirected,
+				c.ShareCertificates, secretText(c.DefaultCertificate),
 				originNames()[c.Origin], notNil(c.TrustedGateways), c.MinVersion,
 			})
 		}
@@ -213,6 +216,7 @@ func (d *mapDecoder) decode(in mapJSON) (*hostmap.Map, error) {
 		}
 		d.classes[c.Name] = &hostmap.Class{
 			Name: c.Name, Rule: rule, Report: c.Report, UnservedMisdirected: c.Unserved421, CloseOnMisdirected: c.Close,
+			ShareCertificates: c.Share, DefaultCertificate: secretRef(c.Default),
 			Origin: hostmap.OriginMode(origin), TrustedGateways: c.TrustedGateways, MinVersion: c.MinVersion,
 		}
 	}
@@ -297,6 +301,14 @@ func (d *mapDecoder) find(refs []certificateRef) ([]*hostmap.Certificate, error)
 		found = append(found, c)
 	}
 	return found, nil
+}
+
+// secretText is what secretRef reads; "" is no Secret.
+func secretText(r hostmap.SecretRef) string {
+	if r == (hostmap.SecretRef{}) {
+		return ""
+	}
+	return r.String()
 }
 
 func secretRef(s string) hostmap.SecretRef {

@@ -78,6 +78,7 @@ var demoScript = []demoVisit{
 			{"https://mail.test/", misdirected("certificate", "no")},
 			{"https://gone.test/", misdirected("certificate", "no")},
 			{"https://pay.shop.test/", misdirected("other_certificate", "yes")},
+			{"https://cuckoo.shop.test/", misdirected("other_certificate", "no")},
 			{"https://login.shop.test/", misdirected("server_name", "yes")},
 			{"https://partner.shop.test/", misdirected("tls_policy", "yes")},
 			{"https://vault.shop.test/", misdirected("tls_policy", "no")},

@@ -28,6 +28,7 @@ import (
 //go:embed demo_ingresses.yaml
 var demoIngresses []byte
 
+// demoNamespace has all of the demo's Secrets.
 const demoNamespace = "demo"
 
 // demoWorld is what the demo serves and what it asks with. Close it.
@@ -140,21 +141,21 @@ func (w *demoWorld) makeSecrets() ([]byte, error) {
 // startBackends starts a backend for each Service that an Ingress names, and
 // returns Services and EndpointSlices as YAML.
 func (w *demoWorld) startBackends(ctx context.Context) ([]byte, error) {
-	names := make(map[string]struct{})
+	namespaces := make(map[string]string) // by Service, each of which has a name of its own
 	for _, ing := range w.ingresses {
 		for _, rule := range ing.Spec.Rules {
 			for _, path := range rule.HTTP.Paths {
-				names[path.Backend.Service.Name] = struct{}{}
+				namespaces[path.Backend.Service.Name] = ing.Namespace
 			}
 		}
 	}
 	var objects []any
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	for _, name := range slices.Sorted(maps.Keys(namespaces)) {
 		port, err := w.startBackend(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("start backend %s: %w", name, err)
 		}
-		objects = append(objects, service(name), endpointSlice(name, port))
+		objects = append(objects, service(namespaces[name], name), endpointSlice(namespaces[name], name, port))
 	}
 	return toYAML(objects)
 }
@@ -193,30 +194,30 @@ func demoEcho(name string) http.Handler {
 	})
 }
 
-func meta(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: name, Namespace: demoNamespace}
+func meta(namespace, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: name, Namespace: namespace}
 }
 
 func secret(name string, kind corev1.SecretType, data map[string][]byte) *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-		ObjectMeta: meta(name), Type: kind, Data: data,
+		ObjectMeta: meta(demoNamespace, name), Type: kind, Data: data,
 	}
 }
 
-func service(name string) *corev1.Service {
+func service(namespace, name string) *corev1.Service {
 	return &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: meta(name),
+		ObjectMeta: meta(namespace, name),
 		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
 	}
 }
 
-func endpointSlice(name string, port int32) *discoveryv1.EndpointSlice {
+func endpointSlice(namespace, name string, port int32) *discoveryv1.EndpointSlice {
 	portName := "http"
 	slice := &discoveryv1.EndpointSlice{
 		TypeMeta:    metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"},
-		ObjectMeta:  meta(name),
+		ObjectMeta:  meta(namespace, name),
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Ports:       []discoveryv1.EndpointPort{{Name: &portName, Port: &port}},
 		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"127.0.0.1"}}},

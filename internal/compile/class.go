@@ -88,12 +88,22 @@ type class struct {
 // with it is known before the first Ingress needs it.
 func (b *builder) readClasses() {
 	b.classes[""] = &class{
-		Class:    b.keepClass(hostmap.BuiltinClass()),
+		Class:    b.keepClass(b.builtinClass()),
 		defaults: b.flagDefaults(),
 	}
 	for name, ic := range b.owners.ours {
 		b.classes[name] = b.resolveClass(ic)
 	}
+}
+
+// builtinClass is the class that holds where no policy says otherwise: the
+// built-in options, and the default certificate of the command line.
+func (b *builder) builtinClass() *hostmap.Class {
+	c := hostmap.BuiltinClass()
+	if name := b.in.DefaultCertificate; name.Name != "" {
+		c.DefaultCertificate = hostmap.SecretRef{Namespace: name.Namespace, Name: name.Name}
+	}
+	return c
 }
 
 // classOf returns the resolved class of an Ingress, nil where the Ingress is
@@ -140,6 +150,8 @@ func sameClass(a, b *hostmap.Class) bool {
 		a.Report == b.Report &&
 		a.UnservedMisdirected == b.UnservedMisdirected &&
 		a.CloseOnMisdirected == b.CloseOnMisdirected &&
+		a.ShareCertificates == b.ShareCertificates &&
+		a.DefaultCertificate == b.DefaultCertificate &&
 		a.Origin == b.Origin &&
 		a.MinVersion == b.MinVersion &&
 		a.Limits == b.Limits &&

@@ -18,7 +18,7 @@ import (
 // read the class keeps the options that it had, else it has the built-in ones,
 // which trust nobody.
 func (b *builder) resolveClass(ic *networkingv1.IngressClass) *class {
-	options := hostmap.BuiltinClass()
+	options := b.builtinClass()
 	options.Name = ic.Name
 	c := &class{Class: options, defaults: b.classes[""].defaults}
 	if ic.Spec.Parameters == nil {
@@ -37,18 +37,28 @@ func (b *builder) resolveClass(ic *networkingv1.IngressClass) *class {
 	}
 	r := policyReader{b: b, on: subject{"AuthorityPolicy", policy.Namespace, policy.Name}}
 	r.read(&policy.Spec, options)
-	c.Class = b.keepClass(options)
-	if ref := policy.Spec.TLS.DefaultCertificateRef; ref != nil {
-		if ref.Namespace != "" && ref.Namespace != policy.Namespace {
-			// Who may write a policy is often confined to its namespace; a
-			// reference must not lend them another one's certificate.
-			b.problem(r.on, PolicyInvalid, "spec.tls.defaultCertificateRef.namespace: the Secret must be in the policy's own namespace; --default-certificate may name any.")
-			return c
-		}
-		secret := hostmap.SecretRef{Namespace: policy.Namespace, Name: ref.Name}
+	if secret, ok := r.defaultCertificate(policy); ok {
+		options.DefaultCertificate = secret
 		c.defaults = b.defaults(subject{kind: "IngressClass", name: ic.Name}, secret)
 	}
+	c.Class = b.keepClass(options)
 	return c
+}
+
+// defaultCertificate is the Secret that a policy names as its class's default
+// certificate; false where it names none that it may.
+func (r policyReader) defaultCertificate(policy *v1alpha1.AuthorityPolicy) (hostmap.SecretRef, bool) {
+	ref := policy.Spec.TLS.DefaultCertificateRef
+	switch {
+	case ref == nil:
+		return hostmap.SecretRef{}, false
+	case ref.Namespace != "" && ref.Namespace != policy.Namespace:
+		// Who may write a policy is often confined to its namespace; a
+		// reference must not lend them another one's certificate.
+		r.b.problem(r.on, PolicyInvalid, "spec.tls.defaultCertificateRef.namespace: the Secret must be in the policy's own namespace; --default-certificate may name any.")
+		return hostmap.SecretRef{}, false
+	}
+	return hostmap.SecretRef{Namespace: policy.Namespace, Name: ref.Name}, true
 }
 
 // policyOf finds the AuthorityPolicy that a class names.
@@ -96,6 +106,8 @@ func (r policyReader) read(spec *v1alpha1.AuthorityPolicySpec, c *hostmap.Class)
 	choose(r, "misdirected.unservedAuthority", m.UnservedAuthority, v1alpha1.UnservedNotFound, v1alpha1.UnservedMisdirected)
 	c.UnservedMisdirected = m.UnservedAuthority == v1alpha1.UnservedMisdirected
 	c.CloseOnMisdirected = m.CloseOnMisdirected
+	choose(r, "misdirected.shareCertificates", m.ShareCertificates, v1alpha1.ShareCertificatesNamespace, v1alpha1.ShareCertificatesCluster)
+	c.ShareCertificates = m.ShareCertificates == v1alpha1.ShareCertificatesCluster
 
 	choose(r, "originFrame", spec.OriginFrame, v1alpha1.OriginFrameAuto, v1alpha1.OriginFrameAlways, v1alpha1.OriginFrameNever)
 	switch spec.OriginFrame {

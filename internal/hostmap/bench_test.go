@@ -24,7 +24,7 @@ func newFleet(n int) *fleet {
 	for i := range n {
 		host := fmt.Sprintf("app-%d.team-%d.example.com", i, i%997)
 		c := leaf(fmt.Sprintf("team-%d/app-%d", i%997, i), host, "www."+host)
-		sites[i] = hostmap.NewSite(hostmap.Site{Host: host, Class: class, Certificates: []*hostmap.Certificate{c}, Routes: everything(host)})
+		sites[i] = hostmap.NewSite(hostmap.Site{Host: host, Namespace: c.Secret.Namespace, Class: class, Certificates: []*hostmap.Certificate{c}, Routes: everything(host)})
 	}
 	f.m = hostmap.New(hostmap.Spec{Sites: sites})
 	for _, i := range rand.New(rand.NewPCG(421, 421)).Perm(n) {

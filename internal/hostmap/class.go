@@ -52,6 +52,13 @@ type Class struct {
 	UnservedMisdirected bool
 	// CloseOnMisdirected closes the connection after a 421.
 	CloseOnMisdirected bool
+	// ShareCertificates lets the certificates of any namespace vouch for the
+	// hosts of the class, not those of the host's own namespace alone.
+	ShareCertificates bool
+	// DefaultCertificate is the Secret of the class's default certificate, or
+	// of the command line's; zero where there is none. What is in it now or was
+	// before vouches for every host of the class.
+	DefaultCertificate SecretRef
 	// Origin says when ORIGIN frames are sent.
 	Origin OriginMode
 	// TrustedGateways are the addresses of immediate peers that terminate TLS

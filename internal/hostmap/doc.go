@@ -13,9 +13,11 @@
 // A request is judged in this order (see [Judge]):
 //
 //  1. the scheme agrees with the connection;
-//  2. a trusted gateway skips steps 4 and 5;
+//  2. a trusted gateway skips steps 4, 4b and 5;
 //  3. the connection satisfies the TLS policy of the authority's site;
-//  4. the certificate this connection was served covers the authority's host;
+//  4. the certificate this connection was served covers the authority's host,
+//     and (4b) may vouch for it: it is a default certificate, the site's own, or
+//     of the namespace that owns the host;
 //  5. the site's rule, where it is stricter than coverage, holds;
 //  6. the authority is served here;
 //  7. a route matches the path.

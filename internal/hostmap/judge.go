@@ -35,7 +35,8 @@ type Verdict struct {
 	// Reason is why it is not served, "" where it is or is redirected.
 	Reason Reason
 	// Reported is the reason of step 4 or 5 that would have been Reason, had
-	// the site or its class not asked for a report only.
+	// the site or its class not asked for a report only. Step 4b is enforced
+	// all the same.
 	Reported Reason
 	// Rule is the rule that was in force.
 	Rule Rule
@@ -71,11 +72,10 @@ func Judge(m *Map, f *Facts, r Request) Verdict {
 	e := m.find(r.Host)
 	class := m.Class()
 	v := Verdict{Rule: class.Rule}
-	report, trusted := class.Report, false
+	report := class.Report
 	if e != nil {
 		class, report = e.class, e.report
 		v.Site, v.Rule = e.site, e.rule
-		trusted = class.Trusts(f.Peer)
 	}
 
 	// 1. Scheme. RFC 9113 section 8.3.1 leaves ":scheme" to the client; one
@@ -94,12 +94,17 @@ func Judge(m *Map, f *Facts, r Request) Verdict {
 		return v.misdirect(class, ReasonTLSPolicy, m.retry(f, r.Host, e, v.Rule))
 	}
 
-	// 2, 4, 5. Coverage and the site's own rule.
-	if !trusted && v.Rule != RuleOff {
+	// 2, 4, 4b, 5. Coverage, whose certificate it is, and the site's own rule.
+	if !class.Trusts(f.Peer) {
 		if reason := m.judgeCertificate(f.Leaf, f.ServerName, r.Host, e, v.Rule); reason != "" {
 			again := m.retry(f, r.Host, e, v.Rule)
-			if !report {
+			switch {
+			case !report:
 				return v.misdirect(class, reason, again)
+			case !m.vouches(f.Leaf, e):
+				// It protects whoever owns the certificate, who did not ask
+				// for a report only.
+				return v.misdirect(class, ReasonOtherCertificate, again)
 			}
 			v.Reported, v.Retry = reason, again
 		}
@@ -134,7 +139,7 @@ func (e *entry) policyHolds(id PolicyID, version uint16) bool {
 	return version >= e.class.MinVersion
 }
 
-// judgeCertificate is steps 4 and 5, for the leaf and the server name of a
+// judgeCertificate is steps 4, 4b and 5, for the leaf and the server name of a
 // connection.
 func (m *Map) judgeCertificate(leaf *Certificate, serverName, host string, e *entry, rule Rule) Reason {
 	if leaf == nil {
@@ -142,8 +147,13 @@ func (m *Map) judgeCertificate(leaf *Certificate, serverName, host string, e *en
 	}
 	// Most requests arrive on a connection to their own site.
 	own := e != nil && (leaf == e.sure[0] || leaf == e.sure[1])
-	if !own && !leaf.Covers(host) {
-		return ReasonCertificate
+	if !own {
+		if rule != RuleOff && !leaf.Covers(host) {
+			return ReasonCertificate
+		}
+		if !m.vouches(leaf, e) {
+			return ReasonOtherCertificate
+		}
 	}
 	switch rule {
 	case RuleSameCertificate:
@@ -165,6 +175,28 @@ func (m *Map) judgeCertificate(leaf *Certificate, serverName, host string, e *en
 	}
 	return ""
 }
+
+// vouches is step 4b: whether a leaf may stand for the host of a site. Coverage
+// is not enough for that: a tenant that names a host below its neighbour's
+// wildcard would be shown under the neighbour's certificate, and given the
+// cookies of its domain, without ever having had a certificate. A host that
+// nobody owns is nobody's to impersonate.
+func (m *Map) vouches(leaf *Certificate, e *entry) bool {
+	switch {
+	case e == nil || e.class.ShareCertificates:
+		return true
+	case leaf == nil:
+		return false
+	case leaf.Secret.Namespace == e.site.Namespace && leaf.Secret.Namespace != "":
+		return true
+	}
+	return leaf.Secret == e.class.DefaultCertificate ||
+		holds(e.site.Certificates, leaf) || owns(m.defaults, leaf)
+}
+
+// Vouches tells whether step 4b of [Judge] lets a leaf stand for a canonical
+// host.
+func (m *Map) Vouches(leaf *Certificate, host string) bool { return m.vouches(leaf, m.find(host)) }
 
 // route is steps 6 and 7.
 func (v Verdict) route(e *entry, class *Class, path string) Verdict {
@@ -213,7 +245,7 @@ func (m *Map) retry(f *Facts, host string, e *entry, rule Rule) bool {
 			return true
 		}
 	}
-	return rule == RuleOff || m.judgeCertificate(certificates[0], serverName, host, e, rule) == ""
+	return m.judgeCertificate(certificates[0], serverName, host, e, rule) == ""
 }
 
 // serverNameOf is the server name that a client sends for a host: none for an

@@ -26,7 +26,7 @@ func TestJudge(t *testing.T) {
 	edge := &hostmap.Class{Name: "edge", MinVersion: tls.VersionTLS12, TrustedGateways: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fe80::/10")}}
 	ab, w, own := leaf("ab", "a.test", "b.test"), leaf("w", "*.w.test"), leaf("own", "same.w.test")
 	site := func(host string, edit func(*hostmap.Site), certificates ...*hostmap.Certificate) *hostmap.Site {
-		s := hostmap.Site{Host: host, Class: public, Certificates: certificates, Redirect: true, Routes: everything(host)}
+		s := hostmap.Site{Host: host, Namespace: "default", Class: public, Certificates: certificates, Redirect: true, Routes: everything(host)}
 		if edit != nil {
 			edit(&s)
 		}
@@ -208,7 +208,7 @@ func TestJudgeClassOfUnserved(t *testing.T) {
 		{"not found", "a.test", "lost.test", "404 unserved", hostmap.Class{}},
 		{"misdirected", "a.test", "lost.test", "421 unserved retry=no", hostmap.Class{UnservedMisdirected: true}},
 		{"misdirected and closed", "a.test", "lost.test", "421 unserved retry=no close", hostmap.Class{UnservedMisdirected: true, CloseOnMisdirected: true}},
-		{"nobody is trusted", "a.test", "gone.test", "421 certificate retry=yes", hostmap.Class{TrustedGateways: gateway}},
+		{"a gateway of the class is trusted", "a.test", "gone.test", "404 unserved", hostmap.Class{TrustedGateways: gateway}},
 		{"coverage is reported", "a.test", "gone.test", "404 unserved reported certificate retry=yes", hostmap.Class{Report: true}},
 		{"rule off", "a.test", "gone.test", "404 unserved", hostmap.Class{Rule: hostmap.RuleOff}},
 		{"its certificates are the default ones", "lost.test", "gone.test", "404 unserved", hostmap.Class{Rule: hostmap.RuleSameCertificate}},
@@ -233,7 +233,7 @@ func TestJudgeClassOfUnserved(t *testing.T) {
 func TestJudgeAfterRotation(t *testing.T) {
 	site := func(rule hostmap.Rule, c ...*hostmap.Certificate) *hostmap.Map {
 		return hostmap.New(hostmap.Spec{Sites: []*hostmap.Site{hostmap.NewSite(hostmap.Site{
-			Host: "a.test", Rule: rule, Certificates: c, Routes: everything("a"),
+			Host: "a.test", Namespace: "default", Rule: rule, Certificates: c, Routes: everything("a"),
 		})}})
 	}
 	old := site(hostmap.RuleCertificate, leaf("a", "a.test"))
@@ -296,6 +296,8 @@ func newUniverse() *universe {
 			leaf("x", "x.w.test"),
 			leaf("all", "*.test", "*.W.test", "w.test", "localhost"),
 			leaf("other/w", "*.w.test", "*.y.w.test"),
+			copied(leaf("w", "*.w.test"), "third/w"),
+			leaf("third/ab", "a.test", "b.test"),
 			leaf("ip", "192.0.2.1", "2001:db8::1"),
 			leaf("mixed", "default.test", "192.0.2.1", "x.w.test"),
 			leaf("odd", "*", "*.*.test", "x*.w.test", "a..test", "192.0.2.1.", "foo_bar.test"),
@@ -325,8 +327,11 @@ func newUniverse() *universe {
 func (u *universe) class(r *rand.Rand, name string) *hostmap.Class {
 	c := &hostmap.Class{
 		Name: name, Rule: hostmap.Rule(r.IntN(4)), Report: r.IntN(4) == 0,
-		UnservedMisdirected: r.IntN(2) == 0, CloseOnMisdirected: r.IntN(2) == 0,
+		UnservedMisdirected: r.IntN(2) == 0, CloseOnMisdirected: r.IntN(2) == 0, ShareCertificates: r.IntN(4) == 0,
 		Origin: hostmap.OriginMode(r.IntN(3)), MinVersion: tls.VersionTLS12 + uint16(r.IntN(2)),
+	}
+	if r.IntN(4) == 0 {
+		c.DefaultCertificate = pick(r, u.certificates).Secret
 	}
 	if r.IntN(3) == 0 {
 		c.TrustedGateways = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}
@@ -351,7 +356,8 @@ func (u *universe) spec(r *rand.Rand) (hostmap.Spec, *oracle) {
 			continue
 		}
 		s := hostmap.Site{
-			Host: host, Class: pick(r, classes), Certificates: u.some(r, 2), Policy: pick(r, u.policies),
+			Host: host, Namespace: pick(r, []string{"default", "default", "other", "third", ""}),
+			Class: pick(r, classes), Certificates: u.some(r, 2), Policy: pick(r, u.policies),
 			Rule: hostmap.Rule(r.IntN(4)), Report: r.IntN(4) == 0, Redirect: r.IntN(4) == 0,
 		}
 		for range r.IntN(3) {
@@ -447,8 +453,8 @@ func compare(t *testing.T, m *hostmap.Map, o *oracle, f *hostmap.Facts, q hostma
 
 // TestJudgeMatrix compares Judge with the oracle for every pair of a server
 // name and an authority over hosts with shared, overlapping, wildcard, expired,
-// IP and default certificates and different TLS policies, for every rule,
-// reported or not, with and without default site and default certificate, on
+// IP and default certificates and different TLS policies, of one namespace and
+// of two, for every rule, reported or not, with certificates shared or not, with and without default site and default certificate, on
 // both TLS versions and cleartext, for trusted and other peers and every
 // scheme.
 func TestJudgeMatrix(t *testing.T) {
@@ -480,11 +486,12 @@ func TestJudgeMatrix(t *testing.T) {
 		}
 	}
 	var count int
-	for variant := range 4 << 6 {
+	for variant := range 4 << 8 {
 		bit := func(n int) bool { return variant>>(2+n)&1 == 1 }
 		class := &hostmap.Class{
 			Name: "varied", Rule: hostmap.Rule(variant & 3), Report: bit(0), UnservedMisdirected: bit(1), CloseOnMisdirected: bit(1),
 			MinVersion: tls.VersionTLS12, TrustedGateways: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			ShareCertificates: bit(7),
 		}
 		modern := &hostmap.Class{Name: "modern", MinVersion: tls.VersionTLS13, Rule: hostmap.RuleSameCertificate}
 		spec := hostmap.Spec{Class: class}
@@ -492,14 +499,17 @@ func TestJudgeMatrix(t *testing.T) {
 			spec.Defaults = []*hostmap.Certificate{leaf("default", "default.test", "192.0.2.1", "2001:db8::1", "a.test")}
 		}
 		for host, certs := range certificates {
-			s := hostmap.Site{Host: host, Class: class, Rule: class.Rule, Report: bit(0), Certificates: certs, Policy: policies[host], Redirect: bit(4), Routes: []*hostmap.Route{{Path: "/a"}}}
+			s := hostmap.Site{Host: host, Namespace: "default", Class: class, Rule: class.Rule, Report: bit(0), Certificates: certs, Policy: policies[host], Redirect: bit(4), Routes: []*hostmap.Route{{Path: "/a"}}}
 			if host == "c.test" && bit(5) {
 				s.Class, s.Rule, s.Report = modern, modern.Rule, false
+			}
+			if bit(6) && (host == "x.w.test" || host == "nocert.test" || host == "b.test") {
+				s.Namespace = "other"
 			}
 			spec.Sites = append(spec.Sites, hostmap.NewSite(s))
 		}
 		if bit(3) {
-			spec.Sites = append(spec.Sites, hostmap.NewSite(hostmap.Site{Class: class, Rule: class.Rule, Report: bit(0), Certificates: spec.Defaults}))
+			spec.Sites = append(spec.Sites, hostmap.NewSite(hostmap.Site{Namespace: "other", Class: class, Rule: class.Rule, Report: bit(0), Certificates: spec.Defaults}))
 		}
 		m, o := hostmap.New(spec), &oracle{sites: spec.Sites, class: class, defaults: spec.Defaults}
 		connections := []*hostmap.Facts{{Peer: loopback}}

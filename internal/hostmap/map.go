@@ -63,7 +63,7 @@ func New(spec Spec) *Map {
 		}
 	}
 	m.exact, m.wildcard = newIndex(exact), newIndex(wildcard)
-	m.strict = newStrict(m.sites)
+	m.strict = newStrict(m.sites, m.defaults)
 	seen := make(map[*Backend]struct{})
 	for _, s := range m.sites {
 		for _, rt := range s.Routes {

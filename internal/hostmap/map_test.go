@@ -211,6 +211,7 @@ func TestText(t *testing.T) {
 	a := leaf("a", "a.test", "*.w.test")
 	class := &hostmap.Class{
 		Name: "public", Rule: hostmap.RuleSameCertificate, Report: true, UnservedMisdirected: true, CloseOnMisdirected: true,
+		ShareCertificates: true, DefaultCertificate: hostmap.SecretRef{Namespace: "default", Name: "a"},
 		Origin: hostmap.OriginNever, MinVersion: tls.VersionTLS13, TrustedGateways: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 	}
 	k := &hostmap.Backend{Namespace: "default", Service: "web", Port: "http", Endpoints: []netip.AddrPort{netip.MustParseAddrPort("10.1.1.1:80"), netip.MustParseAddrPort("[fd00::1]:80")}}
@@ -226,7 +227,7 @@ func TestText(t *testing.T) {
 	}
 	spec := hostmap.Spec{Sites: sites, Class: class, Defaults: []*hostmap.Certificate{a}, Certificates: []*hostmap.Certificate{keyed, a, a}}
 	m := hostmap.New(spec)
-	want := strings.NewReplacer("$A", a.ShortFingerprint(), "$K", keyed.ShortFingerprint()).Replace(`class public rule=same-certificate min-version=TLS1.3 report unserved=421 close-on-misdirected origin=never trusts=10.0.0.0/8
+	want := strings.NewReplacer("$A", a.ShortFingerprint(), "$K", keyed.ShortFingerprint()).Replace(`class public rule=same-certificate min-version=TLS1.3 report unserved=421 close-on-misdirected share-certificates=cluster origin=never default-certificate=default/a trusts=10.0.0.0/8
 class (built-in) rule=certificate min-version=TLS1.2
 certificate default/a $A ECDSA not-after=2027-11-01T00:00:00Z names=a.test,*.w.test
 certificate default/keyed $K ECDSA not-after=2026-11-02T00:00:00Z names=keyed.test

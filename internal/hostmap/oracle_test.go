@@ -52,18 +52,19 @@ func (o *oracle) judge(f *hostmap.Facts, r hostmap.Request) ruling {
 	var reported hostmap.Reason
 	if f.TLS {
 		// 3. "Never opt-out, never report-only", so before 2, which skips only
-		// 4 and 5.
+		// 4, 4b and 5.
 		if !o.policyHolds(f, site) {
 			return refuse(hostmap.ReasonTLSPolicy)
 		}
 		if !o.trusted(f, site) {
-			reason := o.certificateSteps(f, r.Host, site)
-			switch {
-			case reason == "":
-			case o.reportOnly(site):
-				reported = reason
-			default:
-				return refuse(reason)
+			for _, step := range o.certificateSteps(f, r.Host, site) {
+				switch {
+				case step.holds:
+				case step.number == "4b" || !o.reportOnly(site):
+					return refuse(step.reason)
+				case reported == "":
+					reported = step.reason
+				}
 			}
 		}
 	} else {
@@ -110,13 +111,18 @@ func (o *oracle) policyHolds(f *hostmap.Facts, site *hostmap.Site) bool {
 }
 
 // trusted is step 2: "is the immediate peer in trustedGateways" of the
-// authority's site's class? "No site: built-in defaults, nobody trusted."
+// authority's site's class? "No site: the options of the map's class, trust
+// included."
 func (o *oracle) trusted(f *hostmap.Facts, site *hostmap.Site) bool {
-	if site == nil || !f.Peer.IsValid() {
+	if !f.Peer.IsValid() {
 		return false
 	}
+	class := o.class
+	if site != nil {
+		class = site.Class
+	}
 	ip := net.IP(f.Peer.AsSlice())
-	for _, p := range site.Class.TrustedGateways {
+	for _, p := range class.TrustedGateways {
 		_, cidr, err := net.ParseCIDR(p.String())
 		if err == nil && cidr.Contains(ip) {
 			return true
@@ -141,36 +147,59 @@ func (o *oracle) reportOnly(site *hostmap.Site) bool {
 	return site.Report
 }
 
-// certificateSteps are 4 and 5; it returns the reason of the first that fails.
-func (o *oracle) certificateSteps(f *hostmap.Facts, host string, site *hostmap.Site) hostmap.Reason {
+// step is what became of one step.
+type step struct {
+	number string
+	holds  bool
+	reason hostmap.Reason
+}
+
+// certificateSteps are 4, 4b and 5, as far as the rule asks them.
+func (o *oracle) certificateSteps(f *hostmap.Facts, host string, site *hostmap.Site) []step {
 	rule := o.rule(site)
-	if rule == hostmap.RuleOff {
-		return ""
-	}
-	if f.Leaf == nil || !leafCovers(f.Leaf.KeyPair.Leaf, host) {
-		return hostmap.ReasonCertificate
-	}
+	leaf := f.Leaf.KeyPair.Leaf
+	four := step{"4", leafCovers(leaf, host), hostmap.ReasonCertificate}
+	fourB := step{"4b", o.vouches(f.Leaf, site), hostmap.ReasonOtherCertificate}
+	five := step{"5", true, ""}
 	switch rule {
+	case hostmap.RuleOff:
+		// "off (skip 4 and 5)"; "no annotation skips" 4b.
+		return []step{fourB}
 	case hostmap.RuleSameCertificate:
 		// A handshake for an authority without a site is answered with the
 		// default certificates; where there are none, none is the right one.
 		own := o.defaults
 		if site != nil {
 			own = site.Certificates
-		} else if len(own) == 0 {
-			return ""
 		}
-		if !slices.ContainsFunc(own, func(c *hostmap.Certificate) bool {
-			return bytes.Equal(c.KeyPair.Leaf.Raw, f.Leaf.KeyPair.Leaf.Raw) || c.Secret == f.Leaf.Secret
-		}) {
-			return hostmap.ReasonOtherCertificate
-		}
+		five.reason = hostmap.ReasonOtherCertificate
+		five.holds = site == nil && len(own) == 0 || slices.ContainsFunc(own, func(c *hostmap.Certificate) bool {
+			return bytes.Equal(c.KeyPair.Leaf.Raw, leaf.Raw) || c.Secret == f.Leaf.Secret
+		})
 	case hostmap.RuleServerName:
-		if f.ServerName != nameToSend(host) {
-			return hostmap.ReasonServerName
-		}
+		five.reason, five.holds = hostmap.ReasonServerName, f.ServerName == nameToSend(host)
 	}
-	return ""
+	return []step{four, fourB, five}
+}
+
+// vouches is step 4b: "is it a default certificate, one of the site's present
+// certificates (by fingerprint), or from a Secret of the namespace that owns the
+// host? Class option shareCertificates: Namespace (default) or Cluster (skips
+// this step)". A host that no site has is nobody's.
+func (o *oracle) vouches(c *hostmap.Certificate, site *hostmap.Site) bool {
+	if site == nil || site.Class.ShareCertificates {
+		return true
+	}
+	secrets := []hostmap.SecretRef{site.Class.DefaultCertificate}
+	fingerprints := [][32]byte{}
+	for _, d := range o.defaults {
+		secrets, fingerprints = append(secrets, d.Secret), append(fingerprints, d.Fingerprint)
+	}
+	for _, own := range site.Certificates {
+		fingerprints = append(fingerprints, own.Fingerprint)
+	}
+	byNamespace := site.Namespace != "" && site.Namespace == c.Secret.Namespace
+	return byNamespace || slices.Contains(secrets, c.Secret) || slices.Contains(fingerprints, c.Fingerprint)
 }
 
 // retry: "whether a retry can help: would a request on a fresh connection with
@@ -210,10 +239,10 @@ func (o *oracle) retry(f *hostmap.Facts, r hostmap.Request, failed hostmap.Reaso
 		return "no"
 	}
 	fresh.Leaf = certificates[0]
-	if o.trusted(f, site) || o.certificateSteps(&fresh, r.Host, site) == "" {
-		return "yes"
+	if !o.trusted(f, site) && slices.ContainsFunc(o.certificateSteps(&fresh, r.Host, site), func(s step) bool { return !s.holds }) {
+		return "no"
 	}
-	return "no"
+	return "yes"
 }
 
 // site: exact, then wildcard of one label, then the default site.

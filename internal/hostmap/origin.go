@@ -26,11 +26,8 @@ const maxStrict = 1000
 // hides stays hidden. Where they exceed 16 KiB the list is empty, which leaves
 // the client with the host of its server name alone (RFC 8336 section 2.3).
 //
-// The class of the server name's site says when: always, never, or where the
-// leaf covers some served host that Judge would refuse here. A connection
-// without such a site (it was shown the default certificate) is under the
-// built-in class, that is the last of these: what the default certificate
-// covers needs the same warning.
+// The class of the server name's site, else the map's, says when: always, never,
+// or where the leaf covers some served host that Judge would refuse here.
 //
 // It looks at each name of the leaf, at most twice, and below its wildcards at
 // one or two sites of each kind that Judge treats alike.
@@ -38,7 +35,7 @@ func (m *Map) Origins(f *Facts, port uint16) (origins []string, send bool) {
 	if !f.TLS || f.Leaf == nil {
 		return nil, false
 	}
-	mode := OriginAuto
+	mode := m.Class().Origin
 	if s := m.Site(f.ServerName); s != nil {
 		mode = s.Class.Origin
 	}
@@ -74,12 +71,12 @@ func (m *Map) refuses(f *Facts, host string) bool {
 // refusesCovered tells whether the leaf of a connection covers a served host
 // that Judge would refuse on it.
 func (m *Map) refusesCovered(f *Facts) bool {
-	if len(m.strict.below) == 0 && !m.strict.rest {
+	if len(m.strict.below) == 0 && !m.strict.literal {
 		return false
 	}
 	for _, name := range f.Leaf.Names {
 		sites := m.strict.below[parent(name)]
-		if len(sites) == 0 && !m.strict.rest {
+		if len(sites) == 0 && !m.strict.literal {
 			continue
 		}
 		// A wildcard is judged itself: it stands for the hosts below it that
@@ -100,14 +97,16 @@ func (m *Map) refusesCovered(f *Facts) bool {
 }
 
 // strict lists the sites that Judge may refuse on a connection whose leaf
-// covers them: those that a wildcard may hide.
+// covers them.
 type strict struct {
-	// below lists them by what follows the first label of their host, of each
-	// kind that Judge treats alike two: under the rule server-name one may be
-	// the connection's own.
+	// below lists those that a wildcard may hide, by what follows the first
+	// label of their host: of each kind that Judge treats alike two, because
+	// under the rule server-name one may be the connection's own.
 	below map[string][]*Site
-	// rest tells that the default site is one.
-	rest bool
+	// literal tells that there are others too: the default site, or sites that
+	// a certificate of another namespace may name. Each name of a leaf is
+	// judged then.
+	literal bool
 }
 
 // strictKind is what Judge reads of a site beside its host.
@@ -118,27 +117,35 @@ type strictKind struct {
 	unresolved bool
 	rule       Rule
 	report     bool
-	own        string // the certificates, under the rule same-certificate
+	namespace  string // where step 4b may refuse
+	own        string // the certificates, where they count
 }
 
-func newStrict(sites []*Site) strict {
+func newStrict(sites []*Site, defaults []*Certificate) strict {
 	lowest := uint16(tls.VersionTLS12) // of a connection without site
 	for _, s := range sites {
 		lowest = min(lowest, s.Class.MinVersion)
 	}
+	owners := newOwners(sites, defaults)
 	out := strict{below: make(map[string][]*Site)}
 	kinds := make(map[strictKind]int)
 	for _, s := range sites {
 		ruled := !s.Report && (s.Rule == RuleSameCertificate || s.Rule == RuleServerName)
-		if !s.Policy.asks() && !ruled && s.Class.MinVersion <= lowest {
+		foreign := !s.Class.ShareCertificates && owners.others(s.Namespace)
+		out.literal = out.literal || foreign
+		hidden := foreign && owners.hide(s)
+		if !s.Policy.asks() && !ruled && !hidden && s.Class.MinVersion <= lowest {
 			continue
 		}
 		if s.Host == "" {
-			out.rest = true
+			out.literal = true
 			continue
 		}
-		k := strictKind{parent(s.Host), s.Class, s.Policy.ID, s.Policy.Unresolved, s.Rule, s.Report, ""}
-		if s.Rule == RuleSameCertificate {
+		k := strictKind{parent: parent(s.Host), class: s.Class, policy: s.Policy.ID, unresolved: s.Policy.Unresolved, rule: s.Rule, report: s.Report}
+		if hidden {
+			k.namespace = s.Namespace
+		}
+		if hidden || s.Rule == RuleSameCertificate {
 			for _, c := range s.Certificates {
 				k.own += string(c.Fingerprint[:]) + c.Secret.String() + "\n"
 			}
@@ -148,4 +155,56 @@ func newStrict(sites []*Site) strict {
 		}
 	}
 	return out
+}
+
+// owners knows whose certificates connections may be served.
+type owners struct {
+	// namespace is that of all certificates; mixed where there are several.
+	namespace string
+	mixed     bool
+	// wildcards has the same for those with a wildcard, by what follows "*".
+	wildcards map[string]owners
+}
+
+func newOwners(sites []*Site, defaults []*Certificate) *owners {
+	o := &owners{wildcards: make(map[string]owners)}
+	var last *Certificate // many sites in a row have one
+	add := func(certificates []*Certificate) {
+		for _, c := range certificates {
+			if c == last {
+				continue
+			}
+			last = c
+			o.note(c.Secret.Namespace)
+			for _, name := range c.Names {
+				if strings.HasPrefix(name, "*.") {
+					w := o.wildcards[name[2:]]
+					w.note(c.Secret.Namespace)
+					o.wildcards[name[2:]] = w
+				}
+			}
+		}
+	}
+	add(defaults)
+	for _, s := range sites {
+		add(s.Certificates)
+	}
+	return o
+}
+
+func (o *owners) note(namespace string) {
+	o.mixed = o.mixed || o.namespace != "" && o.namespace != namespace
+	o.namespace = namespace
+}
+
+// others tells whether a certificate of another namespace than this one may be
+// served.
+func (o *owners) others(namespace string) bool {
+	return o.mixed || o.namespace != "" && o.namespace != namespace
+}
+
+// hide tells whether a wildcard of another namespace may cover a site's host.
+func (o *owners) hide(s *Site) bool {
+	w, ok := o.wildcards[parent(s.Host)]
+	return ok && w.others(s.Namespace)
 }

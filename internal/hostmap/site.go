@@ -73,6 +73,17 @@ func (s *Site) Label() string {
 	return s.Host
 }
 
+// holds tells whether a leaf is one of some present certificates, out of
+// whichever Secret.
+func holds(present []*Certificate, c *Certificate) bool {
+	for _, own := range present {
+		if own == c || own.Fingerprint == c.Fingerprint {
+			return true
+		}
+	}
+	return false
+}
+
 // owns tells whether a leaf is one of some present certificates, or of the
 // same Secret as one of them (a renewal, or ECDSA beside RSA).
 func owns(present []*Certificate, c *Certificate) bool {

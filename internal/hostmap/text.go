@@ -50,12 +50,16 @@ func (c *Class) text() string {
 		{c.Report, "report"},
 		{c.UnservedMisdirected, "unserved=421"},
 		{c.CloseOnMisdirected, "close-on-misdirected"},
+		{c.ShareCertificates, "share-certificates=cluster"},
 		{c.Origin == OriginAlways, "origin=always"},
 		{c.Origin == OriginNever, "origin=never"},
 	} {
 		if o.on {
 			b.WriteString(" " + o.name)
 		}
+	}
+	if c.DefaultCertificate != (SecretRef{}) {
+		fmt.Fprintf(b, " default-certificate=%s", c.DefaultCertificate)
 	}
 	for _, p := range c.TrustedGateways {
 		fmt.Fprintf(b, " trusts=%s", p)
