@@ -72,20 +72,21 @@ const (
 
 // resolve settles the canonical host of a request: of its authority, with
 // which every Host field must agree (RFC 9113 section 8.3.1), or of the Host
-// field where there is no authority. Ports are not compared. It returns why
+// field where there is no authority. An authority that is empty is one, and
+// none that a server has. Ports are not compared. It returns why
 // there is none.
 func (r *request) resolve() (why string) {
-	authority := r.authority
+	authority, named := r.authority, r.hasAuthority
 	if !r.absolute {
 		for i := range r.header {
 			if r.header[i].Name != "host" {
 				continue
 			}
 			host := r.header[i].Value
-			switch authority {
-			case "":
-				authority = host
-			case host:
+			switch {
+			case !named:
+				authority, named = host, true
+			case host == authority:
 			default:
 				a, _, err := hostmap.Authority(authority)
 				if err != nil {

@@ -68,9 +68,11 @@ type request struct {
 	method    string
 	scheme    string // "" where the request names none
 	authority string
-	target    string // path and query
-	tunnel    string // the protocol of an Upgrade or an extended CONNECT
-	header    []hpack.HeaderField
+	// hasAuthority: there is one, empty or not, that is no Host field.
+	hasAuthority bool
+	target       string // path and query
+	tunnel       string // the protocol of an Upgrade or an extended CONNECT
+	header       []hpack.HeaderField
 	// contentLength is -1 where it is unknown, 0 where there is no content.
 	contentLength int64
 	// bodyWhole: reading the body will not block.

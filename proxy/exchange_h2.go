@@ -53,6 +53,7 @@ func (s *Server) streamRequest(st *h2.Stream) (r *request, ok bool) {
 	r = s.newRequest()
 	r.conn, r.start = c, st.Received()
 	r.protocol, r.method, r.scheme, r.authority, r.target = protocolHTTP2, st.Method, st.Scheme, st.Authority, st.Path
+	r.hasAuthority = st.HasAuthority
 	r.header = st.Header
 	return r, true
 }

@@ -92,6 +92,7 @@ func (h *http1Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // fromHTTP1 fills the head of a request.
 func (r *request) fromHTTP1(req *http.Request) {
 	r.protocol, r.method, r.authority, r.target = protocolHTTP1, req.Method, req.Host, req.RequestURI
+	r.hasAuthority = true // net/http has taken Host out of the header
 	if scheme, rest, ok := strings.Cut(r.target, "://"); ok && !strings.HasPrefix(r.target, "/") {
 		// Absolute form (RFC 9112 section 3.2.2): its authority and scheme
 		// hold, and Host is ignored.

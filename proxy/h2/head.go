@@ -135,7 +135,7 @@ func (h *headBlock) pseudoField(f hpack.HeaderField) {
 		bit, s.Scheme = seenScheme, f.Value
 		ok = isScheme(f.Value)
 	case ":authority":
-		bit, s.Authority = seenAuthority, f.Value
+		bit, s.Authority, s.HasAuthority = seenAuthority, f.Value, true
 		ok = isValue(f.Value)
 	case ":path":
 		bit, s.Path = seenPath, f.Value

@@ -18,11 +18,12 @@ type Canceler interface{ Cancel() }
 //
 // One goroutine may read while another writes.
 type Stream struct {
-	Method    string // a token
-	Scheme    string // empty for CONNECT without Protocol
-	Authority string // as it was sent; free of control characters, otherwise unchecked; may be empty
-	Path      string // begins with "/", or is "*" for OPTIONS; empty for CONNECT without Protocol
-	Protocol  string // of an extended CONNECT (RFC 8441), else empty
+	Method       string // a token
+	Scheme       string // empty for CONNECT without Protocol
+	HasAuthority bool   // ":authority" was sent, empty or not
+	Authority    string // as it was sent; free of control characters, otherwise unchecked; may be empty
+	Path         string // begins with "/", or is "*" for OPTIONS; empty for CONNECT without Protocol
+	Protocol     string // of an extended CONNECT (RFC 8441), else empty
 
 	// Header holds the regular fields in their order, among them host,
 	// content-length and the single crumbs of cookie. None is
@@ -120,6 +121,7 @@ func (s *Stream) forget() {
 		t = nil
 	}
 	s.Method, s.Scheme, s.Authority, s.Path, s.Protocol = "", "", "", "", ""
+	s.HasAuthority = false
 	s.Data = nil
 	s.Header, s.trailer, s.held = h[:0], t[:0], nil
 	s.cancelMu.Lock()
