@@ -140,16 +140,16 @@ func choose(hello *tls.ClientHelloInfo, certificates []*hostmap.Certificate) *ho
 
 // bind is what a session ticket is good for: one site, one leaf, one policy.
 func bind(site *hostmap.Site, leaf *hostmap.Certificate, policy hostmap.PolicyID) []byte {
-	host := ""
+	// The default site's host is "", and so is that of no site.
+	host, served := "", byte(0)
 	if site != nil {
-		// The default site's host is "", and so is that of no site; a label
-		// tells them apart.
-		host = site.Label()
+		host, served = site.Host, 1
 	}
-	b := make([]byte, 0, len("ingress421")+len(leaf.Fingerprint)+len(policy)+len(host))
+	b := make([]byte, 0, len("ingress421")+len(leaf.Fingerprint)+len(policy)+1+len(host))
 	b = append(b, "ingress421"...)
 	b = append(b, leaf.Fingerprint[:]...)
 	b = append(b, policy[:]...)
+	b = append(b, served)
 	return append(b, host...)
 }
 

@@ -261,3 +261,18 @@ site keyed.test rule=certificate certificates=default/keyed@$K
 		}
 	}
 }
+
+// TestLabels: whatever its host is called, a site has a label of its own.
+func TestLabels(t *testing.T) {
+	if _, err := hostmap.Host(hostmap.LabelDefault); err != nil {
+		t.Fatalf("no host can be called so: %v", err)
+	}
+	seen := map[string]string{(*hostmap.Site)(nil).Label(): "no site"}
+	for _, host := range []string{"", "a.test", "_default", "_unserved", "_default.test", "*._default", "default"} {
+		label := hostmap.NewSite(hostmap.Site{Host: host}).Label()
+		if other, taken := seen[label]; taken {
+			t.Errorf("site %q and %q have the label %q", host, other, label)
+		}
+		seen[label] = host
+	}
+}

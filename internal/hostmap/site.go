@@ -62,13 +62,18 @@ func NewSite(s Site) *Site {
 // Route returns the route of a canonical path, or nil.
 func (s *Site) Route(path string) *Route { return s.router.match(path) }
 
-// Label is the site's host as metrics name it: never what a client sent.
+// Label is the site's host as metrics name it: never what a client sent, and no
+// other site's. A host can be called as the labels of what has none are; the dot
+// that no canonical host ends with tells it from them.
 func (s *Site) Label() string {
 	if s == nil {
 		return LabelUnserved
 	}
-	if s.Host == "" {
+	switch s.Host {
+	case "":
 		return LabelDefault
+	case LabelDefault, LabelUnserved:
+		return s.Host + "."
 	}
 	return s.Host
 }
