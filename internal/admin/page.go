@@ -232,7 +232,7 @@ func mentions(s *hostmap.Site, query string) bool {
 			return true
 		}
 	}
-	for _, r := range s.Routes {
+	for r := range s.AllRoutes() {
 		if strings.Contains(r.IngressNamespace+"/"+r.IngressName, query) ||
 			strings.Contains(r.Backend.Namespace+"/"+r.Backend.Service, query) {
 			return true

@@ -40,6 +40,12 @@ type (
 		Origin          string         `json:"originFrame"`
 		TrustedGateways []netip.Prefix `json:"trustedGateways"`
 		MinVersion      uint16         `json:"minVersion"` // as on the wire: 771 is TLS 1.2
+		Unresolved      bool           `json:"unresolved,omitempty"`
+		Claims          []claimJSON    `json:"claims,omitempty"`
+	}
+	claimJSON struct {
+		Host       string   `json:"host"`
+		Namespaces []string `json:"namespaces"`
 	}
 	certificateRef struct {
 		Secret      string `json:"secret"`
@@ -73,6 +79,7 @@ type (
 	routeJSON struct {
 		Type    string      `json:"type"` // Exact, Prefix or Default
 		Path    string      `json:"path"`
+		First   bool        `json:"first,omitempty"` // tried before those that are not
 		Ingress string      `json:"ingress"`
 		Backend backendJSON `json:"backend"`
 	}
@@ -108,7 +115,7 @@ func WriteMap(w io.Writer, m *hostmap.Map) error {
 			out.Classes = append(out.Classes, classJSON{
 				c.Name, c.Rule.String(), c.Report, c.UnservedMisdirected, c.CloseOnMisdirected,
 				c.ShareCertificates, secretText(c.DefaultCertificate),
-				originNames()[c.Origin], notNil(c.TrustedGateways), c.MinVersion,
+				originNames()[c.Origin], notNil(c.TrustedGateways), c.MinVersion, c.Unresolved, claims(c),
 			})
 		}
 	}
@@ -127,12 +134,23 @@ func WriteMap(w io.Writer, m *hostmap.Map) error {
 		if p := s.Policy; p.Mode != hostmap.ClientAuthNone || p.Unresolved {
 			site.ClientAuth = &clientAuthJSON{p.Mode.String(), p.Depth, hex.EncodeToString(p.ID[:]), p.Unresolved}
 		}
-		for _, r := range s.Routes {
+		for r := range s.AllRoutes() {
 			site.Routes = append(site.Routes, route(r))
+		}
+		for i := range s.First {
+			site.Routes[i].First = true
 		}
 		out.Sites = append(out.Sites, site)
 	}
 	return json.NewEncoder(w).Encode(out)
+}
+
+func claims(c *hostmap.Class) []claimJSON {
+	var out []claimJSON
+	for _, k := range c.Claims {
+		out = append(out, claimJSON{k.Host, notNil(k.Namespaces)})
+	}
+	return out
 }
 
 func route(r *hostmap.Route) routeJSON {
@@ -218,6 +236,10 @@ func (d *mapDecoder) decode(in mapJSON) (*hostmap.Map, error) {
 			Name: c.Name, Rule: rule, Report: c.Report, UnservedMisdirected: c.Unserved421, CloseOnMisdirected: c.Close,
 			ShareCertificates: c.Share, DefaultCertificate: secretRef(c.Default),
 			Origin: hostmap.OriginMode(origin), TrustedGateways: c.TrustedGateways, MinVersion: c.MinVersion,
+			Unresolved: c.Unresolved,
+		}
+		for _, k := range c.Claims {
+			d.classes[c.Name].Claims = append(d.classes[c.Name].Claims, hostmap.Claim(k))
 		}
 	}
 	for _, c := range in.Certificates {
@@ -286,7 +308,11 @@ func (d *mapDecoder) site(in siteJSON) (*hostmap.Site, error) {
 			}
 		}
 		rt.Backend = k
-		site.Routes = append(site.Routes, rt)
+		if r.First {
+			site.First = append(site.First, rt)
+		} else {
+			site.Routes = append(site.Routes, rt)
+		}
 	}
 	return hostmap.NewSite(site), nil
 }

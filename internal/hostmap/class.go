@@ -44,6 +44,13 @@ const (
 type Class struct {
 	// Name is the IngressClass's name, "" for the built-in defaults.
 	Name string
+	// Unresolved tells that the class has options and that they are not known.
+	// Its sites' TLS policies are unresolved, so that none is served on milder
+	// terms than its class asks.
+	Unresolved bool
+	// Claims say which namespaces may claim which hosts, sorted by host. They
+	// hold for the Ingresses of all classes.
+	Claims []Claim
 	// Rule judges sites whose Ingresses name no rule.
 	Rule Rule
 	// Report counts and logs what steps 4 and 5 would refuse, and serves it.
@@ -68,6 +75,14 @@ type Class struct {
 	MinVersion uint16
 	// Limits bound the connections of the class.
 	Limits Limits
+}
+
+// Claim says that a host may be claimed by some namespaces and by nobody else.
+type Claim struct {
+	// Host is a canonical host, or a "*." pattern for all hosts below.
+	Host string
+	// Namespaces are sorted. None: nobody may claim the host.
+	Namespaces []string
 }
 
 // BuiltinClass returns the defaults that hold where no class says otherwise:

@@ -29,7 +29,7 @@ type entry struct {
 
 func newEntry(s *Site) entry {
 	e := entry{
-		site: s, class: s.Class, sure: s.sure, all: s.router.all,
+		site: s, class: s.Class, sure: s.sure, all: s.all(),
 		rule: s.Rule, policed: s.Policy.asks(), report: s.Report, redirect: s.Redirect,
 	}
 	if key := indexKey(s); len(key) <= len(e.key) {

@@ -65,6 +65,11 @@ const (
 // at first (RFC 8555 section 8.3).
 const acmePrefix = "/.well-known/acme-challenge/"
 
+// IsACME tells whether a route takes requests of an ACME server and no others.
+func (r *Route) IsACME() bool {
+	return !r.Default && (strings.HasPrefix(r.Path, acmePrefix) || r.Type == Prefix && r.Path+"/" == acmePrefix)
+}
+
 // Judge says what becomes of a request that arrived on a connection: RFC 9110
 // section 7.4, step by step as the package's page lists them. It is pure and
 // does not allocate.

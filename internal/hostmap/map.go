@@ -16,6 +16,7 @@ type Map struct {
 	sites    []*Site // sorted by host
 
 	class        *Class
+	classes      []*Class
 	defaults     []*Certificate
 	certificates []*Certificate
 	backends     []*Backend
@@ -29,6 +30,9 @@ type Spec struct {
 	Sites []*Site
 	// Class judges authorities that no site serves; nil is the built-in one.
 	Class *Class
+	// Classes are all classes, used or not, so that the next map can keep the
+	// options of one that cannot be read again.
+	Classes []*Class
 	// Defaults answer handshakes without a server name, or for one that no
 	// site serves. Without any such handshakes are refused.
 	Defaults []*Certificate
@@ -42,6 +46,7 @@ func New(spec Spec) *Map {
 	m := &Map{
 		sites:        slices.Clone(spec.Sites),
 		class:        spec.Class,
+		classes:      slices.Clone(spec.Classes),
 		defaults:     spec.Defaults,
 		certificates: slices.Clone(spec.Certificates),
 	}
@@ -66,7 +71,7 @@ func New(spec Spec) *Map {
 	m.strict = newStrict(m.sites, m.defaults)
 	seen := make(map[*Backend]struct{})
 	for _, s := range m.sites {
-		for _, rt := range s.Routes {
+		for rt := range s.AllRoutes() {
 			if _, ok := seen[rt.Backend]; !ok && rt.Backend != nil {
 				seen[rt.Backend] = struct{}{}
 				m.backends = append(m.backends, rt.Backend)
@@ -145,6 +150,10 @@ func (m *Map) Class() *Class {
 	}
 	return m.class
 }
+
+// Classes returns the classes the map was made with, in any order. The caller
+// must not change it.
+func (m *Map) Classes() []*Class { return m.classes }
 
 // Defaults returns the default certificates. The caller must not change it.
 func (m *Map) Defaults() []*Certificate { return m.defaults }

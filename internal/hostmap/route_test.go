@@ -89,6 +89,44 @@ func TestRoute(t *testing.T) {
 	}
 }
 
+// Routes of a host's own come before those that it shares, however long.
+func TestFirstRoutes(t *testing.T) {
+	over := hostmap.NewSite(hostmap.Site{Host: "*.test", Routes: []*hostmap.Route{{Path: "/"}, {Path: "/own/longer/path"}}})
+	own := &hostmap.Route{Path: "/own", Backend: &hostmap.Backend{Service: "own"}}
+	m := hostmap.New(hostmap.Spec{Sites: []*hostmap.Site{
+		over, hostmap.NewSiteSharing(hostmap.Site{Host: "a.test", First: []*hostmap.Route{own}}, over),
+	}})
+	for path, want := range map[string]*hostmap.Route{"/own": own, "/own/longer/path": own, "/x": over.Routes[1]} {
+		v := hostmap.Judge(m, &hostmap.Facts{}, hostmap.Request{Host: "a.test", Path: path})
+		if v.Route != want {
+			t.Errorf("%s: %+v, want %+v", path, v.Route, want)
+		}
+	}
+	if n := len(m.Backends()); n != 1 {
+		t.Errorf("the map knows %d backends, want 1", n)
+	}
+}
+
+func TestIsACME(t *testing.T) {
+	for _, c := range []struct {
+		route hostmap.Route
+		want  bool
+	}{
+		{hostmap.Route{Type: hostmap.Exact, Path: "/.well-known/acme-challenge/token"}, true},
+		{hostmap.Route{Path: "/.well-known/acme-challenge/"}, true},
+		{hostmap.Route{Path: "/.well-known/acme-challenge"}, true},
+		{hostmap.Route{Type: hostmap.Exact, Path: "/.well-known/acme-challenge"}, false},
+		{hostmap.Route{Path: "/.well-known/acme-challenges"}, false},
+		{hostmap.Route{Path: "/.well-known"}, false},
+		{hostmap.Route{Path: "/.Well-Known/acme-challenge/token"}, false},
+		{hostmap.Route{Default: true}, false},
+	} {
+		if got := c.route.IsACME(); got != c.want {
+			t.Errorf("%s %q: %v", c.route.Type, c.route.Path, got)
+		}
+	}
+}
+
 // FuzzRoute compares the router with the naive one, on rules and paths of few
 // letters.
 func FuzzRoute(f *testing.F) {

@@ -1,5 +1,7 @@
 package hostmap
 
+import "iter"
+
 // Site is one host with its certificates, TLS policy, rule and routes. It is
 // immutable once [NewSite] has returned it.
 type Site struct {
@@ -8,6 +10,9 @@ type Site struct {
 	Host string
 	// Namespace is the one that owns the host; "" is nobody's.
 	Namespace string
+	// Contested tells that other namespaces claim the host too, or the requests
+	// of it, so that who owns it must be remembered.
+	Contested bool
 	// Class is the class of the site's Ingresses.
 	Class *Class
 	// Certificates are what a handshake for the host is answered with, the
@@ -21,10 +26,13 @@ type Site struct {
 	Report bool
 	// Redirect sends cleartext requests to https with 308.
 	Redirect bool
+	// First are path rules that are tried before Routes: those of a host's own
+	// where Routes are another site's ([NewSiteSharing]).
+	First []*Route
 	// Routes are the path rules, in the order in which they are tried.
 	Routes []*Route
 
-	router router
+	first, router router
 	// sure are the first of Certificates that cover every host of the site,
 	// ECDSA and RSA as a rule: what a connection to the site was served, so
 	// that no name is looked up where pointers are equal.
@@ -45,8 +53,9 @@ func NewSite(s Site) *Site {
 	if s.Class == nil {
 		s.Class = BuiltinClass()
 	}
+	sortRoutes(s.First)
 	sortRoutes(s.Routes)
-	s.router = newRouter(s.Routes)
+	s.first, s.router = newRouter(s.First), newRouter(s.Routes)
 	// A copy of another site brings its own along.
 	s.sure = [2]*Certificate{}
 	n := 0
@@ -60,7 +69,35 @@ func NewSite(s Site) *Site {
 }
 
 // Route returns the route of a canonical path, or nil.
-func (s *Site) Route(path string) *Route { return s.router.match(path) }
+func (s *Site) Route(path string) *Route {
+	if len(s.First) != 0 {
+		if rt := s.first.match(path); rt != nil {
+			return rt
+		}
+	}
+	return s.router.match(path)
+}
+
+// AllRoutes are First and Routes, in the order in which they are tried.
+func (s *Site) AllRoutes() iter.Seq[*Route] {
+	return func(yield func(*Route) bool) {
+		for _, routes := range [...][]*Route{s.First, s.Routes} {
+			for _, rt := range routes {
+				if !yield(rt) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// all is the route of every path, where there is but one.
+func (s *Site) all() *Route {
+	if len(s.First) != 0 {
+		return nil
+	}
+	return s.router.all
+}
 
 // Label is the site's host as metrics name it: never what a client sent, and no
 // other site's. A host can be called as the labels of what has none are; the dot

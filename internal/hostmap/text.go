@@ -47,6 +47,7 @@ func (c *Class) text() string {
 		on   bool
 		name string
 	}{
+		{c.Unresolved, "unresolved"},
 		{c.Report, "report"},
 		{c.UnservedMisdirected, "unserved=421"},
 		{c.CloseOnMisdirected, "close-on-misdirected"},
@@ -63,6 +64,9 @@ func (c *Class) text() string {
 	}
 	for _, p := range c.TrustedGateways {
 		fmt.Fprintf(b, " trusts=%s", p)
+	}
+	for _, k := range c.Claims {
+		fmt.Fprintf(b, " claims=%s:%s", k.Host, strings.Join(k.Namespaces, ","))
 	}
 	if c.Limits != (Limits{}) {
 		fmt.Fprintf(b, " limits=%+v", c.Limits)
@@ -111,7 +115,7 @@ func (s *Site) text(b *strings.Builder) {
 		fmt.Fprintf(b, "%s@%s", c.Secret, c.ShortFingerprint())
 	}
 	b.WriteByte('\n')
-	for _, rt := range s.Routes {
+	for rt := range s.AllRoutes() {
 		rt.text(b)
 	}
 }
@@ -119,12 +123,14 @@ func (s *Site) text(b *strings.Builder) {
 // ownsRoutes tells whether the Ingresses of a site's routes are all of the
 // namespace that owns its host, so that the text need not name it.
 func (s *Site) ownsRoutes() bool {
-	for _, r := range s.Routes {
+	some := false
+	for r := range s.AllRoutes() {
 		if r.IngressNamespace != s.Namespace {
 			return false
 		}
+		some = true
 	}
-	return len(s.Routes) != 0 || s.Namespace == ""
+	return some || s.Namespace == ""
 }
 
 func (r *Route) text(b *strings.Builder) {
