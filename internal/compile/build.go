@@ -17,6 +17,7 @@ import (
 func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.Problem, next time.Time) {
 	b := newBuilder(previous, &in)
 	b.readClasses()
+	b.reserve()
 	hosts := b.claim(b.readIngresses())
 	b.buildSites(hosts)
 	class := b.unservedClass()
@@ -24,6 +25,7 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 	m = b.finish(hostmap.Spec{
 		Sites:        sitesOf(hosts),
 		Class:        class.Class,
+		Classes:      b.usedClasses(),
 		Defaults:     class.defaults,
 		Certificates: certificates,
 	})
@@ -42,6 +44,7 @@ type builder struct {
 	owners   classes
 	classes  map[string]*class // by name; "" is the built-in one
 	lastGood lastGood
+	reserved reserved
 
 	keyPairs  map[hostmap.SecretRef]*keyPair
 	bundles   map[hostmap.SecretRef]*bundle
@@ -75,6 +78,7 @@ func newBuilder(previous *hostmap.Map, in *Input) *builder {
 func (b *builder) finish(spec hostmap.Spec) *hostmap.Map {
 	if !b.first && spec.Class == b.lastGood.unserved &&
 		slices.Equal(spec.Defaults, b.previous.Defaults()) &&
+		sameElements(spec.Classes, b.previous.Classes()) &&
 		sameElements(spec.Certificates, b.previous.Certificates()) &&
 		sameElements(spec.Sites, b.previous.Sites()) {
 		return b.previous

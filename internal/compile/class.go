@@ -136,6 +136,15 @@ func (b *builder) unservedClass() *class {
 	return b.classes[""]
 }
 
+// usedClasses are all classes of ours, used or not.
+func (b *builder) usedClasses() []*hostmap.Class {
+	out := make([]*hostmap.Class, 0, len(b.classes))
+	for _, c := range b.classes {
+		out = append(out, c.Class)
+	}
+	return out
+}
+
 // keepClass returns the previous map's class if it is equal.
 func (b *builder) keepClass(c *hostmap.Class) *hostmap.Class {
 	if old := b.lastGood.classes[c.Name]; old != nil && sameClass(old, c) {
@@ -144,8 +153,14 @@ func (b *builder) keepClass(c *hostmap.Class) *hostmap.Class {
 	return c
 }
 
+func sameClaim(a, b hostmap.Claim) bool {
+	return a.Host == b.Host && slices.Equal(a.Namespaces, b.Namespaces)
+}
+
 func sameClass(a, b *hostmap.Class) bool {
 	return a.Name == b.Name &&
+		a.Unresolved == b.Unresolved &&
+		slices.EqualFunc(a.Claims, b.Claims, sameClaim) &&
 		a.Rule == b.Rule &&
 		a.Report == b.Report &&
 		a.UnservedMisdirected == b.UnservedMisdirected &&

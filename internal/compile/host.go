@@ -11,15 +11,27 @@ import (
 // host gathers what all Ingresses say of one host.
 type host struct {
 	name string // canonical; "" is the default site
-	// namespace and class own the host: they claimed it first.
+	// namespace and class own the host. Without a namespace it is kept for
+	// somebody who does not claim it.
 	namespace string
 	class     *class
-	// parts are of the oldest Ingress first, one for each.
+	// parts are the owner's and then those of guests, each with the oldest
+	// Ingress first. Until the owner is known they are everybody's.
 	parts []*part
-	// ruled tells that a rule or an alias names the host, not tls alone.
+	// ruled tells that a rule or an alias of the owner names the host, not tls
+	// or the paths of an ACME solver alone.
 	ruled bool
-	says  settings
-	site  *hostmap.Site
+	// held tells that the owner has it from before.
+	held bool
+	// contested tells that others claim the host, or a host that it takes the
+	// requests of or that takes its own.
+	contested bool
+	// wildcard is the one of another namespace whose guest the host is.
+	wildcard *host
+	// entered tells that a tls entry speaks of the host.
+	entered bool
+	says    settings
+	site    *hostmap.Site
 }
 
 // sharedRoutes returns what all hosts have in common that are nothing but
@@ -53,99 +65,71 @@ type part struct {
 	ruled bool
 }
 
+// rules tells whether the part has more to say of the host's requests than an
+// ACME solver has.
+func (p *part) rules() bool {
+	if !p.ruled || len(p.aliased) != 0 || len(p.routes) == 0 || p.ing.rest != nil {
+		return p.ruled
+	}
+	return slices.ContainsFunc(p.routes, func(r *hostmap.Route) bool { return !r.IsACME() })
+}
+
 // hosts are all claimed hosts.
 type hosts struct {
 	byName map[string]*host
-	list   []*host
+	list   []*host // sorted by name: the default site, wildcards, other hosts
+	// withheld are hosts claimed by those who may not claim them.
+	withheld map[string]bool
 }
 
-// claim hands out the hosts: what is claimed first belongs to the Ingress's
-// namespace and class, and what others say of it is dropped here, before
-// anything is merged.
+// claim hands out the hosts. What others than the owner of a host say of it is
+// dropped here, before anything is merged.
 func (b *builder) claim(ingresses []*ingress) *hosts {
-	hs := &hosts{byName: make(map[string]*host, len(ingresses))}
+	hs := &hosts{byName: make(map[string]*host, len(ingresses)), withheld: make(map[string]bool)}
 	for _, ing := range ingresses {
 		for _, r := range ing.rules {
-			if p := b.claimOne(hs, ing, r.host, true); p != nil {
-				p.routes = append(p.routes, r.routes...)
-			}
+			p := hs.part(ing, r.host)
+			p.ruled = true
+			p.routes = append(p.routes, r.routes...)
 		}
 		for _, name := range ing.tls.hosts {
-			b.claimOne(hs, ing, name, false)
+			hs.part(ing, name)
 		}
 		if len(ing.notes.aliases) == 0 {
 			continue
 		}
 		all := ing.allRoutes()
 		for _, name := range ing.notes.aliases {
-			if p := b.claimOne(hs, ing, name, true); p != nil {
-				p.aliased = all
-			}
+			p := hs.part(ing, name)
+			p.ruled, p.aliased = true, all
 		}
 	}
-	slices.SortFunc(hs.list, func(a, b *host) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(hs.list, byName)
+	b.assign(hs)
+	for _, ing := range ingresses {
+		if !ing.served {
+			b.problem(ing.subject, NothingServed, "No host of this Ingress is served by it; its status gets no address.")
+		}
+	}
 	return hs
 }
 
-// claimOne returns the part of an Ingress in a host, nil where the host is not
-// its.
-func (b *builder) claimOne(hs *hosts, ing *ingress, name string, ruled bool) *part {
+func byName(a, b *host) int { return strings.Compare(a.name, b.name) }
+
+// part returns the part of an Ingress in a host.
+func (hs *hosts) part(ing *ingress, name string) *part {
 	h := hs.byName[name]
 	if h == nil {
-		if hs.below(name, ing.object.Namespace) && !b.in.AllowSharedHosts {
-			b.problem(ing.subject, HostConflict, "Host %s is below a wildcard of another namespace, which claimed it first; nothing of this Ingress is served for it.", hostName(name))
-			return nil
-		}
-		h = &host{name: name, namespace: ing.object.Namespace, class: ing.class}
+		h = &host{name: name}
 		hs.byName[name] = h
 		hs.list = append(hs.list, h)
 	}
-	guest := h.namespace != ing.object.Namespace
-	if guest && !b.admit(h, ing, ruled) {
-		return nil
-	}
-	if h.class != ing.class {
-		b.problem(ing.subject, ClassConflict, "Host %s belongs to class %s; nothing is served of it for class %s.", hostName(name), quote(h.class.Name), quote(ing.class.Name))
-		return nil
-	}
-	h.ruled = h.ruled || ruled
 	if n := len(h.parts); n != 0 && h.parts[n-1].ing == ing {
-		h.parts[n-1].ruled = h.parts[n-1].ruled || ruled
 		return h.parts[n-1]
 	}
-	p := &part{ing: ing, guest: guest, ruled: ruled}
+	p := &part{ing: ing}
 	h.parts = append(h.parts, p)
 	return p
-}
-
-// below tells whether a host is served so far by the wildcard of another
-// namespace, which would lose the requests to whoever names the host.
-// A wildcard that stands in tls entries alone is left out: namespaces may well
-// have the same wildcard certificate, each for its own hosts.
-func (hs *hosts) below(name, namespace string) bool {
-	_, suffix, _ := strings.Cut(name, ".")
-	over := hs.byName["*."+suffix]
-	return over != nil && over.ruled && over.name != name && over.namespace != namespace
-}
-
-// admit tells whether rules of another namespace may join a host.
-func (b *builder) admit(h *host, ing *ingress, ruled bool) bool {
-	switch {
-	case !b.in.AllowSharedHosts:
-		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace, which claimed it first; nothing of this Ingress is served for it.", hostName(h.name))
-		return false
-	case ing.notes.says.asks:
-		// Its rules must not be served without what it asks of clients, and
-		// what it asks must not shut the owner's clients out.
-		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace, which says what is asked of clients; the rules of this Ingress, which asks for client certificates, are not served.", hostName(h.name))
-		return false
-	case !ruled:
-		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace, which says what certificate it has.", hostName(h.name))
-		return false
-	case ing.notes.says.anything():
-		b.problem(ing.subject, HostConflict, "Host %s belongs to another namespace; of this Ingress's annotations those about hosts have no effect on it.", hostName(h.name))
-	}
-	return true
 }
 
 // hostName is a host in messages.
@@ -156,13 +140,47 @@ func hostName(name string) string {
 	return quote(name)
 }
 
-// over returns the host whose rules hold for a host that stands in tls entries
-// alone: the wildcard over it, else the default site; nil where there is none
-// or where it belongs to somebody else.
+// wildcardName is the wildcard over the first label of a host.
+func wildcardName(host string) string {
+	_, suffix, _ := strings.Cut(host, ".")
+	return "*." + suffix
+}
+
+// wildcardOver returns the wildcard that takes the requests of a host which
+// nobody claims; nil where there is none. A wildcard that stands in tls entries
+// alone and has no route is none: namespaces may well have the same wildcard
+// certificate, each for its own hosts.
+func (hs *hosts) wildcardOver(h *host) *host {
+	over := hs.byName[wildcardName(h.name)]
+	if over == nil || over == h || !hs.serves(over) {
+		return nil
+	}
+	return over
+}
+
+// serves tells whether a host whose owner is known takes any requests.
+func (hs *hosts) serves(h *host) bool {
+	if h.ruled {
+		return true
+	}
+	for _, p := range h.parts {
+		if p.ruled || p.ing.rest != nil {
+			return true
+		}
+	}
+	return hs.over(h) != nil
+}
+
+// over returns the host whose rules hold for one that has none of its own: that
+// stands in tls entries alone, or in rules for an ACME solver. It is the
+// wildcard over it, else the default site; nil where there is none or where it
+// belongs to somebody else.
 func (hs *hosts) over(h *host) *host {
-	_, suffix, _ := strings.Cut(h.name, ".")
-	over := hs.byName["*."+suffix]
-	if over == nil || !over.ruled {
+	if h.name == "" {
+		return nil
+	}
+	over := hs.wildcardOver(h)
+	if over == nil {
 		over = hs.byName[""] // which nothing but rules can name
 	}
 	if over == nil || over.namespace != h.namespace || over.class != h.class {

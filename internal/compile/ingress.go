@@ -16,9 +16,13 @@ type ingress struct {
 	object  *networkingv1.Ingress
 	subject subject
 	age     int // the place among all, from the oldest
-	class   *class
-	notes   annotations
-	rules   []rule
+	// yields tells that it, or its namespace, is being deleted.
+	yields bool
+	// served tells that a host is its own, or that it is a guest of one.
+	served bool
+	class  *class
+	notes  annotations
+	rules  []rule
 	// rest is the route to the default backend, nil without one.
 	rest *hostmap.Route
 	tls  tlsEntries
@@ -39,10 +43,11 @@ func (ing *ingress) allRoutes() []*hostmap.Route {
 	return all
 }
 
-// readIngresses reads all Ingresses of ours, from the oldest to the youngest.
+// readIngresses reads all Ingresses of ours, from the oldest to the youngest,
+// and then those that yield.
 func (b *builder) readIngresses() []*ingress {
 	out := make([]*ingress, 0, len(b.in.Ingresses))
-	for _, object := range sorted(b.in.Ingresses) {
+	for _, object := range b.sorted(b.in.Ingresses) {
 		class := b.classOf(object)
 		if class == nil {
 			continue
@@ -51,6 +56,7 @@ func (b *builder) readIngresses() []*ingress {
 			object:  object,
 			subject: subject{"Ingress", object.Namespace, object.Name},
 			age:     len(out),
+			yields:  b.yields(object),
 			class:   class,
 		}
 		b.readAnnotations(ing)
@@ -61,11 +67,25 @@ func (b *builder) readIngresses() []*ingress {
 	return out
 }
 
-// sorted returns Ingresses from the oldest to the youngest.
-func sorted(ingresses []*networkingv1.Ingress) []*networkingv1.Ingress {
+// yields tells whether an Ingress goes soon and leaves its hosts to whoever
+// waits for them.
+func (b *builder) yields(object *networkingv1.Ingress) bool {
+	return object.DeletionTimestamp != nil || b.in.TerminatingNamespaces[object.Namespace]
+}
+
+// sorted returns Ingresses from the oldest to the youngest, those that yield
+// last.
+func (b *builder) sorted(ingresses []*networkingv1.Ingress) []*networkingv1.Ingress {
 	ingresses = slices.Clone(ingresses)
+	rank := func(object *networkingv1.Ingress) int {
+		if b.yields(object) {
+			return 1
+		}
+		return 0
+	}
 	slices.SortStableFunc(ingresses, func(a, b *networkingv1.Ingress) int {
 		return cmp.Or(
+			cmp.Compare(rank(a), rank(b)),
 			a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
 			strings.Compare(a.Namespace, b.Namespace),
 			strings.Compare(a.Name, b.Name),

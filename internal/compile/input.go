@@ -33,6 +33,13 @@ type Input struct {
 	EndpointSlices []*discoveryv1.EndpointSlice
 	Policies       []*v1alpha1.AuthorityPolicy
 
+	// Owners are the namespaces that own hosts which several claim, by host, as
+	// was recorded of an earlier map ([Contested]). Who is named here and claims
+	// the host owns it, so that replicas agree and a restart changes nothing.
+	Owners map[string]string
+	// TerminatingNamespaces are those that are being deleted.
+	TerminatingNamespaces map[string]bool
+
 	// AnyClass serves every Ingress where no IngressClass exists at all. It is
 	// meant for a folder of manifests, where nobody else would serve them.
 	AnyClass bool
@@ -41,7 +48,7 @@ type Input struct {
 	DefaultCertificate types.NamespacedName
 	// AllowSharedHosts merges the rules that several namespaces have for one
 	// host. Everything else about the host is still said by the namespace that
-	// claimed it first.
+	// owns it.
 	AllowSharedHosts bool
 	// AllowLoopback lets endpoints be loopback addresses. It is meant for
 	// sources that nobody else writes to; in a cluster whoever may write an

@@ -84,9 +84,8 @@ func newLastGood(previous *hostmap.Map) lastGood {
 	for _, c := range previous.Certificates() {
 		g.certificates[c.Secret] = c
 	}
-	g.classes[g.unserved.Name] = g.unserved
-	for _, s := range previous.Sites() {
-		g.classes[s.Class.Name] = s.Class
+	for _, c := range previous.Classes() {
+		g.classes[c.Name] = c
 	}
 	for _, k := range previous.Backends() {
 		g.backends[keyOf(k)] = k

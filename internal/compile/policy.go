@@ -15,8 +15,9 @@ import (
 )
 
 // resolveClass reads the AuthorityPolicy of a class. Where there is none to be
-// read the class keeps the options that it had, else it has the built-in ones,
-// which trust nobody.
+// read the class keeps the options that it had. Where those are not known
+// either it is unresolved: whoever names a policy may have asked for more than
+// the built-in options do, and its sites must not be served on milder terms.
 func (b *builder) resolveClass(ic *networkingv1.IngressClass) *class {
 	options := b.builtinClass()
 	options.Name = ic.Name
@@ -27,7 +28,10 @@ func (b *builder) resolveClass(ic *networkingv1.IngressClass) *class {
 	}
 	policy := b.policyOf(ic)
 	if policy == nil {
-		if old := b.lastGood.classes[ic.Name]; old != nil {
+		if old := b.lastGood.classes[ic.Name]; old == nil || old.Unresolved {
+			options.Unresolved = true
+			c.Class = b.keepClass(options)
+		} else {
 			c.Class = old
 			if old == b.lastGood.unserved && len(b.previous.Defaults()) != 0 {
 				c.defaults = b.keepDefaults()
@@ -66,17 +70,17 @@ func (b *builder) policyOf(ic *networkingv1.IngressClass) *v1alpha1.AuthorityPol
 	on := subject{kind: "IngressClass", name: ic.Name}
 	p := ic.Spec.Parameters
 	if p.APIGroup == nil || *p.APIGroup != v1alpha1.GroupName || p.Kind != "AuthorityPolicy" {
-		b.problem(on, PolicyInvalid, "spec.parameters must name an AuthorityPolicy of %s.", v1alpha1.GroupName)
+		b.problem(on, PolicyInvalid, "spec.parameters must name an AuthorityPolicy of %s; the class keeps the options it had, else its hosts are refused.", v1alpha1.GroupName)
 		return nil
 	}
 	if p.Namespace == nil || *p.Namespace == "" || (p.Scope != nil && *p.Scope != networkingv1.IngressClassParametersReferenceScopeNamespace) {
-		b.problem(on, PolicyInvalid, "spec.parameters must have scope Namespace and a namespace.")
+		b.problem(on, PolicyInvalid, "spec.parameters must have scope Namespace and a namespace; the class keeps the options it had, else its hosts are refused.")
 		return nil
 	}
 	key := types.NamespacedName{Namespace: *p.Namespace, Name: p.Name}
 	policy := b.objects.policies[key]
 	if policy == nil {
-		b.problem(on, PolicyNotFound, "spec.parameters: AuthorityPolicy %s does not exist; the class keeps the options it had, else the built-in ones.", quote(key.String()))
+		b.problem(on, PolicyNotFound, "spec.parameters: AuthorityPolicy %s does not exist, or its namespace is not watched; the class keeps the options it had, else its hosts are refused.", quote(key.String()))
 	}
 	return policy
 }
@@ -123,6 +127,7 @@ func (r policyReader) read(spec *v1alpha1.AuthorityPolicySpec, c *hostmap.Class)
 	}
 	c.TrustedGateways = r.gateways(spec.TrustedGateways)
 	r.limits(&spec.HTTP, &c.Limits)
+	c.Claims = r.claims(spec.Claims)
 	if spec.Guard != nil {
 		r.invalid("guard", "requests go to the backends that Ingresses name")
 	}

@@ -29,6 +29,8 @@ const (
 	RouteConflict = "RouteConflict"
 	// HostConflict: the host belongs to another namespace.
 	HostConflict = "HostConflict"
+	// NothingServed: no host of the Ingress is its own.
+	NothingServed = "NothingServed"
 	// ClassConflict: the host belongs to another class.
 	ClassConflict = "ClassConflict"
 	// HostInvalid: a host that no client can ask for.

@@ -72,14 +72,22 @@ func (x *routeIndex) find(key routeKey) *hostmap.Route {
 }
 
 // siteRoutes merges the routes of a host's Ingresses: rules first, then the
-// rules that it has as an alias, then default backends; the oldest Ingress
-// wins. It also tells whether they are the previous site's very routes.
-func (b *builder) siteRoutes(h *host, old *hostmap.Site) (routes []*hostmap.Route, same bool) {
+// rules that it has as an alias, then default backends; the oldest Ingress of
+// the owner wins. Where another site takes what is left (more) there are no
+// default backends. It also tells whether they are the previous site's very
+// routes.
+func (b *builder) siteRoutes(h *host, old *hostmap.Site, more bool) (routes []*hostmap.Route, same bool) {
 	m := merging{b: b, host: h, first: routeIndex{bare: true}}
-	if old != nil {
-		for _, r := range old.Routes {
-			m.old.add(r)
-		}
+	var before []*hostmap.Route
+	switch {
+	case old == nil:
+	case more:
+		before = old.First
+	default:
+		before = old.Routes
+	}
+	for _, r := range before {
+		m.old.add(r)
 	}
 	for _, p := range h.parts {
 		for _, r := range p.routes {
@@ -92,11 +100,11 @@ func (b *builder) siteRoutes(h *host, old *hostmap.Site) (routes []*hostmap.Rout
 		}
 	}
 	for _, p := range h.parts {
-		if p.ing.rest != nil && (p.ruled || !h.ruled) {
+		if p.ing.rest != nil && !more && (p.ruled || !h.ruled) {
 			m.add(p.ing, p.ing.rest)
 		}
 	}
-	return m.routes.list, old != nil && m.kept == len(old.Routes) && m.kept == len(m.routes.list)
+	return m.routes.list, old != nil && m.kept == len(before) && m.kept == len(m.routes.list)
 }
 
 // merging is the state of siteRoutes.

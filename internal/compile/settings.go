@@ -93,7 +93,7 @@ func (s *settings) redirect(tlsEntry bool) bool {
 // said of the other holds too, so that its rules are never served on milder
 // terms.
 func (b *builder) settle(h, over *host) settings {
-	var s settings
+	s := settings{unresolved: h.class.Unresolved}
 	for _, p := range h.parts {
 		if !p.guest {
 			s = s.with(p.ing.notes.says)
@@ -131,7 +131,7 @@ func (b *builder) reportUnheard(h *host, ing *ingress, s *settings) {
 	case says.policy.by == nil:
 	case s.conflict:
 		b.clientAuthConflict(ing, h)
-	case s.unresolved:
+	case s.unresolved && !h.class.Unresolved: // of which the class has a problem
 		b.problem(ing.subject, ClientAuthUnresolved, "Another Ingress asks for client certificates of host %s in a way that cannot be resolved; it is refused.", hostName(h.name))
 	}
 }

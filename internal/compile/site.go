@@ -6,8 +6,8 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
-// buildSites makes the site of every host. Hosts that stand in tls entries
-// alone come last, because they take over routes.
+// buildSites makes the site of every host. Those that take over routes come
+// last, wildcards first.
 func (b *builder) buildSites(hs *hosts) {
 	aliased := make(map[string]*hostmap.Site)
 	for _, h := range hs.list {
@@ -24,47 +24,52 @@ func (b *builder) buildSites(hs *hosts) {
 		if h.ruled {
 			continue
 		}
-		over := hs.over(h)
+		over := h.wildcard
 		if over == nil {
-			b.buildSite(h, nil, nil)
-		} else {
-			b.buildSite(h, over, over.site)
+			over = hs.over(h)
 		}
+		b.buildSite(h, over, nil)
 	}
 }
 
-// buildSite makes the site of a host. Routes, where there is such a site, are
-// those of another one; over is the host that has the rules of one without.
-func (b *builder) buildSite(h, over *host, routes *hostmap.Site) {
+// buildSite makes the site of a host. over is the host that has the rules of one
+// without; twin is a site with the very routes, where there is one.
+func (b *builder) buildSite(h, over *host, twin *hostmap.Site) {
 	old := b.previous.Site(h.name)
 	if old != nil && old.Host != h.name {
 		old = nil
 	}
 	h.says = b.settle(h, over)
-	own, certificates := b.siteCertificates(h)
+	h.entered = over != nil && over.entered
+	certificates := b.siteCertificates(h, over)
 	site := hostmap.Site{
 		Host:         h.name,
 		Namespace:    h.namespace,
 		Class:        h.class.Class,
 		Certificates: certificates,
 		Policy:       h.says.tlsPolicy(),
-		Redirect:     h.says.redirect(own),
+		Contested:    h.contested,
+		Redirect:     h.says.redirect(h.entered),
 	}
 	site.Rule, site.Report = h.says.rule(h.class.Class)
-	var same bool
-	if routes != nil {
-		site.Routes = routes.Routes
-		same = old != nil && slices.Equal(old.Routes, site.Routes)
+	same := true
+	if over != nil {
+		twin = over.site
+		site.First, same = b.siteRoutes(h, old, true)
+	}
+	if twin != nil {
+		site.Routes = twin.Routes
+		same = same && old != nil && slices.Equal(old.Routes, site.Routes)
 	} else {
-		site.Routes, same = b.siteRoutes(h, old)
+		site.Routes, same = b.siteRoutes(h, old, false)
 	}
 	switch {
 	case same && sameSettings(old, &site):
 		h.site = old
-	case routes != nil:
+	case twin != nil:
 		// An Ingress has room for thousands of such hosts, and for thousands of
 		// routes: their product is never built.
-		h.site = hostmap.NewSiteSharing(site, routes)
+		h.site = hostmap.NewSiteSharing(site, twin)
 	default:
 		h.site = hostmap.NewSite(site)
 	}
@@ -73,6 +78,7 @@ func (b *builder) buildSite(h, over *host, routes *hostmap.Site) {
 // sameSettings compares everything but host and routes.
 func sameSettings(old, site *hostmap.Site) bool {
 	return old.Namespace == site.Namespace &&
+		old.Contested == site.Contested &&
 		old.Class == site.Class &&
 		old.Rule == site.Rule &&
 		old.Report == site.Report &&
@@ -83,12 +89,16 @@ func sameSettings(old, site *hostmap.Site) bool {
 		slices.Equal(old.Certificates, site.Certificates)
 }
 
-// siteCertificates returns the certificates of a host, and whether a tls entry
-// speaks of it. Its own certificates are those of the oldest Ingress that has
-// such an entry; without one it is served the default certificate. A Secret
-// that cannot be used is never replaced by another one.
-func (b *builder) siteCertificates(h *host) (own bool, certificates []*hostmap.Certificate) {
-	var chosen []string
+// siteCertificates returns the certificates of a host, and notes whether a tls
+// entry speaks of it. Its own certificates are those of the oldest Ingress that
+// has such an entry. Without one it has those of the host whose rules hold for
+// it, else the default certificate. A Secret that cannot be used is never
+// replaced by another one.
+func (b *builder) siteCertificates(h, over *host) (certificates []*hostmap.Certificate) {
+	var (
+		own    bool
+		chosen []string
+	)
 	for _, p := range h.parts {
 		names := p.ing.secrets(h.name)
 		if p.guest || names == nil {
@@ -103,11 +113,17 @@ func (b *builder) siteCertificates(h *host) (own bool, certificates []*hostmap.C
 		own, chosen = true, names
 		certificates = b.namedCertificates(h, p.ing, names)
 	}
-	if !own {
-		return false, h.class.defaults
+	switch {
+	case own:
+		h.entered = true
+		preferECDSA(certificates)
+		return certificates
+	case over != nil:
+		return over.site.Certificates
+	case h.namespace == "":
+		return nil // It is kept for somebody who does not claim it.
 	}
-	preferECDSA(certificates)
-	return true, certificates
+	return h.class.defaults
 }
 
 func containsAll(all, some []string) bool {
