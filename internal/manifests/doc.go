@@ -18,6 +18,10 @@
 // not, as with the strict validation of kubectl. An object that two files hold
 // is the one of the first file by name.
 //
+// An Ingress without a creation time (metadata.creationTimestamp) has that of its
+// file when it came, and keeps it while it is there. Hosts stay with those who
+// have them; a new one goes to the oldest Ingress that claims it.
+//
 // Changes are noticed by events of the folder itself, so that renames and the
 // symlink swaps of a mounted ConfigMap are seen, and by looking at the files
 // twice a second, because network mounts and the targets of symlinks send no

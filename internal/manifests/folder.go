@@ -13,6 +13,9 @@ import (
 	"strings"
 	"time"
 
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -29,6 +32,9 @@ type folder struct {
 	dir      string
 	files    map[string]*file
 	problems []hostmap.Problem // with the folder itself
+	// since is when each Ingress came, for as long as it is there: a change of
+	// its file makes nothing younger.
+	since map[key]time.Time
 }
 
 // file is one file of a folder.
@@ -43,7 +49,7 @@ type file struct {
 }
 
 func newFolder(dir string) *folder {
-	return &folder{dir: dir, files: make(map[string]*file)}
+	return &folder{dir: dir, files: make(map[string]*file), since: make(map[key]time.Time)}
 }
 
 // entries lists the files that count, by name, with what os.Stat says of them.
@@ -209,6 +215,7 @@ func (f *folder) objects() ([]object, []hostmap.Problem) {
 	problems := slices.Clone(f.problems)
 	var all []object
 	first := make(map[key]object)
+	since := make(map[key]time.Time)
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
 		k := f.files[name]
 		problems = append(problems, k.faults...)
@@ -222,7 +229,24 @@ func (f *folder) objects() ([]object, []hostmap.Problem) {
 			}
 			first[o.key] = o
 			all = append(all, o)
+			if ing, ok := o.value.(*networkingv1.Ingress); ok {
+				f.date(ing, o.key, k, since)
+			}
 		}
 	}
+	f.since = since
 	return all, problems
+}
+
+// date gives an Ingress without a creation time that of its file when it came:
+// the oldest claim of a new host wins.
+func (f *folder) date(ing *networkingv1.Ingress, name key, k *file, since map[key]time.Time) {
+	came, known := f.since[name]
+	if !known {
+		came = k.info.ModTime()
+	}
+	since[name] = came
+	if ing.CreationTimestamp.IsZero() {
+		ing.CreationTimestamp = metav1.NewTime(came)
+	}
 }
