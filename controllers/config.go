@@ -27,6 +27,9 @@ type Config struct {
 	Controller         string
 	DefaultCertificate types.NamespacedName
 	AllowSharedHosts   bool
+	// Self is this process as it is now, to which nothing is forwarded. It may
+	// be nil.
+	Self func() hostmap.Self
 	// Namespaces are those that are watched; none: all. IngressClasses belong
 	// to no namespace and are always read.
 	Namespaces []string

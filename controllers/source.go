@@ -228,6 +228,9 @@ func (s *source) list(ctx context.Context) (compile.Input, error) {
 		DefaultCertificate: s.DefaultCertificate,
 		AllowSharedHosts:   s.AllowSharedHosts,
 	}
+	if s.Self != nil {
+		in.Self = s.Self()
+	}
 	var (
 		ingresses networkingv1.IngressList
 		classes   networkingv1.IngressClassList

@@ -47,6 +47,10 @@ func (s *Server) admit(ex exchange, r *request) bool {
 	}
 	switch r.verdict.Status {
 	case 0:
+		if s.loops(r) {
+			s.answerError(ex, r, 508, reasonLoop)
+			return false
+		}
 		s.recovered.served(r)
 		return true
 	case 421:

@@ -218,8 +218,8 @@ func grpcStatus(status int) string {
 	switch status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return "12" // UNIMPLEMENTED
-	case http.StatusBadRequest:
-		return "13" // INTERNAL
+	case http.StatusBadRequest, http.StatusLoopDetected:
+		return "13" // INTERNAL; clients repeat what is UNAVAILABLE
 	default:
 		return "14" // UNAVAILABLE
 	}

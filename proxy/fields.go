@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
 // upstreamFields puts together the fields that go to the backend: the
@@ -32,7 +34,7 @@ func (s *Server) upstreamFields(r *request, trusted bool) []hpack.HeaderField {
 			}
 			continue
 		}
-		if len(tokens) != 0 && containsToken(tokens, f.Name) {
+		if len(tokens) != 0 && containsToken(tokens, f.Name) && f.Name != hostmap.LoopField {
 			continue
 		}
 		out = append(out, *f)
@@ -57,6 +59,7 @@ func (s *Server) upstreamFields(r *request, trusted bool) []hpack.HeaderField {
 		hpack.HeaderField{Name: "x-forwarded-host", Value: host},
 		hpack.HeaderField{Name: "x-forwarded-port", Value: port},
 		hpack.HeaderField{Name: "x-real-ip", Value: c.sourceText},
+		s.loopMark,
 	)
 	if c.clientCert != "" && r.verdict.Site.Policy.ID == c.facts.Policy {
 		// RFC 9440 section 2.2. Only to a site that asked for it.

@@ -312,6 +312,8 @@ func proxyError(reason string) string {
 		return "http_protocol_error"
 	case upstream.ReasonHeadTooLarge:
 		return "http_response_header_section_size"
+	case reasonLoop:
+		return "proxy_loop_detected"
 	case "unserved", "no_route":
 		return "destination_not_found"
 	case reasonBadAuthority, reasonHostConflict, reasonBadPath, reasonMethod, reasonExpectation, reasonHeaderList,

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/h2"
@@ -48,6 +49,9 @@ type Config struct {
 	DrainAccept time.Duration
 	// Upstream configures the connections to backends.
 	Upstream upstream.Config
+	// Self is this process as it is now, to which no connection is opened. It
+	// may be nil.
+	Self func() hostmap.Self
 	// Log takes what the server has to say; nil discards it.
 	Log *slog.Logger
 	// MisdirectedLog takes one JSON line for each 421; nil discards them.
@@ -78,6 +82,7 @@ type Server struct {
 	conns             registry
 	sources           sources
 	externalHTTPSPort string
+	loopMark          hpack.HeaderField // added to each request that is forwarded
 
 	now       atomic.Pointer[live]
 	publishMu sync.Mutex
@@ -108,19 +113,20 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Upstream.Dial == nil {
-		cfg.Upstream.Dial = dialSocket
-	}
 	s := &Server{
 		cfg:               cfg,
 		log:               cfg.Log,
-		upstream:          upstream.New(cfg.Upstream),
 		answers:           newMisdirectedAnswers(),
 		metrics:           newStats(cfg.Registerer),
 		externalHTTPSPort: strconv.Itoa(cfg.ExternalHTTPSPort),
+		loopMark:          field(hostmap.LoopField, newLoopMark()),
 		published:         make(chan struct{}),
 		settings:          settingsList{all: make(map[hostmap.Limits]*settings)},
 	}
+	if cfg.Upstream.Dial == nil {
+		cfg.Upstream.Dial = s.dialBackend
+	}
+	s.upstream = upstream.New(cfg.Upstream)
 	s.handshaker = newHandshaker(s.current, s.corks.NewCork)
 	if cfg.MisdirectedLog != nil {
 		s.lines = newLineLog(cfg.MisdirectedLog)

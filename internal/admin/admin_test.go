@@ -18,6 +18,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -284,6 +285,23 @@ func serve(t *testing.T, h http.Handler) func(method, path, host string) (int, s
 			t.Fatal(err)
 		}
 		return resp.StatusCode, string(body), resp.Header
+	}
+}
+
+// Metrics speak of every tenant's hosts, and one may have another replica's
+// address served as a backend of his.
+func TestNothingIsToldThroughAnIngress(t *testing.T) {
+	server := NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), nil)
+	for field, want := range map[string]int{
+		"": 200, "cdn.example": 200, "ingress421-0123abcd": 403, "cdn.example;a=b, ingress421-0123abcd": 403,
+	} {
+		req := httptest.NewRequest("GET", "/metrics", http.NoBody)
+		req.Header.Set("CDN-Loop", field)
+		w := httptest.NewRecorder()
+		server.Handler.ServeHTTP(w, req)
+		if w.Code != want {
+			t.Errorf("CDN-Loop %q: status %d, want %d", field, w.Code, want)
+		}
 	}
 }
 

@@ -186,18 +186,19 @@ func runServer(ctx context.Context, c runConfig, serving func(addresses)) error 
 	if c.Manifests == "" {
 		drainAccept = 5 * time.Second
 	}
+	self := newSelf(&c)
 	server, err := proxy.New(proxy.Config{
 		HTTPAddr: c.HTTPAddr, HTTPSAddr: c.HTTPSAddr, ExternalHTTPSPort: c.ExternalHTTPSPort,
 		ProxyProtocolFrom: c.ProxyProtocolFrom, Limits: c.Limits, DrainTimeout: c.DrainTimeout, DrainAccept: drainAccept,
 		Log: c.Log, MisdirectedLog: misdirectedLog, AccessLog: c.AccessLog, AccessLogTo: c.Stdout,
-		Registerer: registry,
+		Self: self.current, Registerer: registry,
 	})
 	if err != nil {
 		return err
 	}
 	recorder, health := admin.NewRecorder(c.Log), new(admin.Health)
 	registry.MustRegister(recorder)
-	follow, err := c.source(server.Publish, recorder.Record)
+	follow, err := c.source(server.Publish, recorder.Record, self.current)
 	if err != nil {
 		return err
 	}
@@ -266,6 +267,7 @@ func runServer(ctx context.Context, c runConfig, serving func(addresses)) error 
 	if httpsLn != nil {
 		at.HTTPS = httpsLn.Addr().String()
 	}
+	self.listen(at)
 	defer context.AfterFunc(serve, health.SetDraining)()
 	health.SetReady()
 	c.Log.Info("serving", "http", at.HTTP, "https", at.HTTPS, "metrics", at.Metrics, "admin", at.Admin)

@@ -17,13 +17,13 @@ import (
 // maps until its context ends. A cluster that c does not lead to is an error
 // at once.
 func (c *runConfig) source(
-	publish func(*hostmap.Map), report func(*hostmap.Map, []hostmap.Problem, time.Duration),
+	publish func(*hostmap.Map), report func(*hostmap.Map, []hostmap.Problem, time.Duration), self func() hostmap.Self,
 ) (func(context.Context) error, error) {
 	if c.Manifests != "" {
 		return func(ctx context.Context) error {
 			return manifests.Run(ctx, manifests.Config{
 				Dir: c.Manifests, Controller: c.Controller, DefaultCertificate: c.DefaultCertificate,
-				AllowSharedHosts: c.AllowSharedHosts, Publish: publish, Report: report, Log: c.Log,
+				AllowSharedHosts: c.AllowSharedHosts, Self: self, Publish: publish, Report: report, Log: c.Log,
 			})
 		}, nil
 	}
@@ -35,7 +35,7 @@ func (c *runConfig) source(
 	return func(ctx context.Context) error {
 		return controllers.Run(ctx, controllers.Config{
 			Rest: cluster, Controller: c.Controller, DefaultCertificate: c.DefaultCertificate,
-			AllowSharedHosts: c.AllowSharedHosts, Namespaces: c.Namespaces,
+			AllowSharedHosts: c.AllowSharedHosts, Self: self, Namespaces: c.Namespaces,
 			PublishService: c.PublishService, PublishAddresses: c.PublishAddresses, LeaderElection: true,
 			Publish: publish, Report: report, Log: c.Log,
 		})

@@ -99,28 +99,27 @@ func portsNamed(slice *discoveryv1.EndpointSlice, name string) []uint16 {
 }
 
 func (b *builder) addAddresses(to []netip.AddrPort, slice *discoveryv1.EndpointSlice, addresses []string, port uint16) []netip.AddrPort {
+	on := subject{"EndpointSlice", slice.Namespace, slice.Name}
 	for _, s := range addresses {
 		a, err := netip.ParseAddr(s)
-		if err != nil || !forwardable(a) || a.Unmap().IsLoopback() && !b.in.AllowLoopback {
-			b.problem(subject{"EndpointSlice", slice.Namespace, slice.Name}, EndpointRefused, "Nothing is forwarded to the address %s.", quote(s))
-			continue
+		switch e := netip.AddrPortFrom(a.Unmap(), port); {
+		case err != nil || !b.mayForwardTo(a):
+			b.problem(on, EndpointRefused, "Nothing is forwarded to the address %s.", quote(s))
+		case b.in.Self.Is(e):
+			b.problem(on, EndpointRefused, "Nothing is forwarded to the address %s at port %d, where this ingress controller itself listens.", quote(s), port)
+		default:
+			to = append(to, e)
 		}
-		to = append(to, netip.AddrPortFrom(a.Unmap(), port))
 	}
 	return to
 }
 
-// forwardable refuses addresses that no pod has. Link-local ones reach the
-// node and the cloud's metadata service (169.254.169.254), which would trust
-// us; a slice can be written by anyone who may write Services. Loopback ones,
-// behind which are our own ports, need [Input.AllowLoopback].
-func forwardable(a netip.Addr) bool {
-	a = a.Unmap()
-	return a.Zone() == "" &&
-		!a.IsUnspecified() &&
-		!a.IsMulticast() &&
-		!a.IsLinkLocalUnicast() &&
-		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+// mayForwardTo refuses addresses that would trust us more than whoever may write
+// an EndpointSlice, which is anyone who may write Services: those of the node
+// and of the cloud's metadata services. Behind loopback ones are our own ports
+// and the node's; they need [Input.AllowLoopback].
+func (b *builder) mayForwardTo(a netip.Addr) bool {
+	return hostmap.Forwardable(a) && (b.in.AllowLoopback || !a.Unmap().IsLoopback())
 }
 
 func isTrue(p *bool, otherwise bool) bool {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -179,6 +180,10 @@ func readOptions(t testing.TB, text string) (in compile.Input) {
 				in.Owners = make(map[string]string)
 			}
 			in.Owners[host] = ns
+		case "own-address":
+			in.Self.Addresses = append(in.Self.Addresses, netip.MustParseAddr(value))
+		case "listener":
+			in.Self.Listeners = append(in.Self.Listeners, netip.MustParseAddrPort(value))
 		case "default-certificate":
 			ns, name, _ := strings.Cut(value, "/")
 			in.DefaultCertificate = types.NamespacedName{Namespace: ns, Name: name}

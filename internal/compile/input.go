@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
 // DefaultController is the IngressClass.spec.controller that is ours unless a
@@ -54,4 +55,6 @@ type Input struct {
 	// sources that nobody else writes to; in a cluster whoever may write an
 	// EndpointSlice would reach our own ports.
 	AllowLoopback bool
+	// Self is this process, to which nothing is forwarded.
+	Self hostmap.Self
 }

@@ -24,6 +24,9 @@ type Config struct {
 	Controller         string
 	DefaultCertificate types.NamespacedName
 	AllowSharedHosts   bool
+	// Self is this process as it is now, to which nothing is forwarded. It may
+	// be nil.
+	Self func() hostmap.Self
 	// Publish makes a host map live. It is called from one goroutine.
 	Publish func(*hostmap.Map)
 	// Report is told after each Publish: the map, all problems in order, and
@@ -57,6 +60,9 @@ func (f *folder) input(c Config, now time.Time) (compile.Input, []hostmap.Proble
 		DefaultCertificate: c.DefaultCertificate,
 		AllowSharedHosts:   c.AllowSharedHosts,
 		AllowLoopback:      true,
+	}
+	if c.Self != nil {
+		in.Self = c.Self()
 	}
 	objects, problems := f.objects()
 	for _, o := range objects {

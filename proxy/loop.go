@@ -1,0 +1,40 @@
+package proxy
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// reasonLoop is that of a 508: the request goes round in circles.
+const reasonLoop = "loop"
+
+// How often a request may have passed before it is taken to go round in
+// circles: through this process, and through any of our kind. A guard before
+// another ingress421, chained clusters, and a backend that asks for another host
+// by the same way have their reasons. A loop has none, and each round of it
+// costs connections on all that it passes.
+const (
+	maxOwnPasses = 3
+	maxPasses    = 10
+)
+
+// newLoopMark names this process in [hostmap.LoopField]. The name tells nothing.
+func newLoopMark() string {
+	var id [4]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hostmap.LoopMark + hex.EncodeToString(id[:])
+}
+
+// loops tells whether a request has passed too often. It runs for every request.
+func (s *Server) loops(r *request) bool {
+	mine, all := 0, 0
+	for i := range r.header {
+		if r.header[i].Name == hostmap.LoopField {
+			m, a := hostmap.Passes(r.header[i].Value, s.loopMark.Value)
+			mine, all = mine+m, all+a
+		}
+	}
+	return mine >= maxOwnPasses || all >= maxPasses
+}
