@@ -30,9 +30,12 @@ type connKey struct{}
 // newConn registers an accepted connection.
 func (s *Server) newConn(nc net.Conn) *conn {
 	c := &conn{Conn: nc}
-	c.source = addrOf(nc.RemoteAddr())
-	c.sourceText = c.source.String()
 	c.facts.Peer = addrOf(peerOf(nc))
+	c.source = addrOf(nc.RemoteAddr())
+	if !c.source.IsValid() {
+		c.source = c.facts.Peer // a PROXY header that names a socket file
+	}
+	c.sourceText = c.source.String()
 	s.conns.add(c)
 	return c
 }
@@ -73,18 +76,16 @@ func acceptNext(ln net.Listener) (net.Conn, error) {
 // serveTLS does the handshake of a connection and serves it, HTTP/2 itself and
 // HTTP/1.1 by handing it on.
 func (s *Server) serveTLS(nc net.Conn) {
-	c := s.newConn(nc)
-	limits := s.limitsOf(nil)
-	if !s.sources.enter(c.source, limits.MaxConnectionsPerSource) {
-		s.conns.remove(c)
-		_ = nc.Close()
-		s.metrics.closed.WithLabelValues(closedSourceLimit).Inc()
+	c, ok := s.enter(nc)
+	if !ok {
 		return
 	}
 	defer s.sources.leave(c.source)
 
-	tc, err := s.handshake(c, either(limits.HandshakeTimeout, defaultHandshakeTimeout))
+	deadline := time.Now().Add(either(s.limitsOf(nil).HandshakeTimeout, defaultHandshakeTimeout))
+	tc, err := s.handshake(c, deadline)
 	if err != nil {
+		s.endRefused(c, err, deadline)
 		s.conns.remove(c)
 		_ = nc.Close()
 		return
@@ -123,12 +124,13 @@ func (s *Server) serveHTTP1(c *conn, nc net.Conn) {
 }
 
 // handshake completes the connection facts.
-func (s *Server) handshake(c *conn, timeout time.Duration) (*tls.Conn, error) {
+func (s *Server) handshake(c *conn, deadline time.Time) (*tls.Conn, error) {
 	tc := s.handshaker.server(c)
-	_ = c.SetDeadline(time.Now().Add(timeout))
+	_ = c.SetDeadline(deadline)
 	if err := tc.HandshakeContext(context.Background()); err != nil {
-		s.metrics.handshakes.WithLabelValues(handshakeResult(c, err), "", "").Inc()
-		s.log.Debug("handshake", "sni", c.facts.ServerName, "peer", c.facts.Peer, "error", err)
+		result := handshakeResult(c, err)
+		s.metrics.handshakes.WithLabelValues(result, "", "").Inc()
+		s.logHandshake(c, result, err)
 		return nil, err
 	}
 	_ = c.SetDeadline(time.Time{})
@@ -220,9 +222,7 @@ func (c *http1Conn) Close() error {
 // CloseWrite lets net/http end its side first, so that an answer to a request
 // whose body was not read is not lost in a reset.
 func (c *http1Conn) CloseWrite() error {
-	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return cw.CloseWrite()
-	}
+	_ = closeWrite(c.Conn)
 	return nil
 }
 
@@ -269,11 +269,8 @@ func (h *handoff) Addr() net.Addr { return &net.TCPAddr{} }
 
 // serveCleartext serves a connection without TLS.
 func (s *Server) serveCleartext(nc net.Conn) {
-	c := s.newConn(nc)
-	if !s.sources.enter(c.source, s.limitsOf(nil).MaxConnectionsPerSource) {
-		s.conns.remove(c)
-		_ = nc.Close()
-		s.metrics.closed.WithLabelValues(closedSourceLimit).Inc()
+	c, ok := s.enter(nc)
+	if !ok {
 		return
 	}
 	s.serveHTTP1(c, nc)

@@ -27,8 +27,11 @@ type conn struct {
 	// site is what the handshake's server name led to, nil for none. Written
 	// by the handshake.
 	site *hostmap.Site
-	// refused tells that the handshake is answered with refuse.
-	refused bool
+	// asked is the server name as the client sent it. Written by the handshake.
+	asked string
+	// refused says why the handshake is answered with refuse, "" for that it is
+	// not. Written by the handshake.
+	refused string
 	// label is the site's host as metrics name it.
 	label string
 	// retire is when an HTTP/1.1 connection has reached its age, zero for

@@ -57,10 +57,11 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	m := h.live().hosts
 	serverName := hello.ServerName
+	c.asked = serverName
 	if serverName != "" {
 		var err error
 		if serverName, err = hostmap.Host(serverName); err != nil || hostmap.IsIP(serverName) {
-			c.refused = true
+			c.refused = refusedBadName
 			return refuse(), nil //nolint:nilerr // refuse says why an error will not do
 		}
 	}
@@ -68,7 +69,7 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c.site, c.label = site, site.Label()
 	c.facts.ServerName = serverName
 	if len(certificates) == 0 {
-		c.refused = true
+		c.refused = whyRefused(serverName, site)
 		return refuse(), nil
 	}
 	leaf := choose(hello, certificates)
@@ -172,7 +173,7 @@ func handshakeResult(c *conn, err error) string {
 	var ne net.Error
 	var bad *tls.CertificateVerificationError
 	switch {
-	case c.refused:
+	case c.refused != "":
 		return "refused"
 	case errors.As(err, &ne) && ne.Timeout():
 		return "timeout"

@@ -76,11 +76,13 @@ type Server struct {
 	lines             *lineLog
 	accessLog         *lineLog
 	misdirectedBudget budget
+	refusalLines      sparing[string]
 	date              dateClock
 	buffers           copyBuffers
 	requests          sync.Pool
 	conns             registry
 	sources           sources
+	lingering         atomic.Int32 // connections whose handshake was refused
 	externalHTTPSPort string
 	loopMark          hpack.HeaderField // added to each request that is forwarded
 
@@ -120,6 +122,7 @@ func New(cfg Config) (*Server, error) {
 		metrics:           newStats(cfg.Registerer),
 		externalHTTPSPort: strconv.Itoa(cfg.ExternalHTTPSPort),
 		loopMark:          field(hostmap.LoopField, newLoopMark()),
+		refusalLines:      sparing[string]{lines: refusalLines, every: refusalEvery},
 		published:         make(chan struct{}),
 		settings:          settingsList{all: make(map[hostmap.Limits]*settings)},
 	}
