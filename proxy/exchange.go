@@ -102,6 +102,7 @@ type request struct {
 	// Settled by the answer.
 	status   int
 	reason   string
+	err      error // the cause of reason, where there is more to say
 	endpoint netip.AddrPort
 	sent     int64
 

@@ -116,6 +116,7 @@ func (s *Server) attempt(ex exchange, r *request, bal *balancer, pool *upstream.
 	}()
 	r.endpoint = pool.Target().Addr
 	err := x.Do(&r.up)
+	r.err = err
 	if err != nil {
 		return s.failed(ex, r, err, try)
 	}
@@ -213,7 +214,7 @@ func (s *Server) respond(ex exchange, r *request, x *upstream.Exchange) {
 			continue
 		}
 		// The client must be able to tell this from an end.
-		r.reason = reasonOf(err)
+		r.reason, r.err = reasonOf(err), err
 		s.result(r, r.reason)
 		ex.Reset(http2.ErrCodeInternal)
 		break
@@ -334,6 +335,9 @@ func (s *Server) result(r *request, result string) {
 func (s *Server) done(r *request) {
 	d := time.Since(r.start)
 	r.stats.request(r.protocol, r.method, r.status, d)
+	if r.backendFailed() {
+		s.logFailure(r)
+	}
 	s.access(r, d)
 }
 

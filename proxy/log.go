@@ -217,6 +217,9 @@ func (s *Server) access(r *request, d time.Duration) {
 		if r.reason != "" {
 			b = appendField(b, "reason", r.reason)
 		}
+		if r.err != nil {
+			b = appendField(b, "error", causeOf(r.err))
+		}
 		b = append(b, `,"duration":`...)
 		b = strconv.AppendFloat(b, d.Seconds(), 'f', 6, 64)
 		b = append(b, `,"bytes_sent":`...)
@@ -248,7 +251,7 @@ func (s *Server) access(r *request, d time.Duration) {
 }
 
 // appendCombined is the Combined Log Format of Apache, with the authority
-// before the request line.
+// before the request line, and behind all else the error where there was one.
 func appendCombined(b []byte, r *request) []byte {
 	b = appendAddr(b, r.conn.source)
 	b = append(b, " - - ["...)
@@ -264,7 +267,12 @@ func appendCombined(b []byte, r *request) []byte {
 	b = append(b, ' ')
 	b = appendQuoted(b, clip(r.get("referer")))
 	b = append(b, ' ')
-	return appendQuoted(b, clip(r.get("user-agent")))
+	b = appendQuoted(b, clip(r.get("user-agent")))
+	if r.err != nil {
+		b = append(b, ' ')
+		b = appendQuoted(b, clip(r.reason+": "+causeOf(r.err)))
+	}
+	return b
 }
 
 func appendAddr(b []byte, a netip.Addr) []byte {

@@ -77,6 +77,7 @@ type Server struct {
 	accessLog         *lineLog
 	misdirectedBudget budget
 	refusalLines      sparing[string]
+	failureLines      sparing[failure]
 	date              dateClock
 	buffers           copyBuffers
 	requests          sync.Pool
@@ -123,6 +124,7 @@ func New(cfg Config) (*Server, error) {
 		externalHTTPSPort: strconv.Itoa(cfg.ExternalHTTPSPort),
 		loopMark:          field(hostmap.LoopField, newLoopMark()),
 		refusalLines:      sparing[string]{lines: refusalLines, every: refusalEvery},
+		failureLines:      sparing[failure]{lines: failureLines, every: failureEvery},
 		published:         make(chan struct{}),
 		settings:          settingsList{all: make(map[hostmap.Limits]*settings)},
 	}
