@@ -97,7 +97,10 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("set up: %w", err)
 	}
-	w := newWriter(&c, mgr)
+	w, err := newWriter(&c, mgr)
+	if err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
 	s := &source{Config: &c, reader: mgr.GetCache(), outcomes: w.outcomes, wake: w.wake, live: &live}
 	s.policies.Store(policies)
 	if err := s.add(mgr, config); err != nil {

@@ -1,9 +1,12 @@
 package controllers_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -267,6 +270,107 @@ func TestEventForEachNewProblem(t *testing.T) {
 	if found, err := reasons(); err != nil || found["SecretNotFound"] != 1 {
 		t.Errorf("events %v, error %v, want SecretNotFound once", found, err)
 	}
+}
+
+// logText is a log that tests look into.
+type logText struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// Problems of one reason at one object are told of one by one, and the next
+// leaders go on with their Events.
+func TestEventForEachMessage(t *testing.T) {
+	w := newWorld(t)
+	ing := w.ingress("web", "web.test", "")
+	path := ing.Spec.Rules[0].HTTP.Paths[0]
+	for _, name := range []string{"b", "c"} {
+		more := *path.DeepCopy()
+		more.Path, more.Backend.Service.Name = "/"+name, name
+		ing.Spec.Rules[0].HTTP.Paths = append(ing.Spec.Rules[0].HTTP.Paths, more)
+	}
+	w.create(ing)
+	var log logText
+	for leader := range 3 {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			if err := controllers.Run(ctx, controllers.Config{
+				Rest: w.cluster.Config, Controller: w.controller, LeaderNamespace: w.namespace, Namespaces: []string{w.namespace},
+				Publish: func(*hostmap.Map) {}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			}); err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		}()
+		w.eventually("three events", func() (bool, error) {
+			var list eventsv1.EventList
+			err := w.List(t.Context(), &list, client.InNamespace(w.namespace))
+			notes := make(map[string]bool)
+			for _, e := range list.Items {
+				told := leader == 0 || e.Series != nil && e.ResourceVersion != ""
+				if e.Reason == "ServiceNotFound" && e.Regarding.UID == ing.UID && told {
+					notes[e.Note] = true
+				}
+			}
+			if len(list.Items) > 3 {
+				t.Fatalf("%d events for three problems", len(list.Items))
+			}
+			return len(notes) == 3, err
+		})
+		cancel()
+		<-ended
+	}
+	if strings.Contains(log.String(), "level=WARN") || strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("logged:\n%s", log.String())
+	}
+}
+
+// A namespace that goes takes its problems along without a word.
+func TestNoEventInANamespaceThatGoes(t *testing.T) {
+	w := newWorld(t)
+	other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "goes-" + w.namespace}}
+	if err := w.Create(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	ing := w.ingress("web", "web.test", "")
+	ing.Namespace = other.Name
+	ing.Finalizers = []string{"ingress421.dev/test"}
+	w.create(ing)
+	if err := w.Delete(t.Context(), other); err != nil { // it stays Terminating, for the finalizer
+		t.Fatal(err)
+	}
+	var log logText
+	r := w.start(func(c *controllers.Config) {
+		c.Namespaces = []string{w.namespace, other.Name}
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	// The Ingress beside it is told of after it.
+	z := w.ingress("z", "z.test", "")
+	w.create(z)
+	r.problems("ServiceNotFound")
+	w.eventually("the event of another Ingress", func() (bool, error) {
+		var list eventsv1.EventList
+		err := w.List(t.Context(), &list, client.InNamespace(w.namespace))
+		return slices.ContainsFunc(list.Items, func(e eventsv1.Event) bool { return e.Regarding.UID == z.UID }), err
+	})
+	if strings.Contains(log.String(), "event") || strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("logged:\n%s", log.String())
+	}
+	ing.Finalizers = nil
+	w.update(ing)
 }
 
 func TestPolicyStatus(t *testing.T) {

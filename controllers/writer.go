@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -45,19 +46,29 @@ type writer struct {
 	complaint string                           // the last one about our addresses
 }
 
-func newWriter(c *Config, mgr manager.Manager) *writer {
+func newWriter(c *Config, mgr manager.Manager) (*writer, error) {
+	events, err := newEvents(c.Log, mgr.GetConfig(), mgr.GetScheme())
+	if err != nil {
+		return nil, err
+	}
 	return &writer{
 		Config:    c,
 		client:    mgr.GetClient(),
 		outcomes:  newMailbox(),
 		wake:      make(chan struct{}, 1),
-		events:    newEvents(mgr.GetEventRecorder(eventSource)),
+		events:    events,
 		addressed: make(map[types.NamespacedName]written),
-	}
+	}, nil
 }
 
 // run writes about each outcome until ctx ends.
 func (w *writer) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { w.events.run(ctx) })
+	if w.last != nil {
+		w.events.outcomes.put(*w.last)
+	}
 	timer := time.NewTimer(0) // A new leader begins with what it knows.
 	defer timer.Stop()
 	var paced time.Time
@@ -67,6 +78,7 @@ func (w *writer) run(ctx context.Context) {
 			return
 		case o := <-w.outcomes.c:
 			w.last = &o
+			w.events.outcomes.put(o)
 			timer.Reset(max(0, time.Until(paced)))
 		case <-w.wake:
 			timer.Reset(max(0, time.Until(paced)))
@@ -84,7 +96,6 @@ func (w *writer) run(ctx context.Context) {
 
 // write writes what differs and returns when to do so again, 0 for never.
 func (w *writer) write(ctx context.Context, o *outcome) time.Duration {
-	w.events.tell(o)
 	again := w.writeAddresses(ctx, o)
 	if w.writePolicies(ctx, o) {
 		again = max(again, retry)
