@@ -72,7 +72,7 @@ var rooms = []room{
 	},
 	{
 		path: "proxy",
-		may:  []string{"internal/hostmap", "proxy/h2", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
+		may:  []string{"internal/hostmap", "proxy/balance", "proxy/h2", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
 		never: []forbidden{
 			{"k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
 			{"sigs.k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
@@ -80,7 +80,12 @@ var rooms = []room{
 			{"controllers/...", "the cluster and the wire share the host map alone"},
 			{"api/...", "the wire knows no Kubernetes: what it serves is in the host map"},
 		},
-		reason: "the wire judges by the host map, reads by proxy/h2 and forwards by proxy/upstream",
+		reason: "the wire judges by the host map, reads by proxy/h2, forwards by proxy/upstream, and proxy/balance says where to",
+	},
+	{
+		path:   "proxy/balance/...",
+		may:    []string{"internal/hostmap", "proxy/upstream", prometheus},
+		reason: "what is tried next follows from a backend's endpoints and from how a try ended, not from what a client speaks",
 	},
 	{
 		path:   "proxy/h2/...",

@@ -3,12 +3,14 @@ package proxy
 import (
 	"io"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/balance"
 	"github.com/ingress421/ingress421/proxy/h2"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
@@ -79,6 +81,9 @@ type request struct {
 	bodyWhole bool
 	// expects: the client waits for a 100 before it sends the body.
 	expects bool
+	// continued: it was told to send it. The body may be read on another
+	// goroutine than the answer is written.
+	continued atomic.Bool
 	// unmet: it waits for something else (RFC 9110 section 10.1.1). net/http
 	// answers such a request itself.
 	unmet bool
@@ -108,6 +113,7 @@ type request struct {
 
 	// Scratch, reused.
 	up      upstream.Request
+	turn    balance.Turn
 	ex      exchange // for interim
 	interim func(status int, h []hpack.HeaderField)
 	fields  []hpack.HeaderField

@@ -52,7 +52,7 @@ func (s *Server) forward(ex exchange, r *request) {
 		s.answerError(ex, r, 503, b.Missing)
 		return
 	}
-	bal := r.live.balancers[b]
+	backend := r.live.backends[b]
 	up := &r.up
 	r.hostport = r.host
 	if r.port != 0 {
@@ -87,51 +87,42 @@ func (s *Server) forward(ex exchange, r *request) {
 		}
 	}
 	up.Interim = r.interim
-	var pool *upstream.Pool
-	for try := 0; ; try++ {
-		tried := pool
-		pool = bal.next()
-		for n := 1; n < len(bal.pools) && pool == tried; n++ {
-			pool = bal.next() // other requests have turned it meanwhile
-		}
-		if pool == nil {
-			s.answerError(ex, r, 503, reasonNoEndpoints)
-			return
-		}
-		again := s.attempt(ex, r, bal, pool, try)
-		if !again {
-			return
-		}
+	if !r.turn.Begin(backend.Backend, up, r.start) {
+		s.answerError(ex, r, 503, reasonNoEndpoints)
+		return
 	}
+	for again := true; again; {
+		again = s.attempt(ex, r, backend)
+	}
+	r.turn.End()
 }
 
-// attempt is one try at one endpoint. true: nothing of the request was
-// processed or answered, and another try is in order.
-func (s *Server) attempt(ex exchange, r *request, bal *balancer, pool *upstream.Pool, try int) (again bool) {
-	x := pool.Start()
+// attempt is one try at one endpoint. again: another is in order.
+func (s *Server) attempt(ex exchange, r *request, backend *liveBackend) (again bool) {
+	x := r.turn.Pool().Start()
 	ex.OnCancel(x)
 	defer func() {
 		ex.OnCancel(nil)
 		x.Close()
 	}()
-	r.endpoint = pool.Target().Addr
+	r.endpoint = r.turn.Endpoint()
 	err := x.Do(&r.up)
 	r.err = err
 	if err != nil {
-		return s.failed(ex, r, err, try)
+		return s.failed(ex, r, err)
 	}
 	if x.Status == 421 {
 		// Our client's next connection to us would change nothing about ours
 		// to the backend: a 421 must not reach it. A fresh one of ours may.
 		s.result(r, "misdirected")
-		if !r.up.Fresh && r.up.Body == nil && r.tunnel == "" {
-			r.up.Fresh = true
+		if r.turn.Misdirected() {
 			return true
 		}
 		s.answerError(ex, r, 502, reasonUpstreamMisdirected)
 		return false
 	}
-	bal.ok.Add(1)
+	r.turn.Answered()
+	backend.ok.Add(1)
 	r.status = x.Status
 	if cap(r.fields) > keptFields {
 		// A client that does not read its response would hold this too.
@@ -256,12 +247,14 @@ func (s *Server) responseFields(r *request, x *upstream.Exchange) []hpack.Header
 	return out
 }
 
-// failed answers for a backend that did not.
-func (s *Server) failed(ex exchange, r *request, err error, try int) (again bool) {
+// failed answers for a backend that did not, unless another try is in order.
+func (s *Server) failed(ex exchange, r *request, err error) (again bool) {
 	reason := reasonOf(err)
 	s.result(r, reason)
-	var e *upstream.Error
-	untouched := errors.As(err, &e) && !e.Sent && !e.BodyRead
+	if r.turn.Failed(err) {
+		return true
+	}
+	status := 502
 	switch reason {
 	case upstream.ReasonCanceled:
 		r.status, r.reason = statusClientGone, reason
@@ -269,21 +262,33 @@ func (s *Server) failed(ex exchange, r *request, err error, try int) (again bool
 		s.done(r)
 		return false
 	case upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
-		s.answerError(ex, r, 400, reason)
-		return false
-	case upstream.ReasonConnect, upstream.ReasonConnectTimeout, upstream.ReasonRefused:
-		// Another endpoint may take it, all of it.
-		if untouched && try == 0 && len(r.live.balancers[r.verdict.Route.Backend].pools) > 1 {
-			return true
-		}
-	}
-	status := 502
-	switch reason {
+		status = 400
 	case upstream.ReasonConnectTimeout, upstream.ReasonReadTimeout, upstream.ReasonSendTimeout:
 		status = 504
+	case upstream.ReasonRefused:
+		var e *upstream.Error
+		if errors.As(err, &e) && e.BodyRead {
+			s.unprocessed(ex, r, e)
+			return false
+		}
 	}
 	s.answerError(ex, r, status, reason)
 	return false
+}
+
+// unprocessed answers for a backend that has not processed a request and will
+// not, when what was read of its body cannot be sent again from here. The client
+// can, whatever the method. On HTTP/2 many do so by themselves when they are told
+// as the backend told us (RFC 9113 section 8.7), which is true only while they
+// have heard nothing of the request.
+func (s *Server) unprocessed(ex exchange, r *request, e *upstream.Error) {
+	if r.protocol != protocolHTTP2 || r.continued.Load() || e.Sent {
+		s.answerError(ex, r, 503, e.Reason)
+		return
+	}
+	r.status, r.reason = 503, e.Reason
+	ex.Reset(http2.ErrCodeRefusedStream)
+	s.done(r)
 }
 
 func reasonOf(err error) string {
@@ -352,6 +357,7 @@ type requestBody struct {
 func (b requestBody) Read(p []byte) (int, error) {
 	if b.r.expects {
 		b.r.expects = false
+		b.r.continued.Store(true)
 		_ = b.WriteInterim(100, nil)
 	}
 	return b.exchange.Read(p)

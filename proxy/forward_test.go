@@ -347,15 +347,14 @@ func TestBackendFaults(t *testing.T) {
 	})
 }
 
-// An endpoint that refuses what it has not processed fails no request that
-// another endpoint can be given.
-func TestRefusingEndpoint(t *testing.T) {
-	var refused atomic.Int64
-	bad := tcpBackend(t, "bad", func(nc net.Conn) {
+// refusingStreams is an endpoint that says of each request that it has not
+// processed it, when it has been sent so many octets of its body. It counts them.
+func refusingStreams(t *testing.T, after int, refused *atomic.Int64) netip.AddrPort {
+	return tcpBackend(t, "bad", func(nc net.Conn) {
 		_, _ = io.ReadFull(nc, make([]byte, len(http2.ClientPreface)))
 		fr := http2.NewFramer(nc, nc)
 		_ = fr.WriteSettings()
-		for {
+		for got := 0; ; {
 			f, err := fr.ReadFrame()
 			if err != nil {
 				return
@@ -365,12 +364,34 @@ func TestRefusingEndpoint(t *testing.T) {
 				if !f.IsAck() {
 					_ = fr.WriteSettingsAck()
 				}
+				continue
 			case *http2.HeadersFrame:
+				got = 0
+			case *http2.DataFrame:
+				if n := len(f.Data()); n > 0 {
+					_ = fr.WriteWindowUpdate(0, uint32(n))
+				}
+				if got > after {
+					continue // on its way when it was refused
+				}
+				got += len(f.Data())
+			default:
+				continue
+			}
+			if got >= after {
 				refused.Add(1)
-				_ = fr.WriteRSTStream(f.StreamID, http2.ErrCodeRefusedStream)
+				_ = fr.WriteRSTStream(f.Header().StreamID, http2.ErrCodeRefusedStream)
+				got = after + 1
 			}
 		}
 	}).Endpoints[0]
+}
+
+// An endpoint that refuses what it has not processed fails no request that
+// another endpoint can be given.
+func TestRefusingEndpoint(t *testing.T) {
+	var refused atomic.Int64
+	bad := refusingStreams(t, 0, &refused)
 	good := backendOf(t, hostmap.H2C, func(http.ResponseWriter, *http.Request) {}).Endpoints[0]
 	for _, tt := range []struct {
 		name      string

@@ -5,70 +5,43 @@ import (
 	"sync/atomic"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
-	"github.com/ingress421/ingress421/proxy/upstream"
+	"github.com/ingress421/ingress421/proxy/balance"
 )
 
 // live is a published host map with what serving by it needs beside it. It is
-// immutable but for the rotors.
+// immutable.
 type live struct {
-	hosts     *hostmap.Map
-	balancers map[*hostmap.Backend]*balancer
-	stats     map[*hostmap.Site]*siteStats
-	unserved  *siteStats
-	limits    map[hostmap.Limits]bool // that its connections may have
+	hosts    *hostmap.Map
+	backends map[*hostmap.Backend]*liveBackend
+	stats    map[*hostmap.Site]*siteStats
+	unserved *siteStats
+	limits   map[hostmap.Limits]bool // that its connections may have
 }
 
-// balancer hands out a backend's endpoints in turn.
-type balancer struct {
-	pools []*upstream.Pool
-	rotor atomic.Uint32
+// liveBackend is a backend with its counters.
+type liveBackend struct {
+	*balance.Backend
 	// ok counts the requests that were responded to.
 	ok *atomic.Uint64
 }
 
-// next returns the pool whose turn it is; nil where there is none.
-func (b *balancer) next() *upstream.Pool {
-	switch len(b.pools) {
-	case 0:
-		return nil
-	case 1:
-		return b.pools[0]
-	}
-	return b.pools[int(b.rotor.Add(1))%len(b.pools)]
-}
-
-// newLive resolves the backends of a map to pools, which outlive it, and its
-// sites to their counters.
-func (s *Server) newLive(m *hostmap.Map, previous *live) (*live, []*upstream.Pool) {
+// newLive resolves the backends of a map, and its sites to their counters.
+func (s *Server) newLive(m *hostmap.Map, previous *live) *live {
 	l := &live{
-		hosts:     m,
-		balancers: make(map[*hostmap.Backend]*balancer, len(m.Backends())),
-		stats:     make(map[*hostmap.Site]*siteStats, len(m.Sites())),
-		unserved:  s.metrics.site(hostmap.LabelUnserved),
-		limits:    s.limitsIn(m),
+		hosts:    m,
+		backends: make(map[*hostmap.Backend]*liveBackend, len(m.Backends())),
+		stats:    make(map[*hostmap.Site]*siteStats, len(m.Sites())),
+		unserved: s.metrics.site(hostmap.LabelUnserved),
+		limits:   s.limitsIn(m),
 	}
-	var keep []*upstream.Pool
 	for _, b := range m.Backends() {
 		if previous != nil {
-			if old := previous.balancers[b]; old != nil {
-				l.balancers[b] = old
-				keep = append(keep, old.pools...)
+			if old := previous.backends[b]; old != nil {
+				l.backends[b] = old
 				continue
 			}
 		}
-		bal := &balancer{ok: s.metrics.upstreamCounter(b.Namespace, b.Service, "ok")}
-		for _, addr := range b.Endpoints {
-			t := upstream.Target{Addr: addr, Protocol: upstreamProtocol(b.Protocol)}
-			if b.Protocol.TLS() {
-				t.ServerName, t.CAs = b.ServerName, b.CAs
-				if b.CAs != nil {
-					t.CAID = string(b.CAID[:])
-				}
-			}
-			bal.pools = append(bal.pools, s.upstream.Pool(t))
-		}
-		l.balancers[b] = bal
-		keep = append(keep, bal.pools...)
+		l.backends[b] = &liveBackend{s.endpoints.Backend(b), s.metrics.upstreamCounter(b.Namespace, b.Service, "ok")}
 	}
 	for _, site := range m.Sites() {
 		if previous != nil {
@@ -79,7 +52,16 @@ func (s *Server) newLive(m *hostmap.Map, previous *live) (*live, []*upstream.Poo
 		}
 		l.stats[site] = s.metrics.site(site.Label())
 	}
-	return l, keep
+	return l
+}
+
+// named yields the backends of the map.
+func (l *live) named(yield func(*balance.Backend) bool) {
+	for _, b := range l.backends {
+		if !yield(b.Backend) {
+			return
+		}
+	}
 }
 
 // statsOf returns the counters of a site, those of the unserved for nil.
@@ -88,21 +70,6 @@ func (l *live) statsOf(site *hostmap.Site) *siteStats {
 		return l.unserved
 	}
 	return l.stats[site]
-}
-
-func upstreamProtocol(p hostmap.Protocol) upstream.Protocol {
-	switch p {
-	case hostmap.HTTPS:
-		return upstream.HTTPS
-	case hostmap.H2C:
-		return upstream.H2C
-	case hostmap.GRPC:
-		return upstream.GRPC
-	case hostmap.GRPCS:
-		return upstream.GRPCS
-	default:
-		return upstream.HTTP1
-	}
 }
 
 // handshakesChanged tells whether some connection made under one map might be

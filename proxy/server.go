@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/balance"
 	"github.com/ingress421/ingress421/proxy/h2"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
@@ -69,6 +70,7 @@ type Server struct {
 	cfg               Config
 	log               *slog.Logger
 	upstream          *upstream.Client
+	endpoints         *balance.Registry
 	handshaker        *handshaker
 	answers           misdirectedAnswers
 	metrics           *stats
@@ -132,6 +134,10 @@ func New(cfg Config) (*Server, error) {
 		cfg.Upstream.Dial = s.dialBackend
 	}
 	s.upstream = upstream.New(cfg.Upstream)
+	s.endpoints = balance.New(s.upstream, cfg.Upstream.ConnectTimeout, cfg.Log)
+	if cfg.Registerer != nil {
+		cfg.Registerer.MustRegister(s.endpoints)
+	}
 	s.handshaker = newHandshaker(s.current, s.corks.NewCork)
 	if cfg.MisdirectedLog != nil {
 		s.lines = newLineLog(cfg.MisdirectedLog)
@@ -170,13 +176,13 @@ func (s *Server) Publish(m *hostmap.Map) {
 	s.publishMu.Lock()
 	defer s.publishMu.Unlock()
 	previous := s.now.Load()
-	next, keep := s.newLive(m, previous)
+	next := s.newLive(m, previous)
 	s.now.Store(next)
 	s.once.Do(func() { close(s.published) })
 	if previous == nil {
 		return
 	}
-	s.upstream.Retain(keep)
+	s.endpoints.Retain(next.named)
 	s.metrics.retain(next)
 	s.forgetSettings()
 	if !handshakesChanged(previous.hosts, m) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -140,4 +141,15 @@ func (a *attempt) refused(err error) bool {
 		return strings.HasPrefix(text, "http2: Transport: cannot retry err [") ||
 			strings.HasPrefix(text, "http2: Transport received GOAWAY from server ErrCode:")
 	}
+}
+
+// heardNothing says that err, with which a connection was lost, came before any
+// octet of a response. On HTTP/1.1 net/http returns what reading the first one
+// came to as it is, and anything later with a text of its own before it.
+func (a *attempt) heardNothing(err error) bool {
+	if !a.http1.Load() {
+		return true
+	}
+	_, bare := err.(*net.OpError)
+	return bare || err == io.EOF
 }

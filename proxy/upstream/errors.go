@@ -33,6 +33,9 @@ type Error struct {
 	// BodyRead says that some of the request's Body was read: what is left of
 	// it is not the whole request any more.
 	BodyRead bool
+	// Silent says that not an octet of a response had come, interim ones included.
+	// It is set with ReasonReset alone.
+	Silent bool
 }
 
 func (e *Error) Error() string {

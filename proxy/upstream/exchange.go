@@ -208,3 +208,11 @@ func (e *Exchange) fail(reason string, err error, sent bool) error {
 	e.err = &Error{Reason: reason, Err: err, Sent: sent, BodyRead: e.touched || e.relay != nil && e.relay.body.Load().touched()}
 	return e.err
 }
+
+// failSilent is fail of a request that was sent, when nothing of a response had
+// come.
+func (e *Exchange) failSilent(reason string, err error) error {
+	_ = e.fail(reason, err, true)
+	e.err.Silent = e.err.Reason == ReasonReset
+	return e.err
+}

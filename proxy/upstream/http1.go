@@ -85,6 +85,9 @@ func (e *Exchange) attempt(r *Request, fresh, last bool) (outcome, error) {
 		e.drop()
 		return again, nil
 	}
+	if first {
+		return settled, e.failSilent(parseReason(err), err)
+	}
 	return settled, e.fail(parseReason(err), err, true)
 }
 

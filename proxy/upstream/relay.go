@@ -59,7 +59,9 @@ func (e *Exchange) doRelay(r *Request) error {
 	}
 	rl.waiting.Store(0)
 	if err != nil {
-		return e.failAttempt(a, err)
+		err = e.failAttempt(a, err)
+		e.err.Silent = e.err.Reason == ReasonReset && !rl.hints.any() && a.heardNothing(e.err.Err)
+		return err
 	}
 	if err := e.beginRelay(r); err != nil {
 		return e.failRelay(err)

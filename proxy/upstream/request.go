@@ -61,6 +61,9 @@ type Request struct {
 	Interim func(status int, h []hpack.HeaderField)
 }
 
+// Idempotent says that the request's method is.
+func (r *Request) Idempotent() bool { return idempotent(r.Method) }
+
 // idempotent is RFC 9110 section 9.2.2: repeating such a request does no more
 // than sending it once. Methods that are not known are not.
 func idempotent(method string) bool {

@@ -39,9 +39,13 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// binary is the path of the built binary.
+// binary is the path of the built binary, or of the one to compare it with that
+// INGRESS421_BINARY names.
 func binary(t testing.TB) string {
 	t.Helper()
+	if path := os.Getenv("INGRESS421_BINARY"); path != "" {
+		return path
+	}
 	return require.File(t, "bin/ingress421", "make build")
 }
 

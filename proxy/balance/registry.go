@@ -1,0 +1,163 @@
+package balance
+
+import (
+	"iter"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/upstream"
+)
+
+// Registry holds what is known of endpoints and backends. Its methods may be
+// called from any goroutine, but the two that follow a map's publishing, Backend
+// and Retain, from one at a time.
+type Registry struct {
+	upstream       *upstream.Client
+	connectTimeout time.Duration
+	log            *slog.Logger
+	epoch          time.Time
+	descs          descs
+
+	mu        sync.Mutex
+	endpoints map[key]*endpoint      // guarded by mu
+	ledgers   map[backendKey]*ledger // guarded by mu
+	maps      uint64                 // guarded by mu; how many were published
+}
+
+// New returns an empty Registry. connectTimeout is that of requests which have
+// none of their own, as in upstream.Config; log is told which endpoints rest.
+func New(client *upstream.Client, connectTimeout time.Duration, log *slog.Logger) *Registry {
+	if connectTimeout == 0 {
+		connectTimeout = upstream.DefaultConnectTimeout
+	}
+	return &Registry{
+		upstream: client, connectTimeout: connectTimeout, log: log, epoch: time.Now(), descs: newDescs(),
+		endpoints: make(map[key]*endpoint), ledgers: make(map[backendKey]*ledger),
+	}
+}
+
+// clock is a time as endpoints keep it, which 0 is not.
+func (r *Registry) clock(t time.Time) int64 { return int64(t.Sub(r.epoch)) + 1 }
+
+// Backend resolves a backend of a map that is to be published. From now on it is
+// the one that retries look for endpoints in.
+func (r *Registry) Backend(b *hostmap.Backend) *Backend {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := backendKey{b.Namespace, b.Service, b.Port, b.Protocol, b.ServerName, b.CAID}
+	l := r.ledgers[k]
+	if l == nil {
+		l = &ledger{key: k}
+		l.budget.start(r.clock(time.Now()))
+		r.ledgers[k] = l
+	}
+	resolved := &Backend{registry: r, ledger: l, members: make([]member, len(b.Endpoints))}
+	for i, addr := range b.Endpoints {
+		t := upstream.Target{Addr: addr, Protocol: protocolOf(b.Protocol)}
+		if b.Protocol.TLS() {
+			t.ServerName, t.CAs = b.ServerName, b.CAs
+			if b.CAs != nil {
+				t.CAID = string(b.CAID[:])
+			}
+		}
+		id := key{b.Namespace, t.Addr, t.Protocol, t.ServerName, t.CAID}
+		e := r.endpoints[id]
+		if e == nil {
+			e = &endpoint{addr: addr}
+			r.endpoints[id] = e
+		}
+		resolved.members[i] = member{e, r.upstream.Pool(t)}
+	}
+	l.newest.Store(resolved)
+	return resolved
+}
+
+// Retain forgets the backends that the published map has not named, and the
+// endpoints that moreover no request uses. Requests in flight there go on; those
+// that fail are not sent to them again.
+func (r *Registry) Retain(named iter.Seq[*Backend]) {
+	r.mu.Lock()
+	r.maps++
+	var pools []*upstream.Pool
+	for b := range named {
+		b.ledger.named = r.maps
+		for _, m := range b.members {
+			m.named = r.maps
+			pools = append(pools, m.pool)
+		}
+	}
+	for k, l := range r.ledgers {
+		if l.named != r.maps {
+			delete(r.ledgers, k)
+			l.newest.Store(&Backend{registry: r, ledger: l})
+		}
+	}
+	for k, e := range r.endpoints {
+		if e.named != r.maps && e.inFlight.Load() == 0 {
+			delete(r.endpoints, k)
+		}
+	}
+	r.mu.Unlock()
+	r.upstream.Retain(pools)
+}
+
+func protocolOf(p hostmap.Protocol) upstream.Protocol {
+	switch p {
+	case hostmap.HTTPS:
+		return upstream.HTTPS
+	case hostmap.H2C:
+		return upstream.H2C
+	case hostmap.GRPC:
+		return upstream.GRPC
+	case hostmap.GRPCS:
+		return upstream.GRPCS
+	default:
+		return upstream.HTTP1
+	}
+}
+
+// linesEvery is the span in which a backend has linesMost lines in the log.
+const (
+	linesEvery = 10 * time.Second
+	linesMost  = 10
+)
+
+// mayLog says that the backend has not logged too much lately.
+func (l *ledger) mayLog(now int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.since == 0 || now-l.since >= int64(linesEvery) {
+		l.since, l.lines = now, 0
+	}
+	l.lines++
+	return l.lines <= linesMost
+}
+
+// tellRest logs that an endpoint begins to rest, unless that was said of too many.
+func (b *Backend) tellRest(e *endpoint, cause *upstream.Error, rest time.Duration) bool {
+	if !b.ledger.mayLog(b.registry.clock(time.Now())) {
+		return false
+	}
+	text := ""
+	if cause.Err != nil {
+		text = cause.Err.Error()
+	}
+	b.registry.log.Warn("endpoint rests", "backend", b.name(), "endpoint", e.addr.String(),
+		"reason", cause.Reason, "error", text, "for", rest.Round(time.Millisecond).String())
+	return true
+}
+
+// tellBack logs that an endpoint takes its turn again, where its rest was logged.
+func (b *Backend) tellBack(e *endpoint, rested time.Duration) {
+	b.registry.log.Info("endpoint is back", "backend", b.name(), "endpoint", e.addr.String(),
+		"after", rested.Round(time.Millisecond).String())
+}
+
+// name is the backend as Kubernetes names it.
+func (b *Backend) name() string {
+	k := &b.ledger.key
+	return k.namespace + "/" + net.JoinHostPort(k.service, k.port)
+}

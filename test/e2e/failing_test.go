@@ -1,0 +1,302 @@
+package e2e
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/yaml"
+)
+
+// failingRate is how many requests a second a host of TestFailingPods gets.
+const failingRate = 100
+
+// TestFailingPods: no GET is lost while some of a Service's pods fail, in one
+// way or another. Each case is played by a host of its own for HTTP/2 clients,
+// and by another for HTTP/1.1, all at the same time.
+//
+// FAILING, a duration such as 60s, says for how long; 3 s without. With -v the
+// figures are logged: lost requests, and quantiles of the time they took.
+// INGRESS421_BINARY names a binary to compare with.
+func TestFailingPods(t *testing.T) {
+	length := 3 * time.Second
+	if v := os.Getenv("FAILING"); v != "" {
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			t.Fatalf("FAILING: %v", err)
+		}
+		length = d
+	}
+	dir := t.TempDir()
+	s, _ := folderStage(t)
+	cases := []struct {
+		name string
+		pods []podKind
+		roll func(r *rollout)
+	}{
+		{"one-of-two-refuses", []podKind{refusing, living}, nil},
+		{"two-of-three-refuse", []podKind{refusing, living, refusing}, nil},
+		{"one-of-two-black-holed", []podKind{blackHole, living}, nil},
+		{"two-of-three-black-holed", []podKind{blackHole, living, blackHole}, nil},
+		{"one-of-three-resets", []podKind{resetting, living, living}, nil},
+		{"two-of-three-reset", []podKind{resetting, living, resetting}, nil},
+		{"rolling-slice-first", []podKind{living, living, living}, (*rollout).sliceFirst},
+		{"rolling-pod-first", []podKind{living, living, living}, (*rollout).podFirst},
+	}
+	var all sync.WaitGroup
+	results := make(map[string]*figures)
+	for _, c := range cases {
+		for _, protocol := range []string{"h2", "http1"} {
+			name := c.name + "-" + protocol
+			r := &rollout{t: t, s: s, dir: dir, folder: string(s.objects.(folder)), service: name}
+			for _, kind := range c.pods {
+				r.pods = append(r.pods, r.pod(kind))
+			}
+			host := name + ".test"
+			r.publish()
+			s.put(t, s.secret(name+"-tls", s.ca.server(t, host)), s.service(name), s.ingress(host, name, name+"-tls"))
+			f := &figures{host: host, codes: make(map[string]int)}
+			results[name] = f
+			all.Go(func() {
+				awaitHandshake(t, s, host)
+				stop := make(chan struct{})
+				var rolling sync.WaitGroup
+				if c.roll != nil {
+					rolling.Go(func() {
+						for i := 0; ; i++ {
+							select {
+							case <-stop:
+								return
+							case <-time.After(rollEvery):
+								r.turn = i % len(r.pods)
+								c.roll(r)
+							}
+						}
+					})
+				}
+				f.load(s, protocol == "http1", length)
+				close(stop)
+				rolling.Wait()
+			})
+		}
+	}
+	all.Wait()
+	for _, name := range slices.Sorted(maps.Keys(results)) {
+		f := results[name]
+		t.Logf("%-34s %v", name, f)
+		if f.lost() > 0 {
+			t.Errorf("%s: %d of %d GETs were lost: %v", name, f.lost(), len(f.took), f.codes)
+		}
+	}
+}
+
+// awaitHandshake waits until a host is served, without a request.
+func awaitHandshake(t testing.TB, s *stage, host string) {
+	t.Helper()
+	eventually(t, host+" is served", func() string {
+		c, err := s.dial(dialing{serverName: host})
+		if err != nil {
+			return err.Error()
+		}
+		c.close()
+		return ""
+	})
+}
+
+// figures are what became of a host's requests.
+type figures struct {
+	host string
+
+	mu    sync.Mutex
+	took  []time.Duration
+	codes map[string]int
+}
+
+// load sends failingRate GETs a second, whether or not those before are answered.
+func (f *figures) load(s *stage, http1 bool, length time.Duration) {
+	tr := &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, s.https)
+		},
+		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // whose certificate it is is not what is tested
+		ForceAttemptHTTP2:   !http1,
+		MaxIdleConnsPerHost: failingRate * 10,
+	}
+	if http1 {
+		tr.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	}
+	defer tr.CloseIdleConnections()
+	f.get(tr) // so that not all that come while there is no connection go out at once
+	var sent sync.WaitGroup
+	tick := time.NewTicker(time.Second / failingRate)
+	defer tick.Stop()
+	for end := time.Now().Add(length); time.Now().Before(end); <-tick.C {
+		sent.Go(func() {
+			start := time.Now()
+			code := f.get(tr)
+			took := time.Since(start)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.took = append(f.took, took)
+			f.codes[code]++
+		})
+	}
+	sent.Wait()
+}
+
+// get sends one request and says what came of it.
+func (f *figures) get(rt http.RoundTripper) string {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+f.host+"/", nil)
+	if err != nil {
+		return err.Error()
+	}
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", resp.Header.Get("Proxy-Status")))
+}
+
+func (f *figures) lost() int { return len(f.took) - f.codes["200"] }
+
+func (f *figures) String() string {
+	slices.SortFunc(f.took, cmp.Compare)
+	at := func(q float64) float64 { return ms(f.took[int(q*float64(len(f.took)-1))]) }
+	return fmt.Sprintf("%5d GETs, lost %4d, p50 %7.1f ms, p99 %7.1f ms, p99.9 %7.1f ms, max %7.1f ms",
+		len(f.took), f.lost(), at(.5), at(.99), at(.999), at(1))
+}
+
+// podKind is what a pod does with connections.
+type podKind int
+
+const (
+	living    podKind = iota
+	refusing          // nobody listens
+	blackHole         // packets for it are dropped
+	resetting         // it reads a request, and resets the connection
+)
+
+// pod is one endpoint of a Service.
+type pod struct {
+	address string
+	port    int32
+	close   func() // at once, with whatever is under way
+}
+
+// rollEvery is the time between two steps of a rolling update, and lag the time
+// by which slice and pod differ.
+const (
+	rollEvery = 300 * time.Millisecond
+	lag       = 100 * time.Millisecond
+)
+
+// rollout is a Service whose pods come and go.
+type rollout struct {
+	t       testing.TB
+	s       *stage
+	dir     string // for files that are not whole yet
+	folder  string
+	service string
+	pods    []pod
+	turn    int // the pod that is replaced next
+}
+
+// sliceFirst replaces a pod: the new one is there, the slice names it instead
+// of the old one, and the old one closes at once a little later.
+func (r *rollout) sliceFirst() {
+	old := r.pods[r.turn]
+	r.pods[r.turn] = r.pod(living)
+	r.publish()
+	time.Sleep(lag) // as long as kubelet and endpoint controller are apart
+	old.close()
+}
+
+// podFirst replaces two of three pods, as when a node goes: the slice comes to
+// know only after they have closed.
+func (r *rollout) podFirst() {
+	for range 2 {
+		r.pods[r.turn].close()
+		r.pods[r.turn] = r.pod(living)
+		r.turn = (r.turn + 1) % len(r.pods)
+	}
+	time.Sleep(lag)
+	r.publish()
+}
+
+// publish writes the slice of the Service, in one step.
+func (r *rollout) publish() {
+	var text []byte
+	for i, p := range r.pods {
+		// The pods of the test differ in their ports, so each has a slice.
+		slice := r.s.slice(r.service, p.address, p.port, true)
+		slice.Name = fmt.Sprintf("%s-%d", r.service, i)
+		b, err := yaml.Marshal(slice)
+		if err != nil {
+			r.t.Error(err)
+			return
+		}
+		text = append(append(text, "---\n"...), b...)
+	}
+	whole := filepath.Join(r.dir, r.service)
+	if err := os.WriteFile(whole, text, 0o600); err != nil {
+		r.t.Error(err)
+		return
+	}
+	if err := os.Rename(whole, filepath.Join(r.folder, "slices-"+r.service+".yaml")); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// pod starts one.
+func (r *rollout) pod(kind podKind) pod {
+	if kind == blackHole {
+		return r.blackHole()
+	}
+	ln, address, port := r.s.listen(r.t)
+	p := pod{address: address, port: port, close: func() { _ = ln.Close() }}
+	switch kind {
+	case living:
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(20 * time.Millisecond) // so that some are under way when it closes
+			_, _ = io.WriteString(w, "ok")
+		})}
+		go func() { _ = srv.Serve(ln) }()
+		p.close = func() { _ = srv.Close() }
+	case refusing:
+		_ = ln.Close()
+	case resetting:
+		go func() {
+			for {
+				nc, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					_, _ = nc.Read(make([]byte, 1024))
+					_ = nc.(*net.TCPConn).SetLinger(0)
+					_ = nc.Close()
+				}()
+			}
+		}()
+	}
+	r.t.Cleanup(p.close)
+	return p
+}
