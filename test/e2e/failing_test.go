@@ -20,74 +20,72 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// failingRate is how many requests a second a host of TestFailingPods gets.
-const failingRate = 100
+// failingRate is how many requests a second a host of TestFailingPods gets with
+// FAILING, briefRate without: the machines that test are busy.
+const (
+	failingRate = 100
+	briefRate   = 20
+)
 
 // TestFailingPods: no GET is lost while some of a Service's pods fail, in one
 // way or another. Each case is played by a host of its own for HTTP/2 clients,
 // and by another for HTTP/1.1, all at the same time.
 //
-// FAILING, a duration such as 60s, says for how long; 3 s without. With -v the
+// FAILING, a duration such as 60s, says for how long, at 100 requests a second for
+// each host; 3 s at 20 a second without. With -v the
 // figures are logged: lost requests, and quantiles of the time they took.
 // INGRESS421_BINARY names a binary to compare with.
 func TestFailingPods(t *testing.T) {
-	length := 3 * time.Second
+	length, rate := 3*time.Second, briefRate
 	if v := os.Getenv("FAILING"); v != "" {
 		d, err := time.ParseDuration(v)
 		if err != nil {
 			t.Fatalf("FAILING: %v", err)
 		}
-		length = d
+		length, rate = d, failingRate
 	}
 	dir := t.TempDir()
 	s, _ := folderStage(t)
 	cases := []struct {
-		name string
-		pods []podKind
-		roll func(r *rollout)
+		name     string
+		protocol string // spoken to the pods
+		pods     []podKind
+		roll     func(r *rollout)
 	}{
-		{"one-of-two-refuses", []podKind{refusing, living}, nil},
-		{"two-of-three-refuse", []podKind{refusing, living, refusing}, nil},
-		{"one-of-two-black-holed", []podKind{blackHole, living}, nil},
-		{"two-of-three-black-holed", []podKind{blackHole, living, blackHole}, nil},
-		{"one-of-three-resets", []podKind{resetting, living, living}, nil},
-		{"two-of-three-reset", []podKind{resetting, living, resetting}, nil},
-		{"rolling-slice-first", []podKind{living, living, living}, (*rollout).sliceFirst},
-		{"rolling-pod-first", []podKind{living, living, living}, (*rollout).podFirst},
+		{"one-of-two-refuses", "HTTP", []podKind{refusing, living}, nil},
+		{"two-of-three-refuse", "HTTP", []podKind{refusing, living, refusing}, nil},
+		{"one-of-two-black-holed", "HTTP", []podKind{blackHole, living}, nil},
+		{"two-of-three-black-holed", "HTTP", []podKind{blackHole, living, blackHole}, nil},
+		{"two-of-three-black-holed-h2c", "H2C", []podKind{blackHole, living, blackHole}, nil},
+		{"one-of-three-resets", "HTTP", []podKind{resetting, living, living}, nil},
+		{"one-of-three-resets-h2c", "H2C", []podKind{resetting, living, living}, nil},
+		{"two-of-three-reset", "HTTP", []podKind{resetting, living, resetting}, nil},
+		{"rolling-slice-first", "HTTP", []podKind{living, living, living}, (*rollout).sliceFirst},
+		{"rolling-pod-first", "HTTP", []podKind{living, living, living}, (*rollout).podFirst},
+		{"rolling-pod-first-h2c", "H2C", []podKind{living, living, living}, (*rollout).podFirst},
 	}
 	var all sync.WaitGroup
 	results := make(map[string]*figures)
 	for _, c := range cases {
 		for _, protocol := range []string{"h2", "http1"} {
 			name := c.name + "-" + protocol
-			r := &rollout{t: t, s: s, dir: dir, folder: string(s.objects.(folder)), service: name}
+			r := &rollout{t: t, s: s, dir: dir, folder: string(s.objects.(folder)), service: name, over: make(chan struct{})}
 			for _, kind := range c.pods {
 				r.pods = append(r.pods, r.pod(kind))
 			}
 			host := name + ".test"
 			r.publish()
-			s.put(t, s.secret(name+"-tls", s.ca.server(t, host)), s.service(name), s.ingress(host, name, name+"-tls"))
+			s.put(t, s.secret(name+"-tls", s.ca.server(t, host)), s.service(name), s.ingress(host, name, name+"-tls", "backend-protocol", c.protocol))
 			f := &figures{host: host, codes: make(map[string]int)}
 			results[name] = f
 			all.Go(func() {
 				awaitHandshake(t, s, host)
-				stop := make(chan struct{})
 				var rolling sync.WaitGroup
 				if c.roll != nil {
-					rolling.Go(func() {
-						for i := 0; ; i++ {
-							select {
-							case <-stop:
-								return
-							case <-time.After(rollEvery):
-								r.turn = i % len(r.pods)
-								c.roll(r)
-							}
-						}
-					})
+					rolling.Go(func() { r.roll(c.roll) })
 				}
-				f.load(s, protocol == "http1", length)
-				close(stop)
+				f.load(s, protocol == "http1", length, rate)
+				close(r.over)
 				rolling.Wait()
 			})
 		}
@@ -124,8 +122,8 @@ type figures struct {
 	codes map[string]int
 }
 
-// load sends failingRate GETs a second, whether or not those before are answered.
-func (f *figures) load(s *stage, http1 bool, length time.Duration) {
+// load sends GETs at a rate, whether or not those before are answered.
+func (f *figures) load(s *stage, http1 bool, length time.Duration, rate int) {
 	tr := &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, s.https)
@@ -140,7 +138,7 @@ func (f *figures) load(s *stage, http1 bool, length time.Duration) {
 	defer tr.CloseIdleConnections()
 	f.get(tr) // so that not all that come while there is no connection go out at once
 	var sent sync.WaitGroup
-	tick := time.NewTicker(time.Second / failingRate)
+	tick := time.NewTicker(time.Second / time.Duration(rate))
 	defer tick.Stop()
 	for end := time.Now().Add(length); time.Now().Before(end); <-tick.C {
 		sent.Go(func() {
@@ -198,7 +196,8 @@ const (
 type pod struct {
 	address string
 	port    int32
-	close   func() // at once, with whatever is under way
+	asked   chan struct{} // closed when a living one gets its first request
+	close   func()        // at once, with whatever is under way
 }
 
 // rollEvery is the time between two steps of a rolling update, and lag the time
@@ -216,15 +215,46 @@ type rollout struct {
 	folder  string
 	service string
 	pods    []pod
-	turn    int // the pod that is replaced next
+	turn    int           // the pod that is replaced next
+	over    chan struct{} // closed when there are no more requests
+}
+
+// roll replaces pods, step by step, while there are requests.
+func (r *rollout) roll(step func(*rollout)) {
+	for {
+		select {
+		case <-r.over:
+			return
+		case <-time.After(rollEvery):
+			step(r)
+		}
+	}
+}
+
+// replace starts a pod in the place of the next one, which it returns.
+func (r *rollout) replace() (old, young pod) {
+	old, young = r.pods[r.turn], r.pod(living)
+	r.pods[r.turn] = young
+	r.turn = (r.turn + 1) % len(r.pods)
+	return old, young
+}
+
+// await waits until a pod gets requests: the slice that names it is live.
+func (r *rollout) await(p pod) {
+	select {
+	case <-p.asked:
+	case <-r.over:
+	case <-time.After(patience):
+		r.t.Errorf("%s: a pod of the slice gets no request", r.service)
+	}
 }
 
 // sliceFirst replaces a pod: the new one is there, the slice names it instead
 // of the old one, and the old one closes at once a little later.
 func (r *rollout) sliceFirst() {
-	old := r.pods[r.turn]
-	r.pods[r.turn] = r.pod(living)
+	old, young := r.replace()
 	r.publish()
+	r.await(young)
 	time.Sleep(lag) // as long as kubelet and endpoint controller are apart
 	old.close()
 }
@@ -232,13 +262,14 @@ func (r *rollout) sliceFirst() {
 // podFirst replaces two of three pods, as when a node goes: the slice comes to
 // know only after they have closed.
 func (r *rollout) podFirst() {
-	for range 2 {
-		r.pods[r.turn].close()
-		r.pods[r.turn] = r.pod(living)
-		r.turn = (r.turn + 1) % len(r.pods)
-	}
+	old1, young1 := r.replace()
+	old2, young2 := r.replace()
+	old1.close()
+	old2.close()
 	time.Sleep(lag)
 	r.publish()
+	r.await(young1)
+	r.await(young2)
 }
 
 // publish writes the slice of the Service, in one step.
@@ -271,13 +302,17 @@ func (r *rollout) pod(kind podKind) pod {
 		return r.blackHole()
 	}
 	ln, address, port := r.s.listen(r.t)
-	p := pod{address: address, port: port, close: func() { _ = ln.Close() }}
+	p := pod{address: address, port: port, asked: make(chan struct{}), close: func() { _ = ln.Close() }}
 	switch kind {
 	case living:
-		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		var once sync.Once
+		srv := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			once.Do(func() { close(p.asked) })
 			time.Sleep(20 * time.Millisecond) // so that some are under way when it closes
 			_, _ = io.WriteString(w, "ok")
 		})}
+		srv.Protocols.SetHTTP1(true)
+		srv.Protocols.SetUnencryptedHTTP2(true)
 		go func() { _ = srv.Serve(ln) }()
 		p.close = func() { _ = srv.Close() }
 	case refusing:
