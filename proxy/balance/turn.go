@@ -197,7 +197,9 @@ func (t *Turn) spend(now int64) bool {
 	}
 	spent := time.Duration(now - t.sent)
 	if given := t.req.ConnectTimeout; given > 0 {
-		spent = min(spent, given) // the rest of it was not for connecting
+		// The TLS handshake has as long as the connection before it. What is over
+		// that was not for connecting.
+		spent = min(spent, 2*given)
 	}
 	t.left -= spent
 	return t.left > tooLittle
