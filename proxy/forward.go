@@ -267,7 +267,7 @@ func (s *Server) failed(ex exchange, r *request, err error) (again bool) {
 		status = 504
 	case upstream.ReasonRefused:
 		var e *upstream.Error
-		if errors.As(err, &e) && e.BodyRead {
+		if errors.As(err, &e) && e.BodyRead && !e.Sent {
 			s.unprocessed(ex, r, e)
 			return false
 		}
@@ -282,7 +282,7 @@ func (s *Server) failed(ex exchange, r *request, err error) (again bool) {
 // as the backend told us (RFC 9113 section 8.7), which is true only while they
 // have heard nothing of the request.
 func (s *Server) unprocessed(ex exchange, r *request, e *upstream.Error) {
-	if r.protocol != protocolHTTP2 || r.continued.Load() || e.Sent {
+	if r.protocol != protocolHTTP2 || r.continued.Load() {
 		s.answerError(ex, r, 503, e.Reason)
 		return
 	}
