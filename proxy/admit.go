@@ -40,7 +40,9 @@ func (s *Server) admit(ex exchange, r *request) bool {
 		r.path = canonical + query
 	}
 
-	r.verdict = hostmap.Judge(r.live.hosts, &r.conn.facts, hostmap.Request{Scheme: r.scheme, Host: r.host, Path: canonical})
+	q := hostmap.Request{Scheme: r.scheme, Host: r.host, Path: canonical}
+	q.FromHTTPS = !r.conn.facts.TLS && r.saysHTTPS()
+	r.verdict = hostmap.Judge(r.live.hosts, &r.conn.facts, q)
 	r.stats = r.live.statsOf(r.verdict.Site)
 	if r.verdict.Reported != "" {
 		s.misdirected(r, r.verdict.Reported, false)

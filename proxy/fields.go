@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/http2/hpack"
@@ -14,24 +15,9 @@ import (
 func (s *Server) upstreamFields(r *request, trusted bool) []hpack.HeaderField {
 	out := r.fields[:0]
 	tokens := r.connectionTokens()
-	var forwardedFor string
-	proto, host := "", ""
 	for i := range r.header {
 		f := &r.header[i]
-		switch fieldFate(f.Name) {
-		case fateDrop:
-			continue
-		case fateForwarded:
-			if trusted {
-				switch f.Name {
-				case "x-forwarded-for":
-					forwardedFor = join(forwardedFor, f.Value)
-				case "x-forwarded-proto":
-					proto = f.Value
-				case "x-forwarded-host":
-					host = f.Value
-				}
-			}
+		if fieldFate(f.Name) == fateDrop {
 			continue
 		}
 		if len(tokens) != 0 && containsToken(tokens, f.Name) && f.Name != hostmap.LoopField {
@@ -40,33 +26,62 @@ func (s *Server) upstreamFields(r *request, trusted bool) []hpack.HeaderField {
 		out = append(out, *f)
 	}
 	c := r.conn
-	if proto == "" {
-		proto = "http"
+	if trusted {
+		out = s.gatewayFields(out, r)
+	} else {
+		proto, port := "http", "80"
 		if c.facts.TLS {
-			proto = "https"
+			proto, port = "https", s.externalHTTPSPort
 		}
+		out = appendForwarded(out, c.sourceText, proto, r.hostport, port, c.sourceText)
 	}
-	if host == "" {
-		host = r.hostport
-	}
-	port := s.externalHTTPSPort
-	if !c.facts.TLS {
-		port = "80"
-	}
-	out = append(out,
-		hpack.HeaderField{Name: "x-forwarded-for", Value: join(forwardedFor, c.sourceText)},
-		hpack.HeaderField{Name: "x-forwarded-proto", Value: proto},
-		hpack.HeaderField{Name: "x-forwarded-host", Value: host},
-		hpack.HeaderField{Name: "x-forwarded-port", Value: port},
-		hpack.HeaderField{Name: "x-real-ip", Value: c.sourceText},
-		s.loopMark,
-	)
+	out = append(out, s.loopMark)
 	if c.clientCert != "" && r.verdict.Site.Policy.ID == c.facts.Policy {
 		// RFC 9440 section 2.2. Only to a site that asked for it.
 		out = append(out, hpack.HeaderField{Name: "client-cert", Value: c.clientCert})
 	}
 	r.fields = out
 	return out
+}
+
+// gatewayFields adds what a trusted gateway says of its client, and what follows
+// from that.
+func (s *Server) gatewayFields(out []hpack.HeaderField, r *request) []hpack.HeaderField {
+	c, f := r.conn, r.forwarded()
+	if f.proto == "" {
+		f.proto = "http"
+		if c.facts.TLS {
+			f.proto = "https"
+		}
+	}
+	if f.host == "" {
+		f.host = r.hostport
+	}
+	if f.port == "" {
+		switch _, port, _ := hostmap.Authority(f.host); {
+		case f.proto == "https":
+			f.port = s.externalHTTPSPort
+		case port != 0:
+			f.port = strconv.Itoa(int(port))
+		default:
+			f.port = "80"
+		}
+	}
+	client := c.sourceText
+	if a := f.client(r.verdict.Site.Class); a.IsValid() {
+		client = a.String()
+	}
+	return appendForwarded(out, join(f.chain, c.sourceText), f.proto, f.host, f.port, client)
+}
+
+func appendForwarded(out []hpack.HeaderField, chain, proto, host, port, client string) []hpack.HeaderField {
+	return append(out,
+		hpack.HeaderField{Name: "x-forwarded-for", Value: chain},
+		hpack.HeaderField{Name: "x-forwarded-proto", Value: proto},
+		hpack.HeaderField{Name: "x-forwarded-host", Value: host},
+		hpack.HeaderField{Name: "x-forwarded-port", Value: port},
+		hpack.HeaderField{Name: "x-real-ip", Value: client},
+	)
 }
 
 // trailer is the client's trailer section as the backend gets it: what may not
@@ -118,9 +133,6 @@ type fate uint8
 const (
 	fateKeep fate = iota
 	fateDrop
-	// fateForwarded is for what says who is behind the client: kept of a
-	// trusted gateway, dropped of anybody else.
-	fateForwarded
 )
 
 // fieldFate knows fields for one hop (RFC 9110 section 7.6.1), fields that are
@@ -139,9 +151,7 @@ func fieldFate(name string) fate {
 		"transfer-encoding", "upgrade", "trailer", "expect", "http2-settings", "proxy-authenticate",
 		"proxy-authorization":
 		return fateDrop
-	case "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host":
-		return fateForwarded
-	case "forwarded", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-scheme", "x-forwarded-ssl",
+	case "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-scheme", "x-forwarded-ssl",
 		"x-forwarded-server", "x-forwarded-client-cert", "x-forwarded-tls-client-cert", "x-real-ip", "x-client-ip", "x-scheme",
 		"x-original-forwarded-for", "client-cert", "client-cert-chain", "front-end-https":
 		return fateDrop

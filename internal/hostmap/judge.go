@@ -1,6 +1,9 @@
 package hostmap
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Reason says why a request is not served as it came: one word, told to the
 // client, to the log and to the metrics. "" is no reason.
@@ -26,6 +29,9 @@ type Request struct {
 	Host string
 	// Path is the canonical path (see [Path]).
 	Path string
+	// FromHTTPS tells that the peer says its own client came by https. It is
+	// believed of trusted gateways.
+	FromHTTPS bool
 }
 
 // Verdict is the outcome of the rule for one request.
@@ -90,7 +96,7 @@ func Judge(m *Map, f *Facts, r Request) Verdict {
 	}
 
 	if !f.TLS {
-		return judgeCleartext(v, e, class, r)
+		return judgeCleartext(v, e, class, f.Peer, r)
 	}
 
 	// 3. TLS policy. Asked of trusted gateways too, under every rule, and
@@ -119,9 +125,11 @@ func Judge(m *Map, f *Facts, r Request) Verdict {
 
 // judgeCleartext is Judge after step 1 without TLS: no certificate is there to
 // be asked for.
-func judgeCleartext(v Verdict, e *entry, class *Class, r Request) Verdict {
+func judgeCleartext(v Verdict, e *entry, class *Class, peer netip.Addr, r Request) Verdict {
 	if e != nil {
-		if e.redirect && !strings.HasPrefix(r.Path, acmePrefix) {
+		// A client that is behind a gateway and came by https would be sent to
+		// where it has been, for ever.
+		if e.redirect && !strings.HasPrefix(r.Path, acmePrefix) && !(r.FromHTTPS && class.Trusts(peer)) {
 			v.Status = statusPermanentRedirect
 			return v
 		}

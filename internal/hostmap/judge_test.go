@@ -369,7 +369,7 @@ func (u *universe) spec(r *rand.Rand) (hostmap.Spec, *oracle) {
 }
 
 func (u *universe) request(r *rand.Rand) hostmap.Request {
-	return hostmap.Request{Scheme: pick(r, []string{"", "https", "https", "http", "HTTPS", "wss"}), Host: pick(r, u.authorities), Path: pick(r, u.paths)}
+	return hostmap.Request{Scheme: pick(r, []string{"", "https", "https", "http", "HTTPS", "wss"}), Host: pick(r, u.authorities), Path: pick(r, u.paths), FromHTTPS: r.IntN(2) == 0}
 }
 
 // facts makes the facts of a connection to a map, or of one that cannot come

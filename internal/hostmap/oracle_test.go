@@ -69,7 +69,8 @@ func (o *oracle) judge(f *hostmap.Facts, r hostmap.Request) ruling {
 		}
 	} else {
 		// "Cleartext connections run 1, then the https redirect, 3, 6 and 7."
-		if site != nil && site.Redirect && !strings.HasPrefix(r.Path, "/.well-known/acme-challenge/") {
+		// The redirect is "left out where it says https", it being a trusted gateway.
+		if site != nil && site.Redirect && !strings.HasPrefix(r.Path, "/.well-known/acme-challenge/") && !(o.trusted(f, site) && r.FromHTTPS) {
 			return ruling{Status: 308, Site: site}
 		}
 		if site != nil && (site.Policy.Unresolved || site.Policy.Mode != hostmap.ClientAuthNone) {
