@@ -180,3 +180,24 @@ func BenchmarkNew(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkNewShared is BenchmarkNew where every host has an owner of its own
+// and all are below a wildcard that somebody else has a certificate for.
+func BenchmarkNewShared(b *testing.B) {
+	for _, n := range sizes {
+		w := leaf("victim/w", "*.w.test")
+		class := hostmap.BuiltinClass()
+		sites := []*hostmap.Site{hostmap.NewSite(hostmap.Site{Host: "www.w.test", Namespace: "victim", Class: class, Certificates: []*hostmap.Certificate{w}})}
+		for i := range n {
+			namespace := fmt.Sprintf("team-%d", i)
+			host := fmt.Sprintf("app-%d.w.test", i)
+			c := leaf(namespace+"/tls", host)
+			sites = append(sites, hostmap.NewSite(hostmap.Site{Host: host, Namespace: namespace, Class: class, Certificates: []*hostmap.Certificate{c}, Routes: everything(host)}))
+		}
+		b.Run(fmt.Sprintf("sites=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				hostmap.New(hostmap.Spec{Sites: sites})
+			}
+		})
+	}
+}

@@ -141,7 +141,11 @@ func newStrict(sites []*Site, defaults []*Certificate) strict {
 			out.literal = true
 			continue
 		}
-		k := strictKind{parent: parent(s.Host), class: s.Class, policy: s.Policy.ID, unresolved: s.Policy.Unresolved, rule: s.Rule, report: s.Report}
+		under := parent(s.Host)
+		if len(out.below[under]) > maxStrict {
+			continue // no more are looked at
+		}
+		k := strictKind{parent: under, class: s.Class, policy: s.Policy.ID, unresolved: s.Policy.Unresolved, rule: s.Rule, report: s.Report}
 		if hidden {
 			k.namespace = s.Namespace
 		}
@@ -151,7 +155,7 @@ func newStrict(sites []*Site, defaults []*Certificate) strict {
 			}
 		}
 		if kinds[k]++; kinds[k] <= 2 {
-			out.below[k.parent] = append(out.below[k.parent], s)
+			out.below[under] = append(out.below[under], s)
 		}
 	}
 	return out
