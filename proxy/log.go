@@ -15,22 +15,20 @@ import (
 
 // lineLog writes lines that come in numbers: they are gathered in a buffer and
 // written by one goroutine, at the latest after flushEvery, so that a request
-// pays for the appending alone and never waits for the disk. Lines over
-// maxPending octets of backlog are dropped and counted.
+// pays for the appending alone.
 type lineLog struct {
-	out io.Writer
+	out io.Writer // does not wait for whoever reads it
 
-	mu      sync.Mutex
-	buf     []byte // guarded by mu
-	dropped int    // guarded by mu
-	wake    chan struct{}
-	stop    chan struct{}
-	done    chan struct{}
+	mu   sync.Mutex
+	buf  []byte // guarded by mu
+	wake chan struct{}
+	stop chan struct{}
+	done chan struct{}
 }
 
 const (
 	flushEvery = 50 * time.Millisecond
-	maxPending = 4 << 20
+	maxPending = 1 << 20 // octets that are gathered
 )
 
 func newLineLog(out io.Writer) *lineLog {
@@ -43,9 +41,8 @@ func newLineLog(out io.Writer) *lineLog {
 func (l *lineLog) line(add func([]byte) []byte) {
 	l.mu.Lock()
 	if len(l.buf) > maxPending {
-		l.dropped++
-		l.mu.Unlock()
-		return
+		_, _ = l.out.Write(l.buf)
+		l.buf = l.buf[:0]
 	}
 	first := len(l.buf) == 0
 	l.buf = append(add(l.buf), '\n')
@@ -78,12 +75,6 @@ func (l *lineLog) run() {
 		l.mu.Lock()
 		buf := l.buf
 		l.buf = spare[:0]
-		if l.dropped > 0 {
-			buf = append(buf, `{"level":"WARN","msg":"log lines dropped","lines":`...)
-			buf = strconv.AppendInt(buf, int64(l.dropped), 10)
-			buf = append(buf, "}\n"...)
-			l.dropped = 0
-		}
 		l.mu.Unlock()
 		if len(buf) > 0 {
 			_, _ = l.out.Write(buf)

@@ -55,7 +55,9 @@ type Config struct {
 	Self func() hostmap.Self
 	// Log takes what the server has to say; nil discards it.
 	Log *slog.Logger
-	// MisdirectedLog takes one JSON line for each 421; nil discards them.
+	// MisdirectedLog takes one JSON line for each 421; nil discards them. A
+	// Write of it, or of AccessLogTo, must not wait for whoever reads them:
+	// requests would.
 	MisdirectedLog io.Writer
 	// AccessLog is off, json or text; "" is off. AccessLogTo takes its lines.
 	AccessLog   string

@@ -40,15 +40,19 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	// The last words may find no reader, and the end must not wait for one.
+	say := func(format string, args ...any) {
+		within(lastWords, func() { fmt.Fprintf(stderr, format, args...) })
+	}
 	var usage usageError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "ingress421: %v\nSee 'ingress421 --help'.\n", err)
+		say("ingress421: %v\nSee 'ingress421 --help'.\n", err)
 		return exitUsage
 	default:
-		fmt.Fprintf(stderr, "ingress421: %v\n", err)
+		say("ingress421: %v\n", err)
 		return exitFailed
 	}
 }

@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,7 +52,7 @@ type runConfig struct {
 	Limits             hostmap.Limits
 
 	Log    *slog.Logger
-	Stdout io.Writer // access log
+	Stdout io.Writer // access log; neither may block for long
 	Stderr io.Writer // a line for each 421, if Log is enabled for level info
 }
 
@@ -95,10 +97,20 @@ func newRun() *cobra.Command {
 			if err = c.check(); err != nil {
 				return err
 			}
-			if c.Log, err = newLog(cmd.ErrOrStderr(), level); err != nil {
+			lost := func(log string) func(uint64) {
+				return func(lines uint64) {
+					c.Log.Warn("log lines were lost, nobody has read them", "log", log, "lines", lines)
+				}
+			}
+			stdout, stderr := newOutlet(cmd.OutOrStdout(), lost("stdout")), newOutlet(cmd.ErrOrStderr(), lost("stderr"))
+			defer stdout.close()
+			defer stderr.close()
+			if c.Log, err = newLog(stderr, level); err != nil {
 				return err
 			}
-			c.Stdout, c.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			c.Stdout, c.Stderr = stdout, stderr
+			// Whoever reads the log may go. Serving goes on.
+			signal.Ignore(syscall.SIGPIPE)
 			return runServer(cmd.Context(), c, nil)
 		},
 	}
@@ -176,6 +188,13 @@ func (c *runConfig) check() error {
 func runServer(ctx context.Context, c runConfig, serving func(addresses)) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	lost := make(admin.LinesLost)
+	for name, w := range map[string]io.Writer{"stdout": c.Stdout, "stderr": c.Stderr} {
+		if o, ok := w.(*outlet); ok {
+			lost[name] = o.lost.Load
+		}
+	}
+	registry.MustRegister(lost)
 	var misdirectedLog io.Writer
 	if c.Log.Enabled(ctx, slog.LevelInfo) {
 		misdirectedLog = c.Stderr

@@ -67,7 +67,7 @@ func TestLinks(t *testing.T) {
 // labels, and no others.
 func TestMetrics(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	registered := registerer{admin.NewRecorder(log)}
+	registered := registerer{admin.NewRecorder(log), admin.LinesLost{}}
 	if _, err := proxy.New(proxy.Config{HTTPAddr: "127.0.0.1:0", Log: log, Registerer: &registered}); err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +108,7 @@ func TestMetricReasons(t *testing.T) {
 	for _, tt := range []struct{ label, file, prefix string }{
 		{"reason of connections_closed_total", "proxy/h2/errors.go", "Closed"},
 		{"reason of connections_closed_total", "proxy/accept.go", "closed"},
+		{"reason of connections_closed_total", "proxy/refusals.go", "closed"},
 		{"reason of streams_refused_total", "proxy/h2/errors.go", "Refused"},
 		{"result of upstream_requests_total", "proxy/upstream/errors.go", "Reason"},
 	} {

@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A log that nobody reads holds up neither publishing, nor serving, nor the end.
+func TestLogThatNobodyReads(t *testing.T) {
+	s, p := folderStage(t, "--access-log", "json", "--drain-timeout", "1s")
+	s.host(t, "before.test", nil)
+	s.live(t, "before.test")
+
+	// The goroutine that reads standard error waits from here on.
+	p.log.mu.Lock()
+	reading := false
+	read := func() {
+		if !reading {
+			reading = true
+			p.log.mu.Unlock()
+		}
+	}
+	defer read()
+	// Each of these is a problem, and a line: a MiB of them, in all, which no
+	// pipe holds.
+	for i := range 60 {
+		ing := s.ingress(fmt.Sprintf("missing-%d.test", i), "nobody", "")
+		path := ing.Spec.Rules[0].HTTP.Paths[0]
+		for j := range 60 {
+			more := *path.DeepCopy()
+			more.Path, more.Backend.Service.Name = "/"+strconv.Itoa(j), fmt.Sprint("nobody-", j, "-", strings.Repeat("x", 40))
+			ing.Spec.Rules[0].HTTP.Paths = append(ing.Spec.Rules[0].HTTP.Paths, more)
+		}
+		s.put(t, ing)
+	}
+	eventually(t, "problems are found", func() string {
+		if n := s.metric(t, "ingress421_ingress_problems", `reason="ServiceNotFound"`); n < 1000 {
+			return fmt.Sprint(n, " problems")
+		}
+		return ""
+	})
+	began := time.Now()
+	s.host(t, "after.test", nil)
+	s.live(t, "after.test")
+	t.Logf("a new host was live after %v", time.Since(began))
+	for range 200 {
+		c, err := s.dial(dialing{serverName: "after.test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := c.do("GET", "https://before.test/", nil); err != nil || a.StatusCode != 421 {
+			t.Fatalf("%v, %v, want 421", a.Response, err)
+		}
+		c.close()
+	}
+	if n := s.metric(t, "ingress421_log_lines_lost_total", `log="stderr"`); n != 0 {
+		t.Errorf("%v lines lost, though there was room", n)
+	}
+	began = time.Now()
+	p.signal(t)
+	eventually(t, "the process ends", func() string {
+		if errors.Is(syscall.Kill(p.cmd.Process.Pid, 0), os.ErrProcessDone) || errors.Is(syscall.Kill(p.cmd.Process.Pid, 0), syscall.ESRCH) {
+			return ""
+		}
+		return "it is there"
+	})
+	t.Logf("it ended after %v", time.Since(began))
+	read()
+}
+
+// Whoever may write an EndpointSlice must not make a request go round, nor
+// publish the metrics.
+func TestOurselvesAsBackend(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	configured := ln.Addr().(*net.TCPAddr).Port
+	_ = ln.Close()
+	s, p := folderStage(t, "--http-addr", fmt.Sprint("127.0.0.1:", configured))
+	_, metrics, err := net.SplitHostPort(s.metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metricsPort, err := strconv.Atoi(metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put(t, s.service("loop"), s.slice("loop", "127.0.0.1", int32(configured), true), s.ingress("loop.test", "loop", ""),
+		s.service("metrics"), s.slice("metrics", "127.0.0.1", int32(metricsPort), true), s.ingress("metrics.test", "metrics", ""))
+	for _, host := range []string{"loop.test", "metrics.test"} {
+		eventually(t, host+" is refused", func() string {
+			if a := s.cleartext(t, host); a.StatusCode != 503 {
+				return fmt.Sprint(a.StatusCode, " ", a.body)
+			}
+			return ""
+		})
+	}
+	found := p.log.find(map[string]any{"msg": "problem", "reason": "EndpointRefused"})
+	if len(found) != 2 {
+		t.Errorf("%d problems logged, want one for each slice: %v", len(found), found)
+	}
+	if n := s.metric(t, "process_open_fds"); n > 100 {
+		t.Errorf("%v descriptors are open", n)
+	}
+
+	// What addresses cannot tell, such as a balancer's, is cut after few rounds.
+	balancer, address, port := s.listen(t)
+	t.Cleanup(func() { _ = balancer.Close() })
+	go func() {
+		for {
+			from, err := balancer.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("tcp", s.http)
+			if err != nil {
+				_ = from.Close()
+				return
+			}
+			go func() { _, _ = io.Copy(to, from); _ = to.Close() }()
+			go func() { _, _ = io.Copy(from, to); _ = from.Close() }()
+		}
+	}()
+	s.put(t, s.service("ring"), s.slice("ring", address, port, true), s.ingress("ring.test", "ring", ""))
+	eventually(t, "the loop is cut", func() string {
+		if a := s.cleartext(t, "ring.test"); a.StatusCode != 508 {
+			return fmt.Sprint(a.StatusCode, " ", a.body)
+		}
+		return ""
+	})
+	if len(p.log.find(map[string]any{"msg": "backend failed", "reason": "loop", "service": "ring"})) != 1 {
+		t.Errorf("the loop is not in the log:\n%s", p.log)
+	}
+}
