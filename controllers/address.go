@@ -37,6 +37,7 @@ func (w *writer) writeAddresses(ctx context.Context, o *outcome) (again time.Dur
 		return 0
 	}
 	wanted, known := w.addresses(o.in.Services)
+	idle := idle(o)
 	present := make(map[types.NamespacedName]bool, len(o.in.Ingresses))
 	for _, listed := range o.in.Ingresses {
 		if ctx.Err() != nil {
@@ -48,10 +49,10 @@ func (w *writer) writeAddresses(ctx context.Context, o *outcome) (again time.Dur
 		owned := compile.Owned(&o.in, listed)
 		target := wanted
 		switch {
-		case !owned && !ours, owned && !known:
+		case !owned && !ours, owned && !idle[name] && !known:
 			continue // What is there may be right.
-		case !owned:
-			target = nil // It has left our classes, and so has our address.
+		case !owned || idle[name]:
+			target = nil // It has left our classes, and so has our address; or nothing of it is served.
 		}
 		now, err := w.present(ctx, listed)
 		if err != nil {
@@ -95,6 +96,23 @@ func (w *writer) writeAddresses(ctx context.Context, o *outcome) (again time.Dur
 		}
 	}
 	return again
+}
+
+// idle are the Ingresses that clients must not be led to us for: those of which
+// nothing is served, and those that are being deleted.
+func idle(o *outcome) map[types.NamespacedName]bool {
+	found := make(map[types.NamespacedName]bool)
+	for _, p := range o.problems {
+		if p.Reason == compile.NothingServed && p.Kind == "Ingress" {
+			found[types.NamespacedName{Namespace: p.Namespace, Name: p.Name}] = true
+		}
+	}
+	for _, ing := range o.in.Ingresses {
+		if ing.DeletionTimestamp != nil || o.in.TerminatingNamespaces[ing.Namespace] {
+			found[client.ObjectKeyFromObject(ing)] = true
+		}
+	}
+	return found
 }
 
 // present is the status of an Ingress as the caches have it now: the outcome

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
 // desk is a writer, a cluster of two Ingresses of its class with a status, and
@@ -146,4 +147,31 @@ func TestForeignStatusIsToldOnceAndReplaced(t *testing.T) {
 		d.round()
 		d.want("198.51.100.1 192.0.2.2", 2)
 	})
+}
+
+// Nobody is to be led here for an Ingress of which nothing is served, or which
+// is going.
+func TestNoAddressWhereNothingIsServed(t *testing.T) {
+	d := newDesk(t, Config{PublishAddresses: []string{"192.0.2.7"}})
+	d.round()
+	if got := d.status(); got != "192.0.2.7 192.0.2.7" {
+		t.Fatalf("status %q", got)
+	}
+	d.outcome.problems = []hostmap.Problem{{Kind: "Ingress", Namespace: "n", Name: "b", Reason: compile.NothingServed}}
+	d.round()
+	if got := d.status(); got != "192.0.2.7 " {
+		t.Errorf("status %q while nothing of b is served", got)
+	}
+	d.outcome.problems = nil
+	d.round()
+	if got := d.status(); got != "192.0.2.7 192.0.2.7" {
+		t.Errorf("status %q when b is served again", got)
+	}
+	d.outcome.in.TerminatingNamespaces = map[string]bool{"n": true}
+	d.PublishAddresses = nil // not even known
+	d.PublishService.Name = "none"
+	d.round()
+	if got := d.status(); got != " " {
+		t.Errorf("status %q in a namespace that is being deleted", got)
+	}
 }

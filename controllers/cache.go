@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -36,7 +37,10 @@ func cacheOptions(c *Config) cache.Options {
 		secrets.Namespaces = withOne(c.Namespaces, c.DefaultCertificate)
 		services.Namespaces = withOne(c.Namespaces, c.PublishService)
 	}
-	options.ByObject = map[client.Object]cache.ByObject{&corev1.Secret{}: secrets, &corev1.Service{}: services}
+	options.ByObject = map[client.Object]cache.ByObject{
+		&corev1.Secret{}: secrets, &corev1.Service{}: services, namespace(): {Transform: slimNamespace},
+		&corev1.ConfigMap{}: {Namespaces: withOne(nil, c.ownersKey())},
+	}
 	return options
 }
 
@@ -67,6 +71,14 @@ func slim(obj any) (any, error) {
 		delete(a, corev1.LastAppliedConfigAnnotation)
 	}
 	return obj, nil
+}
+
+// slimNamespace keeps of a namespace whether it is being deleted.
+func slimNamespace(obj any) (any, error) {
+	if ns, ok := obj.(*metav1.PartialObjectMetadata); ok {
+		ns.Labels, ns.Annotations = nil, nil
+	}
+	return slim(obj)
 }
 
 // slimSecret keeps of a Secret what a host map can need. Its annotations may

@@ -104,6 +104,21 @@ func (w *world) remove(o client.Object) {
 	}
 }
 
+// in is the same world for another test, or for a subtest.
+func (w *world) in(t testing.TB) *world {
+	other := *w
+	other.t = t
+	return &other
+}
+
+// beside is the same world, and class, in a namespace that is new.
+func (w *world) beside() *world {
+	w.t.Helper()
+	other := *w
+	other.namespace = w.cluster.Namespace(w.t)
+	return &other
+}
+
 func (w *world) meta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: w.namespace, Name: name}
 }
@@ -193,8 +208,9 @@ func (w *world) as(account string) *rest.Config {
 	return c
 }
 
-// grant gives a service account of the namespace what config/rbac says.
-func (w *world) grant(account string) {
+// grant gives a service account of the namespace what config/rbac says, without
+// the resources of these names.
+func (w *world) grant(account string, without ...string) {
 	w.t.Helper()
 	for _, file := range []string{"clusterrole.yaml", "leader.yaml"} {
 		text, err := os.ReadFile(filepath.Join(require.Root(w.t), "config", "rbac", file))
@@ -205,6 +221,9 @@ func (w *world) grant(account string) {
 			"namespace: ingress421", "namespace: "+w.namespace,
 			"name: ingress421\n", "name: "+account+"\n",
 		).Replace(string(text))
+		for _, resource := range without {
+			mine = strings.ReplaceAll(mine, "["+resource+"]", "[none]")
+		}
 		w.kubectl(mine, "apply", "-f", "-")
 		if file == "clusterrole.yaml" {
 			w.t.Cleanup(func() {

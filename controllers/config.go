@@ -38,9 +38,10 @@ type Config struct {
 	// the addresses of PublishService. With neither no address is written.
 	PublishAddresses []string
 	PublishService   types.NamespacedName
-	// LeaderElection makes the replicas agree on one that writes status and
-	// events, by a Lease in LeaderNamespace ("": $POD_NAMESPACE, else that of
-	// the service account, else "default"). Without it this process writes.
+	// LeaderElection makes the replicas agree on one that writes status, events
+	// and the record of owners ([OwnersName]), by a Lease in LeaderNamespace
+	// ("": $POD_NAMESPACE, else that of the service account, else "default").
+	// Without it this process writes.
 	LeaderElection  bool
 	LeaderNamespace string
 
@@ -83,6 +84,14 @@ func Run(ctx context.Context, c Config) error {
 	if !answered {
 		return nil
 	}
+	direct, err := client.New(config, client.Options{Scheme: scheme, Mapper: newMapper()})
+	if err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	record, namespaces := c.hasRecord(ctx, direct), c.hasNamespaces(ctx, direct)
+	if ctx.Err() != nil {
+		return nil
+	}
 	wait := goodbye
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                  scheme,
@@ -101,7 +110,11 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("set up: %w", err)
 	}
-	s := &source{Config: &c, reader: mgr.GetCache(), outcomes: w.outcomes, wake: w.wake, live: &live}
+	w.record = record
+	s := &source{
+		Config: &c, reader: mgr.GetCache(), outcomes: w.outcomes, wake: w.wake, live: &live,
+		record: record, namespaces: namespaces,
+	}
 	s.policies.Store(policies)
 	if err := s.add(mgr, config); err != nil {
 		return fmt.Errorf("set up: %w", err)

@@ -35,7 +35,7 @@ func effect(live *atomic.Bool) string {
 	return "nothing is served yet"
 }
 
-// newScheme knows the six kinds.
+// newScheme knows the kinds that are read.
 func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
@@ -48,14 +48,19 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// staticMapper knows the resources of the six kinds, so that nothing has to be
-// discovered.
-func staticMapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
+// staticMapper is newMapper as the manager asks for it.
+func staticMapper(*rest.Config, *http.Client) (meta.RESTMapper, error) { return newMapper(), nil }
+
+// newMapper knows the resources of the kinds that are read, so that nothing has
+// to be discovered.
+func newMapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	for kind, scope := range map[schema.GroupVersionKind]meta.RESTScope{
 		networkingv1.SchemeGroupVersion.WithKind("Ingress"):            meta.RESTScopeNamespace,
 		networkingv1.SchemeGroupVersion.WithKind("IngressClass"):       meta.RESTScopeRoot,
 		corev1.SchemeGroupVersion.WithKind("Secret"):                   meta.RESTScopeNamespace,
+		corev1.SchemeGroupVersion.WithKind("ConfigMap"):                meta.RESTScopeNamespace,
+		corev1.SchemeGroupVersion.WithKind("Namespace"):                meta.RESTScopeRoot,
 		corev1.SchemeGroupVersion.WithKind("Service"):                  meta.RESTScopeNamespace,
 		discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"):       meta.RESTScopeNamespace,
 		v1alpha1.GroupVersion().WithKind(v1alpha1.AuthorityPolicyKind): meta.RESTScopeNamespace,
@@ -64,7 +69,7 @@ func staticMapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
 		// The cache of several namespaces asks for the scope of lists.
 		mapper.Add(kind.GroupVersion().WithKind(kind.Kind+"List"), scope)
 	}
-	return mapper, nil
+	return mapper
 }
 
 // connect returns a configuration whose reads outlast an API server that is
@@ -144,7 +149,7 @@ func awaitPolicies(ctx context.Context, config *rest.Config, log *slog.Logger) (
 		known, err := hasPolicies(ctx, config)
 		if err == nil {
 			if !known {
-				log.Warn("the CustomResourceDefinition of AuthorityPolicies is not installed; classes have their defaults until it is")
+				log.Warn("the CustomResourceDefinition of AuthorityPolicies is not installed; hosts of classes that name one are refused until it is")
 			}
 			return known, true
 		}

@@ -8,8 +8,11 @@
 // API server.
 //
 // The leader alone writes: the addresses of Ingresses of our classes, the
-// status of AuthorityPolicies, and an Event for each new problem. It takes the
+// status of AuthorityPolicies, an Event for each new problem, and the record of
+// who owns hosts that several namespaces claim ([OwnersName]). It takes the
 // newest outcome when it has the time, and what it writes causes no new map.
+// The record is what all replicas go by, from the start on. It and the
+// namespaces can be done without: what cannot be read is told of once.
 //
 // An API server that cannot be reached changes nothing: the informers keep what
 // they have, no map is made without a successful list of every kind, and the

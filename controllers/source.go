@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -62,9 +63,15 @@ type source struct {
 	wake     chan<- struct{}
 	live     *atomic.Bool // a map is published; for concurrent use
 	policies atomic.Bool  // AuthorityPolicies are in the caches; for concurrent use
+	// record and namespaces tell that the record of owners and the namespaces
+	// are in the caches. Immutable.
+	record, namespaces bool
 
 	current *hostmap.Map
 	last    time.Time // when the last build began
+	// recorded is the record of owners of resource version version.
+	recorded map[string]string
+	version  string
 }
 
 // add makes the manager run the source.
@@ -80,7 +87,7 @@ func (s *source) add(mgr manager.Manager, config *rest.Config) error {
 		return err
 	}
 	informers := mgr.GetCache()
-	for _, watch := range []ctrlsource.TypedSource[rebuild]{
+	watches := []ctrlsource.TypedSource[rebuild]{
 		on(informers, &networkingv1.Ingress{}, saidChanged[*networkingv1.Ingress]()),
 		ctrlsource.TypedKind(informers, &networkingv1.Ingress{},
 			handler.TypedEnqueueRequestsFromMapFunc(s.wakeWriter), addressesChanged()),
@@ -93,7 +100,14 @@ func (s *source) add(mgr manager.Manager, config *rest.Config) error {
 			q.Add(rebuild{})
 			return nil
 		}),
-	} {
+	}
+	if s.record {
+		watches = append(watches, on(informers, &corev1.ConfigMap{}, anyChange[*corev1.ConfigMap]()))
+	}
+	if s.namespaces {
+		watches = append(watches, on(informers, namespace(), deletionChanged()))
+	}
+	for _, watch := range watches {
 		if err := c.Watch(watch); err != nil {
 			return err
 		}
@@ -186,6 +200,25 @@ func (s *source) wakeWriter(context.Context, *networkingv1.Ingress) []rebuild {
 	return nil
 }
 
+// namespace is what is read of a namespace: its metadata.
+func namespace() *metav1.PartialObjectMetadata {
+	ns := &metav1.PartialObjectMetadata{}
+	ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return ns
+}
+
+// deletionChanged is a change of whether a namespace is being deleted.
+func deletionChanged() predicate.TypedPredicate[*metav1.PartialObjectMetadata] {
+	deleted := func(ns *metav1.PartialObjectMetadata) bool { return ns.DeletionTimestamp != nil }
+	return predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
+		CreateFunc: func(e event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return deleted(e.Object) },
+		DeleteFunc: func(e event.TypedDeleteEvent[*metav1.PartialObjectMetadata]) bool { return deleted(e.Object) },
+		UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
+			return deleted(e.ObjectOld) != deleted(e.ObjectNew)
+		},
+	}
+}
+
 // keysChanged is a change of what a Secret holds for us.
 func keysChanged() predicate.TypedPredicate[*corev1.Secret] {
 	return predicate.TypedFuncs[*corev1.Secret]{UpdateFunc: func(e event.TypedUpdateEvent[*corev1.Secret]) bool {
@@ -248,6 +281,17 @@ func (s *source) list(ctx context.Context) (compile.Input, error) {
 			return in, fmt.Errorf("list %T: %w", l, err)
 		}
 	}
+	var err error
+	if s.record {
+		if in.Owners, err = s.owners(ctx); err != nil {
+			return in, fmt.Errorf("read the owners of hosts: %w", err)
+		}
+	}
+	if s.namespaces {
+		if in.TerminatingNamespaces, err = s.terminating(ctx); err != nil {
+			return in, fmt.Errorf("list namespaces: %w", err)
+		}
+	}
 	in.Ingresses = pointers(ingresses.Items)
 	in.Classes = pointers(classes.Items)
 	in.Secrets = pointers(secrets.Items)
@@ -255,6 +299,25 @@ func (s *source) list(ctx context.Context) (compile.Input, error) {
 	in.EndpointSlices = pointers(slices.Items)
 	in.Policies = pointers(policies.Items)
 	return in, nil
+}
+
+// terminating are the namespaces that are being deleted.
+func (s *source) terminating(ctx context.Context) (map[string]bool, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
+	if err := s.reader.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	var found map[string]bool
+	for i := range list.Items {
+		if ns := &list.Items[i]; ns.DeletionTimestamp != nil {
+			if found == nil {
+				found = make(map[string]bool)
+			}
+			found[ns.Name] = true
+		}
+	}
+	return found, nil
 }
 
 func pointers[T any](items []T) []*T {

@@ -32,7 +32,7 @@ func (m *mailbox) put(o outcome) {
 	m.c <- o
 }
 
-// writer writes status and events. Its run is called by the leader only, and
+// writer writes status, events and the record of owners. Its run is called by the leader only, and
 // not twice at once.
 type writer struct {
 	*Config
@@ -40,6 +40,7 @@ type writer struct {
 	outcomes *mailbox
 	wake     chan struct{} // a status has changed, ours or not; holds one
 	events   *events
+	record   bool // the record of owners can be read
 
 	last      *outcome                         // the newest that was taken
 	addressed map[types.NamespacedName]written // Ingresses whose status is ours
@@ -97,8 +98,10 @@ func (w *writer) run(ctx context.Context) {
 // write writes what differs and returns when to do so again, 0 for never.
 func (w *writer) write(ctx context.Context, o *outcome) time.Duration {
 	again := w.writeAddresses(ctx, o)
-	if w.writePolicies(ctx, o) {
-		again = max(again, retry)
+	for _, failed := range []bool{w.writePolicies(ctx, o), w.writeOwners(ctx, o)} {
+		if failed {
+			again = max(again, retry)
+		}
 	}
 	return again
 }
@@ -109,7 +112,7 @@ func (w *writer) failed(kind string, name types.NamespacedName, err error) bool 
 	if client.IgnoreNotFound(err) == nil {
 		return false
 	}
-	w.Log.Warn("cannot write status", slog.String("kind", kind), slog.String("namespace", name.Namespace),
+	w.Log.Warn("cannot write", slog.String("kind", kind), slog.String("namespace", name.Namespace),
 		slog.String("name", name.Name), slog.Any("error", err))
 	return true
 }

@@ -4,12 +4,21 @@
 // problem in its result.
 //
 // Ingresses are put in order first (by creation time, then namespace and name)
-// and conflicts are resolved afterwards, so that the order in which objects
-// are listed never matters: the oldest wins, and the loser gets a problem. A
-// bad object costs only itself. Two things are stricter than that. Whatever
-// asks for client certificates and cannot be resolved fails closed. And a host
-// belongs to the namespace and the class that claimed it first: what others
-// say about it is dropped before anything is merged.
+// and conflicts are resolved afterwards: within a namespace the oldest wins,
+// and the loser gets a problem. A bad object costs only itself. Two things are
+// stricter than that. Whatever asks for client certificates and cannot be
+// resolved fails closed, a class whose options are not known among it. And a
+// host belongs to one namespace, and the class by which that claims it: what
+// others say about it is dropped before anything is merged.
+//
+// The owner of a host is the namespace that has it already, in the record
+// ([Input].Owners) or else in the previous map, while it claims the host. A host
+// that nobody has goes to the oldest claim, unless it is below a wildcard whose
+// owner has its requests. What an AuthorityPolicy reserves is for those alone
+// whom it names, and who is being deleted yields. So the outcome depends on what
+// was before, and on nothing else: given the previous map and the record, the
+// order in which objects are listed never matters, a second run changes
+// nothing, and a first run with what [Contested] says of a map has its owners.
 //
 // A host is claimed by rules, by tls entries and by the annotation
 // server-alias. What is said about it is put together like this:
@@ -23,10 +32,12 @@
 //     alias that no entry names is served as the first host of its Ingress.
 //   - Its TLS policy, its rule and its redirect come from the annotations of
 //     its Ingresses, each from the oldest that says something.
-//   - A host that stands in tls entries alone is served by whatever rules
-//     would serve it without them (those of the wildcard over it, else of the
-//     default site), if they are of the same namespace and class; a second
-//     Ingress's certificate must not hide the first one's routes.
+//   - A host that stands in tls entries alone, or in rules for the paths of an
+//     ACME solver, is served by whatever rules would serve it without them
+//     (those of the wildcard over it, else of the default site), if they are of
+//     the same namespace and class; a second Ingress's certificate, or its
+//     solver, must not hide the first one's routes. It is served on the same
+//     terms, and with the same certificates unless it has its own.
 //
 // What did not change is taken over from the previous map by pointer: parsed
 // key pairs, classes, backends, routes and sites. The previous map is also

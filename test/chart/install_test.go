@@ -117,6 +117,12 @@ func TestInstalledReleaseMayDoWhatItNeedsOnly(t *testing.T) {
 		{edge, "update", "leases/ingress421-leader", true},
 		{edge, "update", "leases/someone-else", false},
 		{edge, "list", "leases", false},
+		{edge, "create", "configmaps", true},
+		{edge, "update", "configmaps/ingress421-owners", true},
+		{edge, "watch", "configmaps/ingress421-owners", true},
+		{edge, "get", "configmaps/someone-else", false},
+		{edge, "list", "configmaps", false},
+		{"", "get", "namespaces", false},
 		{shop, "watch", "ingresses", true},
 		{shop, "update", "ingresses", false},
 		{shop, "watch", "secrets", true},
@@ -133,6 +139,7 @@ func TestInstalledReleaseMayDoWhatItNeedsOnly(t *testing.T) {
 		{shop, "list", "pods", false},
 		{shop, "list", "configmaps", false},
 		{shop, "create", "leases", false},
+		{shop, "create", "configmaps", false},
 	}
 	status := "ingresses --subresource=status"
 	tests := []struct {
@@ -142,10 +149,12 @@ func TestInstalledReleaseMayDoWhatItNeedsOnly(t *testing.T) {
 	}{
 		{"whole cluster", nil, []ask{
 			{shop, "update", status, true}, {other, "list", "secrets", true}, {"", "list", "secrets", true},
+			{"", "watch", "namespaces", true},
 		}},
 		{"some namespaces, and a default certificate of another", []string{"namespaces={" + shop + "}", "defaultCertificate=" + other + "/default-tls"}, []ask{
 			{other, "get", "secrets/default-tls", true}, {other, "get", "secrets/x", false},
 			{shop, "update", status, true}, {edge, "list", "secrets", true}, {other, "list", "secrets", false}, {"", "list", "secrets", false}, {other, "list", "ingresses", false},
+			{"", "list", "namespaces", false},
 		}},
 	}
 	for _, tt := range tests {
