@@ -125,13 +125,13 @@ func (m *merging) add(ing *ingress, r *hostmap.Route) {
 		m.first.add(r)
 	case r.Default:
 		if first.Backend != r.Backend {
-			m.b.problem(ing.subject, RouteConflict, "An older Ingress has a default backend for host %s.", hostName(m.host.name))
+			m.b.problem(ing.subject, RouteConflict, "Host %s has the default backend of %s already, which is served.", hostName(m.host.name), routeOwner(ing, first))
 		}
 		return
 	case first.IngressNamespace != r.IngressNamespace || first.IngressName != r.IngressName || m.routes.find(key) != nil:
 		// Within one Ingress "/a" and "/a/" may stand side by side: the longer
 		// wins, as Kubernetes has it.
-		m.b.problem(ing.subject, RouteConflict, "Host %s has the %s path %s already; the first rule is served.", hostName(m.host.name), r.Type, quote(r.Path))
+		m.b.problem(ing.subject, RouteConflict, "Host %s has the %s path %s of %s already, which is served.", hostName(m.host.name), r.Type, quote(r.Path), routeOwner(ing, first))
 		return
 	}
 	if old := m.old.find(key); old != nil && *old == *r {
@@ -139,4 +139,16 @@ func (m *merging) add(ing *ingress, r *hostmap.Route) {
 		m.kept++
 	}
 	m.routes.add(r)
+}
+
+// routeOwner names the Ingress of a route that another one is in conflict with,
+// which of other namespaces must not be told.
+func routeOwner(ing *ingress, r *hostmap.Route) string {
+	switch {
+	case r.IngressNamespace != ing.object.Namespace:
+		return "another namespace's Ingress"
+	case r.IngressName == ing.object.Name:
+		return "this Ingress"
+	}
+	return "Ingress " + quote(r.IngressName)
 }

@@ -115,17 +115,17 @@ func (b *builder) settle(h, over *host) settings {
 
 func (b *builder) reportUnheard(h *host, ing *ingress, s *settings) {
 	says := &ing.notes.says
-	outvoted := func(annotation string) {
-		b.problem(ing.subject, AnnotationConflict, "Annotation %s: an older Ingress says otherwise for host %s.", annotation, hostName(h.name))
+	outvoted := func(annotation string, by *ingress) {
+		b.problem(ing.subject, AnnotationConflict, "Annotation %s: Ingress %s says otherwise for host %s, and comes first.", annotation, quote(by.object.Name), hostName(h.name))
 	}
 	if says.misdirected.by != nil && says.misdirected.value != s.misdirected.value {
-		outvoted(v1alpha1.AnnotationMisdirected)
+		outvoted(v1alpha1.AnnotationMisdirected, s.misdirected.by)
 	}
 	if says.sslRedirect.by != nil && says.sslRedirect.value != s.sslRedirect.value {
-		outvoted(v1alpha1.AnnotationSSLRedirect)
+		outvoted(v1alpha1.AnnotationSSLRedirect, s.sslRedirect.by)
 	}
 	if says.forceSSLRedirect.by != nil && says.forceSSLRedirect.value != s.forceSSLRedirect.value {
-		outvoted(v1alpha1.AnnotationForceSSLRedirect)
+		outvoted(v1alpha1.AnnotationForceSSLRedirect, s.forceSSLRedirect.by)
 	}
 	switch {
 	case says.policy.by == nil:

@@ -98,6 +98,7 @@ func (b *builder) siteCertificates(h, over *host) (certificates []*hostmap.Certi
 	var (
 		own    bool
 		chosen []string
+		first  *ingress // that chose them
 	)
 	for _, p := range h.parts {
 		names := p.ing.secrets(h.name)
@@ -106,11 +107,11 @@ func (b *builder) siteCertificates(h, over *host) (certificates []*hostmap.Certi
 		}
 		if own {
 			if !containsAll(chosen, names) {
-				b.problem(p.ing.subject, CertificateConflict, "An older Ingress names other Secrets for host %s; those of this one are not served for it.", hostName(h.name))
+				b.problem(p.ing.subject, CertificateConflict, "Ingress %s names other Secrets for host %s, and comes first; those of this one are not served for it.", quote(first.object.Name), hostName(h.name))
 			}
 			continue
 		}
-		own, chosen = true, names
+		own, chosen, first = true, names, p.ing
 		certificates = b.namedCertificates(h, p.ing, names)
 	}
 	switch {
