@@ -96,7 +96,7 @@ func (b *builder) settle(h, over *host) settings {
 	s := settings{unresolved: h.class.Unresolved}
 	for _, p := range h.parts {
 		if !p.guest {
-			s = s.with(p.ing.notes.says)
+			s = s.with(h.heard(p, over))
 		}
 	}
 	if over != nil {
@@ -107,14 +107,24 @@ func (b *builder) settle(h, over *host) settings {
 	}
 	for _, p := range h.parts {
 		if !p.guest {
-			b.reportUnheard(h, p.ing, &s)
+			b.reportUnheard(h, p.ing, h.heard(p, over), &s)
 		}
 	}
 	return s
 }
 
-func (b *builder) reportUnheard(h *host, ing *ingress, s *settings) {
-	says := &ing.notes.says
+// heard is what a part says of its host. An ACME solver comes for minutes and
+// must not change the rule or the redirect of what else is served there; what
+// it asks of clients holds all the same.
+func (h *host) heard(p *part, over *host) settings {
+	says := p.ing.notes.says
+	if p.ruled && !p.rules() && (h.ruled || over != nil) {
+		return settings{asks: says.asks, unresolved: says.unresolved, conflict: says.conflict, policy: says.policy}
+	}
+	return says
+}
+
+func (b *builder) reportUnheard(h *host, ing *ingress, says settings, s *settings) {
 	outvoted := func(annotation string, by *ingress) {
 		b.problem(ing.subject, AnnotationConflict, "Annotation %s: Ingress %s says otherwise for host %s, and comes first.", annotation, quote(by.object.Name), hostName(h.name))
 	}
