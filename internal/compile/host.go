@@ -151,7 +151,8 @@ func wildcardName(host string) string {
 // alone and has no route is none: namespaces may well have the same wildcard
 // certificate, each for its own hosts.
 func (hs *hosts) wildcardOver(h *host) *host {
-	over := hs.byName[wildcardName(h.name)]
+	_, suffix, _ := strings.Cut(h.name, ".")
+	over := hs.byName["*."+suffix] // wildcardName would allocate.
 	if over == nil || over == h || !hs.serves(over) {
 		return nil
 	}

@@ -47,8 +47,9 @@ func (b *builder) own(hs *hosts, h *host) bool {
 	if p := b.holding(h); p != nil {
 		first, h.held = p, true
 	}
-	// A policy may be gone after a restart, and its claims with it.
-	h.contested = h.contested || hs.withheld[wildcardName(h.name)]
+	if len(hs.withheld) != 0 && hs.withheld[wildcardName(h.name)] {
+		h.contested = true // A policy may be gone after a restart, and its claims with it.
+	}
 	h.namespace, h.class = first.ing.object.Namespace, first.ing.class
 	if over := hs.wildcardOver(h); over != nil && over.namespace != h.namespace {
 		if h.held || reserved && !slices.Contains(may, over.namespace) || !over.precedes(first) {
@@ -109,7 +110,15 @@ func (b *builder) yieldTo(h, over *host) bool {
 // dismiss drops the parts of a host that are not its owner's, but for those of
 // guests, which come last: nobody's age puts a guest's rule before the owner's.
 func (b *builder) dismiss(h *host) {
-	var own, guests []*part
+	owner := h.parts[0].ing
+	for _, p := range h.parts {
+		if p.ing.object.Namespace == h.namespace && p.ing.class == h.class {
+			owner = p.ing
+			break
+		}
+	}
+	own := h.parts[:0]
+	var guests []*part
 	for _, p := range h.parts {
 		p.guest = p.ing.object.Namespace != h.namespace
 		if p.guest {
@@ -119,7 +128,7 @@ func (b *builder) dismiss(h *host) {
 			}
 		}
 		if p.ing.class != h.class {
-			b.classConflict(h, p)
+			b.classConflict(h, p, owner)
 			continue
 		}
 		p.ing.served = true
@@ -133,15 +142,14 @@ func (b *builder) dismiss(h *host) {
 	h.parts = append(own, guests...)
 }
 
-func (b *builder) classConflict(h *host, p *part) {
+// classConflict reports a part of another class than the host's, which is the
+// one of the owner's oldest Ingress.
+func (b *builder) classConflict(h *host, p *part, owner *ingress) {
 	if p.guest {
 		b.problem(p.ing.subject, ClassConflict, "Host %s belongs to class %s; nothing is served of it for class %s.", hostName(h.name), quote(h.class.Name), quote(p.ing.class.Name))
 		return
 	}
-	owner := slices.IndexFunc(h.parts, func(o *part) bool {
-		return o.ing.object.Namespace == h.namespace && o.ing.class == h.class
-	})
-	b.problem(p.ing.subject, ClassConflict, "Host %s belongs to class %s by Ingress %s; nothing is served of it for class %s.", hostName(h.name), quote(h.class.Name), quote(h.parts[owner].ing.object.Name), quote(p.ing.class.Name))
+	b.problem(p.ing.subject, ClassConflict, "Host %s belongs to class %s by Ingress %s; nothing is served of it for class %s.", hostName(h.name), quote(h.class.Name), quote(owner.object.Name), quote(p.ing.class.Name))
 }
 
 // admit tells whether rules of another namespace may join a host.
