@@ -64,19 +64,18 @@ func (b *Backend) begin(now int64, safe bool) (turn uint64, m *member) {
 		return turn, m
 	}
 	// turn/n, as turn%n is the same each time that this member has its turn.
-	if other := b.pick(turn/n, nil, false); other != nil {
+	if other := b.pick(turn/n, nil); other != nil {
 		return turn, other
 	}
-	return turn, m
+	return turn, b.least(turn, nil)
 }
 
-// pick returns one of the members that were not tried and rest or do not, as many
+// pick returns one of the members that do not rest and were not tried, as many
 // numbers as there are in turn; nil: there is none.
-func (b *Backend) pick(turn uint64, tried []*endpoint, resting bool) *member {
-	fits := func(m *member) bool { return m.resting() == resting && !slices.Contains(tried, m.endpoint) }
+func (b *Backend) pick(turn uint64, tried []*endpoint) *member {
 	count := uint64(0)
 	for i := range b.members {
-		if fits(&b.members[i]) {
+		if b.members[i].fit(tried) {
 			count++
 		}
 	}
@@ -86,7 +85,7 @@ func (b *Backend) pick(turn uint64, tried []*endpoint, resting bool) *member {
 	at := turn % count
 	var last *member
 	for i := range b.members {
-		if m := &b.members[i]; fits(m) {
+		if m := &b.members[i]; m.fit(tried) {
 			if last = m; at == 0 {
 				break
 			}
@@ -94,6 +93,34 @@ func (b *Backend) pick(turn uint64, tried []*endpoint, resting bool) *member {
 		}
 	}
 	return last // fewer by now, if another request has found one at fault
+}
+
+// fit says that m does not rest and was not tried.
+func (m *member) fit(tried []*endpoint) bool {
+	return !m.resting() && !slices.Contains(tried, m.endpoint)
+}
+
+// hasOther says that some member but m does not rest and was not tried.
+func (b *Backend) hasOther(m *member, tried []*endpoint) bool {
+	for i := range b.members {
+		if other := &b.members[i]; other.endpoint != m.endpoint && other.fit(tried) {
+			return true
+		}
+	}
+	return false
+}
+
+// least returns, of the members that were not tried, one that has failed the
+// least often in a row, as many numbers as there are in turn; nil: there is none.
+func (b *Backend) least(turn uint64, tried []*endpoint) (least *member) {
+	n := uint64(len(b.members))
+	for i := range n {
+		m := &b.members[(turn+i)%n]
+		if !slices.Contains(tried, m.endpoint) && (least == nil || m.fails.Load() < least.fails.Load()) {
+			least = m
+		}
+	}
+	return least
 }
 
 // enoughLost is how many connections lost in a row have e rest.

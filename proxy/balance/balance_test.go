@@ -196,17 +196,40 @@ func TestTimeToConnect(t *testing.T) {
 	}
 }
 
-// Where all rest, a connection may take as long as a SYN needs that is sent again.
-func TestTimeToConnectWhereAllRest(t *testing.T) {
-	h := newHouse(t, 0)
-	b := h.publish(1, 2)
-	h.route(b, get(), func(byte) error { return refused })
-	req := get()
-	turn := h.begin(b, req)
-	defer turn.End()
-	if req.ConnectTimeout != 2500*time.Millisecond {
-		t.Errorf("%v to connect, want half of 5 s", req.ConnectTimeout)
+// Where there is nobody better, who is slow gets time: a SYN that is lost is sent
+// again after a second.
+func TestTimeToConnectWhereOthersRest(t *testing.T) {
+	for _, resting := range [][]byte{{1}, {1, 2}} {
+		h := newHouse(t, 0)
+		b := h.publish(1, 2)
+		for range 2 {
+			h.route(b, get(), failing(refused, resting...))
+		}
+		req := get()
+		turn := h.begin(b, req)
+		if req.ConnectTimeout != 2500*time.Millisecond {
+			t.Errorf("%v rest: %v to connect to %v, want half of 5 s", resting, req.ConnectTimeout, turn.Endpoint())
+		}
+		turn.End()
 	}
+}
+
+// Where all rest, who was misjudged comes before who has been dead for long.
+func TestWhereAllRestTheLeastFailedIsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 0)
+		b := h.publish(1, 2, 3)
+		for range 100 {
+			h.route(b, get(), failing(timedOut, 1, 2))
+			time.Sleep(time.Second)
+		}
+		h.route(b, get(), func(byte) error { return timedOut }) // as when this machine is too slow
+		for range 10 {
+			if tried := h.route(b, get(), failing(timedOut, 1, 2)); tried[len(tried)-1] != 3 || len(tried) > 2 {
+				t.Fatalf("tried %v, want 3 at once, or after a probe", tried)
+			}
+		}
+	})
 }
 
 func TestRestIsDealtOutEvenly(t *testing.T) {

@@ -53,7 +53,9 @@
 //
 // To rest is to be tried last, not to be unreachable. A request that fails
 // everywhere else goes to resting endpoints too, and where all rest requests
-// begin at each in turn as if none did. A backend's only endpoint never rests.
+// begin at those that have failed least often in a row: what was misjudged, or has
+// just gone, before what has been dead for long. A backend's only endpoint never
+// rests.
 //
 // When a rest is over one request is let through, a second at the earliest after
 // the one before it: one that may be sent elsewhere whatever happens to it, or,
@@ -87,13 +89,15 @@
 // # How long
 //
 // All connecting of one request together is within one connect time-out. While
-// others are there a try gets a tenth of it, but at least 250 ms (the pace of RFC
-// 8305 section 5) and at most half of what is left: with the default, 5 s, half a
-// second, which is more than a round trip around the earth and too short for the
-// loss of one SYN, so that it is another endpoint that makes up for that, and not
-// a second of waiting. The last one gets all that is left. Where all rest, a try
-// gets half of what is left: an overloaded backend is given the time to take a
-// SYN that was sent again. What is spent on waiting for a response does not count.
+// others are there that do not rest, a try gets a tenth of it, but at least 250 ms
+// (the pace of RFC 8305 section 5) and at most half of what is left: with the
+// default, 5 s, half a second, which is more than a round trip around the earth
+// and too short for the loss of one SYN, so that it is another endpoint that makes
+// up for that, and not a second of waiting. While others rest, a try gets half of
+// what is left: who is slow, because it or this machine has too much to do, is
+// better than who is dead, and has the time to take a SYN that was sent again. The
+// last one gets all that is left. A TLS handshake has as long as the connection
+// before it. What is spent on waiting for a response does not count.
 //
 // # How often
 //

@@ -210,10 +210,10 @@ func (t *Turn) spend(now int64) bool {
 func (t *Turn) other() (next *member, rests bool) {
 	t.backend = t.backend.ledger.newest.Load()
 	turn := t.number + uint64(len(t.tried))
-	if next = t.backend.pick(turn, t.tried, false); next != nil {
+	if next = t.backend.pick(turn, t.tried); next != nil {
 		return next, false
 	}
-	return t.backend.pick(turn, t.tried, true), true
+	return t.backend.least(turn, t.tried), true
 }
 
 // sameAgain returns the only endpoint there is for a request that it may not have
@@ -261,7 +261,7 @@ func (t *Turn) allot(others int) {
 		return
 	}
 	give := left / 2
-	if !t.m.resting() || t.backend.pick(0, t.tried, false) != nil {
+	if t.backend.hasOther(t.m, t.tried) {
 		give = min(give, max(total/connectShare, leastConnect))
 	}
 	t.req.ConnectTimeout = give
