@@ -61,11 +61,11 @@ func TestEndpointThatHangsUp(t *testing.T) {
 // A body of which too much was read to be sent again is for the client to send
 // again, which it may, as none of it was processed.
 func TestUnprocessedBody(t *testing.T) {
-	body := bytes.Repeat([]byte("x"), 100<<10)
+	body := bytes.Repeat([]byte("x"), 200<<10)
 	var refused atomic.Int64
 	b := &hostmap.Backend{
 		Namespace: "default", Service: "b", Port: "80", Protocol: hostmap.H2C,
-		Endpoints: []netip.AddrPort{refusingStreams(t, 60_000, &refused), refusingStreams(t, 60_000, &refused)},
+		Endpoints: []netip.AddrPort{refusingStreams(t, 100_000, &refused), refusingStreams(t, 100_000, &refused)},
 	}
 	w := newWorld(t, oneSite(t, b), nil)
 	request := func(contentType string) *http.Request {

@@ -370,6 +370,7 @@ func refusingStreams(t *testing.T, after int, refused *atomic.Int64) netip.AddrP
 			case *http2.DataFrame:
 				if n := len(f.Data()); n > 0 {
 					_ = fr.WriteWindowUpdate(0, uint32(n))
+					_ = fr.WriteWindowUpdate(f.StreamID, uint32(n))
 				}
 				if got > after {
 					continue // on its way when it was refused
