@@ -54,7 +54,9 @@ func (s *Server) turnAway(c *conn, reason string, err error) {
 		return
 	}
 	s.metrics.closed.WithLabelValues(reason).Inc()
-	s.logRefusal("connection refused", reason, c, err)
+	if attrs, ok := s.refusalAttrs("connection ", reason, c, err); ok {
+		s.log.LogAttrs(context.Background(), slog.LevelInfo, "connection refused", attrs...)
+	}
 }
 
 // logHandshake logs a handshake that has failed.
@@ -70,21 +72,21 @@ func (s *Server) logHandshake(c *conn, result string, err error) {
 	case result == "refused":
 		reason, err = refusedUnresolved, nil
 	}
-	s.logRefusal("handshake refused", reason, c, err)
+	if attrs, ok := s.refusalAttrs("handshake ", reason, c, err); ok {
+		attrs = append(attrs, slog.String("sni", clip(c.asked)))
+		s.log.LogAttrs(context.Background(), slog.LevelInfo, "handshake refused", attrs...)
+	}
 }
 
-// logRefusal writes a line, unless there were many of its reason.
-func (s *Server) logRefusal(msg, reason string, c *conn, err error) {
+// refusalAttrs are what a line about a refusal says; ok is false where there
+// were many of its reason.
+func (s *Server) refusalAttrs(kind, reason string, c *conn, err error) (attrs []slog.Attr, ok bool) {
 	if !s.log.Enabled(context.Background(), slog.LevelInfo) {
-		return
+		return nil, false
 	}
-	ok, suppressed := s.refusalLines.take(msg+reason, time.Now())
+	ok, suppressed := s.refusalLines.take(kind+reason, time.Now())
 	if !ok {
-		return
-	}
-	attrs := make([]slog.Attr, 0, 6)
-	if msg == "handshake refused" {
-		attrs = append(attrs, slog.String("sni", clip(c.asked)))
+		return nil, false
 	}
 	attrs = append(attrs, slog.String("reason", reason))
 	if err != nil {
@@ -97,7 +99,7 @@ func (s *Server) logRefusal(msg, reason string, c *conn, err error) {
 	if suppressed > 0 {
 		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
-	s.log.LogAttrs(context.Background(), slog.LevelInfo, msg, attrs...)
+	return attrs, true
 }
 
 // gone tells an error that is the client's leaving.

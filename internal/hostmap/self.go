@@ -45,8 +45,6 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("192.0.0.192"),     // Oracle
 }
 
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-
 // Forwardable tells whether an address can be a backend's: it refuses those that
 // no pod has, link-local and metadata ones, and IPv6 addresses that a translator
 // or tunnel makes one of those of. Loopback is left to the caller, unless it is
@@ -56,7 +54,7 @@ func Forwardable(a netip.Addr) bool {
 		return false
 	}
 	for i, f := range forms(a) {
-		if f.IsUnspecified() || f.IsMulticast() || f.IsLinkLocalUnicast() || f == broadcast || slices.Contains(metadata, f) {
+		if f.IsUnspecified() || f.IsMulticast() || f.IsLinkLocalUnicast() || f == netip.AddrFrom4([4]byte{255, 255, 255, 255}) || slices.Contains(metadata, f) {
 			return false
 		}
 		if i > 0 && f.IsLoopback() {
@@ -70,29 +68,33 @@ func Forwardable(a netip.Addr) bool {
 // it can end up at.
 func forms(a netip.Addr) []netip.Addr {
 	a = a.Unmap()
-	if a.Is4() {
-		return []netip.Addr{a}
+	all := []netip.Addr{a}
+	if a.Is4() || a.IsUnspecified() || a.IsLoopback() {
+		return all
 	}
 	b := a.As16()
-	v4 := func(i, j, k, l int) netip.Addr { return netip.AddrFrom4([4]byte{b[i], b[j], b[k], b[l]}) }
-	switch {
-	case compatible.Contains(a) && !a.IsUnspecified() && !a.IsLoopback(): // RFC 4291 section 2.5.5.1
-		return []netip.Addr{a, v4(12, 13, 14, 15)}
-	case translated.Contains(a): // RFC 6052 section 2.1
-		return []netip.Addr{a, v4(12, 13, 14, 15)}
-	case locallyTranslated.Contains(a):
-		// RFC 8215. A network picks a prefix of 48, 56, 64 or 96 bits within
-		// it, of which RFC 6052 section 2.2 tells where the address stands.
-		return []netip.Addr{a, v4(6, 7, 9, 10), v4(7, 9, 10, 11), v4(9, 10, 11, 12), v4(12, 13, 14, 15)}
-	case sixToFour.Contains(a): // RFC 3056 section 2
-		return []netip.Addr{a, v4(2, 3, 4, 5)}
+	for i := range embeddings {
+		if !embeddings[i].prefix.Contains(a) {
+			continue
+		}
+		for _, at := range embeddings[i].at {
+			all = append(all, netip.AddrFrom4([4]byte{b[at[0]], b[at[1]], b[at[2]], b[at[3]]}))
+		}
 	}
-	return []netip.Addr{a}
+	return all
 }
 
-var (
-	compatible        = netip.MustParsePrefix("::/96")
-	translated        = netip.MustParsePrefix("64:ff9b::/96")
-	locallyTranslated = netip.MustParsePrefix("64:ff9b:1::/48")
-	sixToFour         = netip.MustParsePrefix("2002::/16")
-)
+// embedding says which octets of an IPv6 address are an IPv4 address.
+type embedding struct {
+	prefix netip.Prefix
+	at     [][4]int
+}
+
+var embeddings = []embedding{
+	{netip.MustParsePrefix("::/96"), [][4]int{{12, 13, 14, 15}}},        // compatible, RFC 4291 section 2.5.5.1
+	{netip.MustParsePrefix("64:ff9b::/96"), [][4]int{{12, 13, 14, 15}}}, // NAT64, RFC 6052 section 2.1
+	// NAT64, RFC 8215. A network picks a prefix of 48, 56, 64 or 96 bits within
+	// this one; where the address stands then is in RFC 6052 section 2.2.
+	{netip.MustParsePrefix("64:ff9b:1::/48"), [][4]int{{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}, {12, 13, 14, 15}}},
+	{netip.MustParsePrefix("2002::/16"), [][4]int{{2, 3, 4, 5}}}, // 6to4, RFC 3056 section 2
+}

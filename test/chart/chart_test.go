@@ -134,6 +134,12 @@ func TestPod(t *testing.T) {
 	env := map[string]string{}
 	for _, v := range pod.Containers[0].Env {
 		env[v.Name] = v.Value
+		if v.ValueFrom != nil && v.ValueFrom.FieldRef != nil {
+			env[v.Name] = v.ValueFrom.FieldRef.FieldPath
+		}
+	}
+	if got := env["POD_IPS"]; got != "status.podIPs" {
+		t.Errorf("POD_IPS %q, want the pod's own addresses", got)
 	}
 	if got := env["GOMEMLIMIT"]; got != "966367641" {
 		t.Errorf("GOMEMLIMIT %q, want nine tenths of 1Gi", got)

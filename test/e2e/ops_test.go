@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -74,6 +76,50 @@ func TestLogThatNobodyReads(t *testing.T) {
 	})
 	t.Logf("it ended after %v", time.Since(began))
 	read()
+}
+
+// Whoever reads the log may go: a server outlives its log shipper.
+func TestLogWhoseReaderIsGone(t *testing.T) {
+	dir := folder(t.TempDir())
+	s := &stage{ca: newAuthority(t, "test CA"), objects: dir, namespace: "default", class: "e2e", listen: listenLoopback}
+	s.put(t, s.ingressClass("ingress421.dev/controller"))
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary(t), "run", "--manifests", string(dir), "--http-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0",
+		"--metrics-addr", "127.0.0.1:0", "--admin-addr", "")
+	cmd.Stderr = writer
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	_ = writer.Close()
+	log := json.NewDecoder(reader)
+	for line := (map[string]any{}); line["msg"] != "serving"; {
+		if err := log.Decode(&line); err != nil {
+			t.Fatal(err)
+		}
+		s.https, _ = line["https"].(string)
+		s.metrics, _ = line["metrics"].(string)
+	}
+	_ = reader.Close()
+	s.put(t, s.ingress("problem.test", "nobody", ""))
+	eventually(t, "a line is lost", func() string {
+		if s.metric(t, "ingress421_log_lines_lost_total", `log="stderr"`) == 0 {
+			return "none is"
+		}
+		return ""
+	})
+	s.host(t, "after.test", nil)
+	s.live(t, "after.test")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("it ended: %v", err)
+	}
 }
 
 // Whoever may write an EndpointSlice must not make a request go round, nor
