@@ -55,14 +55,12 @@ func (b *body) read(cfg *Config, p []byte) int {
 	return total
 }
 
-// drop forgets everything and returns how many octets that were.
-func (b *body) drop(cfg *Config) int {
-	n := b.n
+// drop forgets everything.
+func (b *body) drop(cfg *Config) {
 	for b.head != nil {
 		b.pop(cfg)
 	}
 	b.n = 0
-	return n
 }
 
 func (b *body) pop(cfg *Config) {

@@ -11,21 +11,26 @@ type Limits struct {
 	MaxHeaderBytes   uint32  // of a header list, as RFC 9113 section 6.5.2 counts it; 64 KiB
 	MaxHeaderFields  int     // of a header list, each cookie crumb counted; 200
 	MaxContinuations int     // CONTINUATION frames per header block; 16
-	ResetBurst       int     // resets, by either side, of streams without a response; 200
+	ResetBurst       int     // streams reset before the response's end, and heads refused; 200
 	ResetRate        float64 // of them, per second; 50
 	ControlBurst     int     // unearned control frames; 500
 	ControlRate      float64 // of them, per second; 50
-	TinyDataBurst    int     // unearned DATA frames under 5 octets that end no stream; 2000
+	TinyDataBurst    int     // unearned DATA frames under 5 octets that end no stream, or on streams that are gone; 2000
 	TinyDataRate     float64 // of them, per second; 200
 
 	PrefaceTimeout time.Duration // for preface and SETTINGS, and for the acknowledgement of ours; 10 s
 	HeaderTimeout  time.Duration // for a whole header block, or any frame but DATA; 10 s
 	IdleTimeout    time.Duration // without a stream; 75 s
-	StallTimeout   time.Duration // without a body's moving; 60 s
+	StallTimeout   time.Duration // without a body's moving, or with little of it; 60 s
 	MaxAge         time.Duration // then the connection is drained, give or take a tenth; none
 
-	StreamWindow uint32 // octets of a request body held per stream; 256 KiB, at least 65,535
-	ConnWindow   uint32 // of all streams together; 1 MiB, at least 65,535
+	// StreamWindow is how many octets of a request body are held whether or not
+	// the owner reads them; 64 KiB, at least 65,535.
+	StreamWindow uint32
+	// ConnWindow is how many more all streams together may hold whose bodies are
+	// read, each of them a quarter of it at most. As many octets may be on their
+	// way to us. 1 MiB, at least 65,535.
+	ConnWindow uint32
 }
 
 func (l Limits) withDefaults() Limits {
@@ -43,7 +48,7 @@ func (l Limits) withDefaults() Limits {
 	defaultTo(&l.HeaderTimeout, 10*time.Second)
 	defaultTo(&l.IdleTimeout, 75*time.Second)
 	defaultTo(&l.StallTimeout, 60*time.Second)
-	defaultTo(&l.StreamWindow, 256<<10)
+	defaultTo(&l.StreamWindow, 64<<10)
 	defaultTo(&l.ConnWindow, 1<<20)
 	// Before the client has seen our SETTINGS it may use the protocol's own
 	// initial windows, and a smaller one cannot be told for the connection.
@@ -83,6 +88,12 @@ type Config struct {
 	// such a stream.
 	TooLarge func(*Stream)
 
+	// Malformed answers, as Admit does, a request that can be told apart from
+	// others but holds what no field can: 400. What came before that is in the
+	// Stream, and not checked as a whole. Nil resets such a stream, as what
+	// breaks the form of HTTP/2 itself always does.
+	Malformed func(*Stream)
+
 	// Handle answers one admitted request. It runs on a goroutine of its own
 	// and may block. When it returns without having ended the response, the
 	// stream is reset with INTERNAL_ERROR. A panic is not recovered.
@@ -111,6 +122,7 @@ type Config struct {
 	buffers buffers
 	small   sync.Pool // *chunk of smallChunk
 	large   sync.Pool // *chunk of largeChunk
+	fields  sync.Pool // *[]hpack.HeaderField
 }
 
 func (cfg *Config) limits() *Limits {

@@ -30,9 +30,9 @@ type Conn struct {
 	inFrame bool  // a frame's header was read, the frame is not whole
 	inData  bool  // ... and it is DATA
 	partial bool  // partialSince is set
-	resets  meter // streams reset before a response
+	resets  meter // streams reset before the response's end, and heads refused
 	control meter // unearned control frames
-	tiny    meter // unearned DATA frames of next to nothing
+	tiny    meter // unearned DATA frames of next to nothing, and on streams that are gone
 
 	mu sync.Mutex // never held over a system call
 
@@ -43,6 +43,7 @@ type Conn struct {
 	opened       uint64             // streams ever
 	maxID        uint32             // highest stream the client has used
 	recv         inflow             // connection window we gave
+	widened      int32              // by how much the windows of streams are larger than StreamWindow
 	dead         bool               // nothing is read or written any more
 	stop         string             // why the read loop shall end in good order
 	reason       string             // why the connection ended; the first holds
@@ -57,7 +58,10 @@ type Conn struct {
 	flushing   bool      // somebody writes to nc
 	later      bool      // flushLater is under way
 	flushSince int64     // ... and has called nc.Write then; 0: has not
-	moved      int64     // when nc.Write last succeeded
+	moved      int64     // when DATA that had to wait was last moved to wbuf
+	sent       int64     // octets of DATA ever
+	pace       Pace      // of the DATA that waits for its turn
+	weighed    int64     // when weigh last looked
 	room       sync.Cond // wbuf was taken for writing, or the flusher has ended
 	send       outflow   // connection window we have
 	sendq      sendQueue // streams whose DATA waits for send or for room in wbuf
@@ -109,7 +113,7 @@ func NewConn(nc net.Conn, cfg *Config) *Conn {
 	c.fr.SetReuseFrames()
 	c.fr.SetMaxReadFrameSize(maxFrame)
 	c.dec = hpack.NewDecoder(4096, c.head.field)
-	c.head.init(c.lim)
+	c.head.init(cfg)
 	c.resets = newMeter(c.lim.ResetBurst, c.lim.ResetRate, 0)
 	c.control = newMeter(c.lim.ControlBurst, c.lim.ControlRate, 0)
 	c.tiny = newMeter(c.lim.TinyDataBurst, c.lim.TinyDataRate, 0)
@@ -319,6 +323,7 @@ func (c *Conn) Close() error {
 func (c *Conn) halt(reason string) {
 	if c.stop == "" && !c.dead {
 		c.stop = reason
+		c.room.Broadcast() // the read loop may wait for the client to read
 		c.nc.SetReadDeadline(aLongTimeAgo)
 	}
 }

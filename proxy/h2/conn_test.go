@@ -291,6 +291,50 @@ func TestDrainOfAClientThatIgnoresPing(t *testing.T) {
 	})
 }
 
+// A GOAWAY must not name a request whose head is still on its way: nobody would
+// answer it, and the client would not send it again.
+func TestDrainDuringAHeaderBlock(t *testing.T) {
+	served := 0
+	bubble(t, &Config{Handle: func(s *Stream) { served++; s.Respond(200, nil, nil) }}, func(ct *tester) {
+		ct.headers(1, true, get...)
+		ct.skipTo("HEADERS")
+		block := ct.block(get...)
+		ct.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: block[:2], EndStream: true})
+		synctest.Wait()
+		ct.conn.Drain()
+		ct.want("GOAWAY last=2147483647 NO_ERROR", `PING "ingress4"`)
+		time.Sleep(drainWait + 600*time.Millisecond)
+		ct.want("GOAWAY last=1 NO_ERROR")
+		ct.fr.WriteContinuation(3, true, block[2:])
+		ct.wantClosed(ClosedDrained)
+		if served != 1 {
+			t.Errorf("%d requests were served", served)
+		}
+	})
+}
+
+// With another request under way, what was not named is not served later either.
+func TestDrainDuringAHeaderBlockOfABusyConnection(t *testing.T) {
+	var release chan bool
+	bubble(t, &Config{Handle: func(s *Stream) { <-release; s.Respond(200, nil, nil) }}, func(ct *tester) {
+		release = make(chan bool)
+		ct.headers(1, true, get...)
+		block := ct.block(get...)
+		ct.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: block[:1], EndStream: true})
+		synctest.Wait()
+		ct.conn.Drain()
+		ct.want("GOAWAY last=2147483647 NO_ERROR", `PING "ingress4"`)
+		time.Sleep(drainWait + 600*time.Millisecond)
+		ct.want("GOAWAY last=1 NO_ERROR")
+		ct.fr.WriteContinuation(3, true, block[1:])
+		ct.fr.WritePing(false, [8]byte{})
+		ct.want(`PING ack "\x00\x00\x00\x00\x00\x00\x00\x00"`)
+		close(release)
+		ct.want("HEADERS stream=1 end :status=200")
+		ct.wantClosed(ClosedDrained)
+	})
+}
+
 func TestDrainOfANewConnectionServesItsFirstRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ct := newTester(t, &Config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }})

@@ -1,6 +1,10 @@
 package h2
 
-import "golang.org/x/net/http2"
+import (
+	"errors"
+
+	"golang.org/x/net/http2"
+)
 
 // tinyData is the payload under which a DATA frame is charged. The smallest
 // message of gRPC has 5 octets, of WebSocket 6: those may come at any rate.
@@ -32,19 +36,34 @@ func (c *Conn) readData(fh http2.FrameHeader) error {
 	}
 	err = c.takeData(fh.StreamID, p, total, end)
 	c.mu.Unlock()
-	if err == nil && charged {
-		if len(p) == 0 {
-			return c.meterControl()
-		}
+	switch {
+	case err == errGone:
+		// A reset takes a round trip to come to the client, and the octets that
+		// may be on their way are few frames.
 		if !c.tiny.take(c.now) {
-			return calm(ClosedDataFlood, "too many small DATA frames")
+			return calm(ClosedDataFlood, "too much DATA on closed streams")
 		}
+		return nil
+	case err != nil || !charged:
+		return err
+	case len(p) == 0:
+		return c.meterControl()
+	case !c.tiny.take(c.now):
+		return calm(ClosedDataFlood, "too many small DATA frames")
 	}
-	return err
+	return nil
 }
+
+// errGone is returned for DATA on a stream of which the client may not know yet
+// that it is gone.
+var errGone = errors.New("h2: DATA on a stream that was reset lately")
 
 // takeData accounts for a DATA frame of total octets with padding, and keeps p.
 // Callers hold mu.
+//
+// The connection's window is given back for whatever comes: what is held is
+// bounded by the windows of the streams, and streams that nobody reads do not
+// stop the others.
 func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
 	s := c.streams[id]
 	if s == nil && c.isIdle(id) {
@@ -54,31 +73,29 @@ func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
 	if !c.recv.take(total) {
 		return &connError{http2.ErrCodeFlowControl, ClosedFlowControl, "connection window overrun"}
 	}
+	if inc := c.recv.giveBack(total); inc > 0 && !c.dead {
+		c.appendWindowUpdate(0, inc)
+	}
 	if s == nil || s.recvEnd {
-		c.giveBackConn(total)
 		if s == nil && (late || c.resetLately(id)) {
-			return nil
+			return errGone
 		}
 		return &streamError{id, http2.ErrCodeStreamClosed, RefusedState, "DATA on a closed stream"}
 	}
 	if !s.in.take(total) {
-		c.giveBackConn(total)
 		return &streamError{id, http2.ErrCodeFlowControl, RefusedFlowControl, "stream window overrun"}
 	}
 	s.received += int64(len(p))
 	if s.ContentLength >= 0 && (s.received > s.ContentLength || end && s.received < s.ContentLength) {
-		c.giveBackConn(total)
 		return &streamError{id, http2.ErrCodeProtocol, RefusedMalformed, "content-length and DATA differ"}
 	}
 	if s.resting {
-		c.takeRest(s, total, end)
+		c.takeRest(s, end)
 		return nil
 	}
 	pad := total - len(p)
 	if s.stopped || s.detached {
-		// Nobody will read it.
-		c.giveBackConn(total)
-		p, pad = nil, 0
+		p, pad = nil, 0 // nobody will read it
 	}
 	if s.readInto != nil && s.readGot == 0 && s.body.n == 0 {
 		s.readGot = copy(s.readInto, p)

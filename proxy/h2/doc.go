@@ -21,9 +21,14 @@
 // wait their turn, by urgency, for room and for flow-control windows, and the
 // flusher moves their bytes for them.
 //
-// Request bodies are held only up to the flow-control windows, and a window is
+// Request bodies are held only up to the windows of their streams, which are
 // given back when the owner has read the bytes: a slow backend slows the client
-// and fills no memory.
+// and fills no memory. A window is small at first and grows as its body is read.
+// The connection's window bounds what is on its way and nothing else, so that
+// bodies which nobody reads stop no other.
+//
+// A client that reads nothing is not read either: what it is told is bounded by
+// the write buffer. One that lets bodies trickle loses them (Pace).
 //
 // Header fields of responses are encoded with the static table alone, but for
 // those of a Block. Such an encoder has next to no state that could differ from

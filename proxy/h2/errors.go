@@ -25,10 +25,10 @@ const (
 	ClosedFlowControl       = "flow_control_error" // a window was overrun or overflowed
 	ClosedFrameSize         = "frame_size_error"   // a frame of impossible length
 	ClosedCompression       = "compression_error"  // HPACK could not be decoded
-	ClosedRapidReset        = "rapid_reset"        // too many resets before a response
+	ClosedRapidReset        = "rapid_reset"        // too many resets before a response's end, or heads refused
 	ClosedControlFlood      = "control_flood"      // too many unearned control frames
 	ClosedContinuationFlood = "continuation_flood" // a header block of too many frames or octets
-	ClosedDataFlood         = "data_flood"         // too many DATA frames that carry next to nothing
+	ClosedDataFlood         = "data_flood"         // too many DATA frames that carry next to nothing, or on closed streams
 )
 
 // Why the engine itself ended a stream: the bounded set given to
@@ -38,6 +38,7 @@ const (
 	RefusedHeaderList  = "header_list"  // over MaxHeaderBytes or MaxHeaderFields: 431
 	RefusedConcurrency = "concurrency"  // over MaxStreams
 	RefusedStall       = "stall"        // a body did not move for StallTimeout
+	RefusedSlow        = "slow"         // a body moved less than LeastRate asks in it
 	RefusedFlowControl = "flow_control" // a stream's window was overrun or overflowed
 	RefusedState       = "state"        // a frame the stream's state does not allow
 )

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -145,13 +146,16 @@ func TestRequestWindowIsReturnedOnlyWhenRead(t *testing.T) {
 			ct.fr.WriteData(1, false, make([]byte, 10_000))
 		}
 		ct.wantSilence()
-		reads <- 10_000
-		ct.want("WINDOW_UPDATE stream=1 inc=10000") // the window was empty
+		reads <- 1_000
+		ct.wantSilence() // not worth a frame
+		reads <- 9_000
+		ct.want("WINDOW_UPDATE stream=1 inc=20000") // the window was empty, and becomes wider as it is read
 		reads <- 30_000
-		ct.want("WINDOW_UPDATE stream=1 inc=30000")
-		ct.fr.WriteData(1, false, make([]byte, 16_000))
-		ct.fr.WriteData(1, false, make([]byte, 16_000))
-		ct.fr.WriteData(1, false, make([]byte, 8_001)) // one more than the window
+		ct.want("WINDOW_UPDATE stream=1 inc=60000")
+		for range 5 {
+			ct.fr.WriteData(1, false, make([]byte, 16_000))
+		}
+		ct.fr.WriteData(1, false, make([]byte, 1)) // one more than the window
 		ct.want("RST_STREAM stream=1 FLOW_CONTROL_ERROR")
 		close(reads)
 	})
@@ -211,6 +215,172 @@ func TestConnectionWindowIsReturnedForLostBodies(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Streams whose owners do not read must not take the connection's window from
+// one whose owner does, however many they are; and none of them holds more than
+// its own.
+func TestUnreadBodiesDoNotStopOthers(t *testing.T) {
+	const unread = 127
+	release := make(chan struct{})
+	cfg := &Config{Handle: func(s *Stream) {
+		if s.Path == "/unread" {
+			<-release
+			return
+		}
+		echo(s)
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		release = make(chan struct{})
+		ct := newTester(t, cfg)
+		defer ct.finish()
+		defer close(release)
+		ct.greet()
+		conn := 1 << 20
+		// frames tells what has come, and minds the connection's window.
+		frames := func() (stream1 int, got []string) {
+			for f := ct.next(); f != ""; f = ct.next() {
+				var inc, id int
+				switch n, _ := fmt.Sscanf(f, "WINDOW_UPDATE stream=%d inc=%d", &id, &inc); {
+				case n == 2 && id == 0:
+					conn += inc
+				case n == 2 && id == 1:
+					stream1 += inc
+				default:
+					got = append(got, f)
+				}
+			}
+			return stream1, got
+		}
+		send := func(id uint32, n int) {
+			if conn < n {
+				t.Fatalf("stream %d: %d octets are left of the connection's window", id, conn)
+			}
+			ct.fr.WriteData(id, false, make([]byte, n))
+			conn -= n
+		}
+		for i := range uint32(unread) {
+			id := 2*i + 3
+			ct.headers(id, false, ":method: POST", ":scheme: https", ":path: /unread")
+			for left := initialWindow; left > 0; left -= min(left, 16_000) {
+				send(id, min(left, 16_000))
+			}
+			if _, got := frames(); len(got) != 0 {
+				t.Fatalf("stream %d: %v", id, got)
+			}
+		}
+		ct.fr.WriteWindowUpdate(0, 1<<30)
+		ct.headers(1+2*unread+2, false, post()...)
+		for range 300 {
+			send(1+2*unread+2, 10_000)
+			if _, got := frames(); len(got) == 0 {
+				t.Fatal("no echo")
+			}
+			ct.fr.WriteWindowUpdate(1+2*unread+2, 10_000)
+		}
+		held := 0
+		ct.conn.mu.Lock()
+		for _, s := range ct.conn.streams {
+			held += s.body.n
+		}
+		ct.conn.mu.Unlock()
+		if held != unread*initialWindow {
+			t.Errorf("%d octets are held, want %d", held, unread*initialWindow)
+		}
+	})
+}
+
+// Bodies that were read for a while, and then no more, hold what their windows
+// have become: all of them together no more than ConnWindow above the first.
+func TestWidenedWindowsAreBounded(t *testing.T) {
+	const streams = 20
+	more := make(chan int)
+	synctest.Test(t, func(t *testing.T) {
+		more = make(chan int)
+		ct := newTester(t, &Config{Handle: func(s *Stream) {
+			io.ReadFull(s, make([]byte, 1<<20))
+			<-more
+		}})
+		defer ct.finish()
+		defer close(more)
+		ct.greet()
+		ct.headers(1, false, post()...)
+		total := 0
+		for i := range uint32(streams) {
+			id, window := 2*i+1, initialWindow
+			if i > 0 {
+				ct.headers(id, false, post()...)
+			}
+			sent := 0
+			for window > 0 {
+				n := min(window, 16_000)
+				ct.fr.WriteData(id, false, make([]byte, n))
+				window -= n
+				sent += n
+				for f := ct.next(); f != ""; f = ct.next() {
+					var inc, of int
+					if n, _ := fmt.Sscanf(f, "WINDOW_UPDATE stream=%d inc=%d", &of, &inc); n == 2 && of == int(id) {
+						window += inc
+					} else if n != 2 {
+						t.Fatal(f)
+					}
+				}
+			}
+			total += sent - 1<<20
+		}
+		if most := streams*initialWindow + 1<<20; total > most || total < most-streams*largeBuf {
+			t.Errorf("%d octets are held, want %d", total, most)
+		}
+	})
+}
+
+// A client that reads nothing cannot have an update of the connection's window
+// for each small frame that it sends.
+func TestUpdatesAreNotPiledUp(t *testing.T) {
+	release := make(chan struct{})
+	cfg := &Config{Limits: Limits{TinyDataBurst: 1 << 20}, Handle: func(s *Stream) {
+		switch s.Path {
+		case "/hold":
+			<-release
+		case "/reset":
+			s.Reset(http2.ErrCodeInternal)
+		default:
+			blob(1 << 20)(s)
+		}
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		release = make(chan struct{})
+		ct := newTester(t, cfg)
+		defer ct.finish()
+		defer close(release)
+		ct.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
+		// Sixteen octets are left of what the connection may send at first.
+		for i := range uint32(16) {
+			ct.headers(2*i+1, false, ":method: POST", ":scheme: https", ":path: /hold")
+			for left := initialWindow; left > 0; left -= min(left, 16_000) {
+				ct.fr.WriteData(2*i+1, false, make([]byte, min(left, 16_000)))
+			}
+		}
+		ct.headers(33, false, ":method: POST", ":scheme: https", ":path: /reset")
+		ct.headers(35, true, ":method: GET", ":scheme: https", ":path: /big")
+		ct.fr.WriteWindowUpdate(0, 1<<30)
+		synctest.Wait() // the socket is full, and its writer not the reader
+		go func() {
+			for range 100_000 {
+				if ct.fr.WriteData(33, false, []byte("12345")) != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(30 * time.Second)
+		ct.conn.mu.Lock()
+		n := len(ct.conn.wbuf)
+		ct.conn.mu.Unlock()
+		if n > hardBufSize+1<<10 {
+			t.Errorf("%d octets wait to be written", n)
+		}
+		ct.nc.Close()
+	})
 }
 
 func TestPaddingIsGivenBack(t *testing.T) {

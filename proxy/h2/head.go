@@ -1,6 +1,9 @@
 package h2
 
 import (
+	"strings"
+	"sync"
+
 	"golang.org/x/net/http2/hpack"
 )
 
@@ -18,22 +21,25 @@ const (
 type headBlock struct {
 	maxBytes  uint32
 	maxFields int
+	scratch   *sync.Pool // of *[]hpack.HeaderField with room for maxFields
 
 	active bool // HEADERS has come, END_HEADERS has not
 	kind   blockKind
 	id     uint32
-	s      *Stream             // of a request, not yet known to the connection
-	fields []hpack.HeaderField // of trailers
+	s      *Stream              // of a request, not yet known to the connection
+	fields []hpack.HeaderField  // of trailers
+	long   *[]hpack.HeaderField // of scratch: what s.Header is while it grows past keptFields
 
-	end    bool   // END_STREAM
-	frames int    // CONTINUATION
-	octets int    // encoded
-	size   uint32 // decoded, as RFC 9113 section 6.5.2 counts
-	count  int    // fields
-	over   bool   // size or count over the limits: the rest is dropped
-	bad    string // why the block is malformed; empty: it is not
-	pseudo uint8  // pseudo-header fields seen
-	seen   bool   // a regular field was seen
+	end     bool   // END_STREAM
+	frames  int    // CONTINUATION
+	octets  int    // encoded
+	size    uint32 // decoded, as RFC 9113 section 6.5.2 counts
+	count   int    // fields
+	over    bool   // size or count over the limits: the rest is dropped
+	bad     string // why the block is malformed; empty: it is not
+	telling bool   // ... in what a field says and not in HTTP/2's own form: the request can be answered
+	pseudo  uint8  // pseudo-header fields seen
+	seen    bool   // a regular field was seen
 }
 
 const (
@@ -44,13 +50,13 @@ const (
 	seenProtocol
 )
 
-func (h *headBlock) init(lim *Limits) {
-	h.maxBytes, h.maxFields = lim.MaxHeaderBytes, lim.MaxHeaderFields
+func (h *headBlock) init(cfg *Config) {
+	h.maxBytes, h.maxFields, h.scratch = cfg.lim.MaxHeaderBytes, cfg.lim.MaxHeaderFields, &cfg.fields
 }
 
 func (h *headBlock) begin(kind blockKind, id uint32, s *Stream, end bool) {
 	*h = headBlock{
-		maxBytes: h.maxBytes, maxFields: h.maxFields,
+		maxBytes: h.maxBytes, maxFields: h.maxFields, scratch: h.scratch,
 		active: true, kind: kind, id: id, s: s, fields: h.fields[:0], end: end,
 	}
 }
@@ -79,8 +85,7 @@ func (h *headBlock) field(f hpack.HeaderField) {
 		return
 	}
 	h.seen = true
-	if msg := checkField(f); msg != "" {
-		h.bad = msg
+	if h.bad, h.telling = checkField(f); h.bad != "" {
 		return
 	}
 	if h.kind == blockTrailer {
@@ -94,7 +99,7 @@ func (h *headBlock) field(f hpack.HeaderField) {
 		if !ok || s.ContentLength >= 0 {
 			// RFC 9110 section 8.6: more than one, even if they agree,
 			// may be taken as invalid.
-			h.bad = "bad content-length"
+			h.bad, h.telling = "bad content-length", true
 			return
 		}
 		s.ContentLength = n
@@ -102,16 +107,47 @@ func (h *headBlock) field(f hpack.HeaderField) {
 		s.urgency = parseUrgency(f.Value, s.urgency)
 	}
 	if len(s.Header) == cap(s.Header) {
-		s.Header = growFields(s.Header, h.maxFields)
+		h.lengthen(s)
 	}
 	s.Header = append(s.Header, f)
 }
 
-// growFields doubles a list's room, up to limit: append alone would go well
-// past it.
-func growFields(h []hpack.HeaderField, limit int) []hpack.HeaderField {
-	n := min(max(2*cap(h), 16), max(limit, len(h)+1))
-	return append(make([]hpack.HeaderField, 0, n), h...)
+// keptFields is how many header fields a free Stream keeps room for, and
+// SpareFields is for how many there is always room behind those of a request.
+const (
+	keptFields  = 48
+	SpareFields = 8
+)
+
+// lengthen makes room for another field. Lists of few fields are made once and
+// kept; longer ones grow in scratch, as otherwise each of them would leave
+// several times its length behind.
+func (h *headBlock) lengthen(s *Stream) {
+	if cap(s.Header) < keptFields {
+		s.Header = append(make([]hpack.HeaderField, 0, keptFields), s.Header...)
+		return
+	}
+	var ok bool
+	if h.long, ok = h.scratch.Get().(*[]hpack.HeaderField); !ok {
+		list := make([]hpack.HeaderField, 0, h.maxFields)
+		h.long = &list
+	}
+	s.Header = append((*h.long)[:0], s.Header...)
+}
+
+// settle gives s a list of its own with SpareFields behind it.
+func (h *headBlock) settle(s *Stream) {
+	n := len(s.Header)
+	if h.long == nil && n+SpareFields <= cap(s.Header) {
+		return
+	}
+	list := s.Header
+	s.Header = append(make([]hpack.HeaderField, 0, max(n+SpareFields, keptFields)), list...)
+	if h.long != nil {
+		clear(list)
+		h.scratch.Put(h.long)
+		h.long = nil
+	}
 }
 
 // pseudoField checks and keeps a pseudo-header field (RFC 9113 section 8.3).
@@ -151,7 +187,7 @@ func (h *headBlock) pseudoField(f hpack.HeaderField) {
 	case h.pseudo&bit != 0:
 		h.bad = "repeated " + f.Name
 	case !ok:
-		h.bad = "bad " + f.Name
+		h.bad, h.telling = "bad "+f.Name, f.Value != ""
 	}
 	h.pseudo |= bit
 }
@@ -178,6 +214,7 @@ func (h *headBlock) check() string {
 	case s.Protocol != "" && h.pseudo&seenAuthority == 0:
 		return "extended CONNECT without :authority"
 	case s.Path[0] != '/' && (s.Path != "*" || s.Method != "OPTIONS"):
+		h.telling = true
 		return "bad :path"
 	}
 	if h.end && s.ContentLength > 0 {
@@ -187,23 +224,23 @@ func (h *headBlock) check() string {
 }
 
 // checkField judges a regular field (RFC 9113 section 8.2) and returns why it
-// is malformed, or nothing.
-func checkField(f hpack.HeaderField) string {
+// is malformed, or nothing. telling: it would be so in HTTP/1.1 too.
+func checkField(f hpack.HeaderField) (bad string, telling bool) {
 	if !isFieldName(f.Name) {
-		return "bad field name"
+		return "bad field name", f.Name == strings.ToLower(f.Name)
 	}
 	if !isValue(f.Value) {
-		return "bad field value"
+		return "bad field value", true
 	}
 	switch f.Name {
 	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade":
-		return "connection-specific field"
+		return "connection-specific field", false
 	case "te":
 		if f.Value != "trailers" {
-			return "te other than trailers"
+			return "te other than trailers", false
 		}
 	}
-	return ""
+	return "", false
 }
 
 // Classes of octets.

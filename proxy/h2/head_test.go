@@ -14,102 +14,123 @@ func TestRequestFields(t *testing.T) {
 	const base = ":method: GET|:scheme: https|:authority: a.test|:path: /"
 	for _, c := range []struct {
 		fields string
-		ok     bool
+		want   string // status, or "reset" where HTTP/2's own form is broken
 	}{
-		{base, true},
-		{":method: GET|:scheme: https|:path: /", true}, // authority is the owner's question
-		{":method: GET|:scheme: https|:authority: |:path: /", true},
-		{":method: GET|:scheme: https|:authority: user@a.test|:path: /", true},
-		{":method: GET|:scheme: http|:authority: a.test|:path: /", true},
-		{":path: /|:authority: a.test|:scheme: https|:method: M-SEARCH", true},
-		{":method: OPTIONS|:scheme: https|:authority: a.test|:path: *", true},
-		{":method: CONNECT|:authority: a.test:443", true},
-		{":method: CONNECT|:protocol: websocket|:scheme: https|:authority: a.test|:path: /", true},
-		{base + "|te: trailers", true},
-		{base + "|cookie: a=b|cookie: c=d", true},
-		{base + "|host: b.test", true},
-		{base + "|x-empty: ", true},
-		{base + "|x: a\tb \xff", true},
-		{base + "|content-length: 0", true},
-		{base + "|upgrade-insecure-requests: 1", true},
-		{":method: GET|:scheme: https|:authority: a.test|:path: /%20?a=b#c;\xc3\xa4", true},
+		{base, "200"},
+		{":method: GET|:scheme: https|:path: /", "200"}, // authority is the owner's question
+		{":method: GET|:scheme: https|:authority: |:path: /", "200"},
+		{":method: GET|:scheme: https|:authority: user@a.test|:path: /", "200"},
+		{":method: GET|:scheme: http|:authority: a.test|:path: /", "200"},
+		{":path: /|:authority: a.test|:scheme: https|:method: M-SEARCH", "200"},
+		{":method: OPTIONS|:scheme: https|:authority: a.test|:path: *", "200"},
+		{":method: CONNECT|:authority: a.test:443", "200"},
+		{":method: CONNECT|:protocol: websocket|:scheme: https|:authority: a.test|:path: /", "200"},
+		{base + "|te: trailers", "200"},
+		{base + "|cookie: a=b|cookie: c=d", "200"},
+		{base + "|host: b.test", "200"},
+		{base + "|x-empty: ", "200"},
+		{base + "|x: a\tb \xff", "200"},
+		{base + "|content-length: 0", "200"},
+		{base + "|upgrade-insecure-requests: 1", "200"},
+		{":method: GET|:scheme: https|:authority: a.test|:path: /%20?a=b#c;\xc3\xa4", "200"},
 
-		{":scheme: https|:authority: a.test|:path: /", false},
-		{":method: GET|:authority: a.test|:path: /", false},
-		{":method: GET|:scheme: https|:authority: a.test", false},
-		{base + "|:path: /", false},
-		{base + "|:method: GET", false},
-		{base + "|:authority: a.test", false},
-		{base + "|:status: 200", false},
-		{base + "|:x: y", false},
-		{base + "|:: y", false},
-		{":method: GET|:scheme: https|x: y|:path: /", false},
-		{":method: |:scheme: https|:path: /", false},
-		{":method: G T|:scheme: https|:path: /", false},
-		{":method: GET\r|:scheme: https|:path: /", false},
-		{":method: GET|:scheme: |:path: /", false},
-		{":method: GET|:scheme: ht tp|:path: /", false},
-		{":method: GET|:scheme: 1http|:path: /", false},
-		{":method: GET|:scheme: https|:path: ", false},
-		{":method: GET|:scheme: https|:path: *", false},
-		{":method: OPTIONS|:scheme: https|:path: **", false},
-		{":method: GET|:scheme: https|:path: a", false},
-		{":method: GET|:scheme: https|:path: https://a.test/", false},
-		{":method: GET|:scheme: https|:path: /a b", false},
-		{":method: GET|:scheme: https|:path: /a\tb", false},
-		{":method: GET|:scheme: https|:path: /a\x7f", false},
-		{":method: GET|:scheme: https|:path: / HTTP/1.1\r\nx: y", false},
-		{":method: GET|:scheme: https|:authority: a\x00.test|:path: /", false},
-		{":method: GET|:scheme: https|:authority: a.test\n|:path: /", false},
-		{":method: CONNECT", false},
-		{":method: CONNECT|:authority: a.test|:path: /", false},
-		{":method: CONNECT|:authority: a.test|:scheme: https", false},
-		{":method: CONNECT|:protocol: websocket|:authority: a.test", false},
-		{":method: CONNECT|:protocol: websocket|:scheme: https|:path: /", false},
-		{":method: GET|:protocol: websocket|:scheme: https|:authority: a.test|:path: /", false},
-		{base + "|connection: close", false},
-		{base + "|keep-alive: 1", false},
-		{base + "|proxy-connection: close", false},
-		{base + "|transfer-encoding: chunked", false},
-		{base + "|upgrade: h2c", false},
-		{base + "|te: gzip", false},
-		{base + "|te: trailers, gzip", false},
-		{base + "|te: ", false},
-		{base + "|X-Upper: y", false},
-		{base + "|x y: z", false},
-		{base + "|x(: z", false},
-		{base + "|x\x00: z", false},
-		{base + "|\xc3\xa4: z", false},
-		{base + "|x: a\rb", false},
-		{base + "|x: a\nb", false},
-		{base + "|x: a\x00b", false},
-		{base + "|x: a\x01b", false},
-		{base + "|x: a\x7fb", false},
-		{base + "|x: trailing ", false},
-		{base + "|x: \tleading", false},
-		{base + "|content-length: 5", false}, // the request has no body
-		{base + "|content-length: 0|content-length: 0", false},
-		{base + "|content-length: 0, 0", false},
-		{base + "|content-length: +0", false},
-		{base + "|content-length: -1", false},
-		{base + "|content-length: 0x1", false},
-		{base + "|content-length: ", false},
-		{base + "|content-length: 99999999999999999999", false},
+		{":scheme: https|:authority: a.test|:path: /", "reset"},
+		{":method: GET|:authority: a.test|:path: /", "reset"},
+		{":method: GET|:scheme: https|:authority: a.test", "reset"},
+		{base + "|:path: /", "reset"},
+		{base + "|:method: GET", "reset"},
+		{base + "|:authority: a.test", "reset"},
+		{base + "|:status: 200", "reset"},
+		{base + "|:x: y", "reset"},
+		{base + "|:: y", "reset"},
+		{":method: GET|:scheme: https|x: y|:path: /", "reset"},
+		{":method: |:scheme: https|:path: /", "reset"},
+		{":method: G T|:scheme: https|:path: /", "400"},
+		{":method: GET\r|:scheme: https|:path: /", "400"},
+		{":method: GET|:scheme: |:path: /", "reset"},
+		{":method: GET|:scheme: ht tp|:path: /", "400"},
+		{":method: GET|:scheme: 1http|:path: /", "400"},
+		{":method: GET|:scheme: https|:path: ", "reset"},
+		{":method: GET|:scheme: https|:path: *", "400"},
+		{":method: OPTIONS|:scheme: https|:path: **", "400"},
+		{":method: GET|:scheme: https|:path: a", "400"},
+		{":method: GET|:scheme: https|:path: https://a.test/", "400"},
+		{":method: GET|:scheme: https|:path: /a b", "400"},
+		{":method: GET|:scheme: https|:path: /a\tb", "400"},
+		{":method: GET|:scheme: https|:path: /a\x7f", "400"},
+		{":method: GET|:scheme: https|:path: / HTTP/1.1\r\nx: y", "400"},
+		{":method: GET|:scheme: https|:authority: a\x00.test|:path: /", "400"},
+		{":method: GET|:scheme: https|:authority: a.test\n|:path: /", "400"},
+		{":method: CONNECT", "reset"},
+		{":method: CONNECT|:authority: a.test|:path: /", "reset"},
+		{":method: CONNECT|:authority: a.test|:scheme: https", "reset"},
+		{":method: CONNECT|:protocol: websocket|:authority: a.test", "reset"},
+		{":method: CONNECT|:protocol: websocket|:scheme: https|:path: /", "reset"},
+		{":method: GET|:protocol: websocket|:scheme: https|:authority: a.test|:path: /", "reset"},
+		{base + "|connection: close", "reset"},
+		{base + "|keep-alive: 1", "reset"},
+		{base + "|proxy-connection: close", "reset"},
+		{base + "|transfer-encoding: chunked", "reset"},
+		{base + "|upgrade: h2c", "reset"},
+		{base + "|te: gzip", "reset"},
+		{base + "|te: trailers, gzip", "reset"},
+		{base + "|te: ", "reset"},
+		{base + "|X-Upper: y", "reset"},
+		{base + "|x y: z", "400"},
+		{base + "|x(: z", "400"},
+		{base + "|x\x00: z", "400"},
+		{base + "|\xc3\xa4: z", "400"},
+		{base + "|x: a\rb", "400"},
+		{base + "|x: a\nb", "400"},
+		{base + "|x: a\x00b", "400"},
+		{base + "|x: a\x01b", "400"},
+		{base + "|x: a\x7fb", "400"},
+		{base + "|x: trailing ", "400"},
+		{base + "|x: \tleading", "400"},
+		{base + "|content-length: 5", "reset"}, // the request has no body
+		{base + "|content-length: 0|content-length: 0", "400"},
+		{base + "|content-length: 0, 0", "400"},
+		{base + "|content-length: +0", "400"},
+		{base + "|content-length: -1", "400"},
+		{base + "|content-length: 0x1", "400"},
+		{base + "|content-length: ", "400"},
+		{base + "|content-length: 99999999999999999999", "400"},
 	} {
-		bubble(t, &Config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }}, func(ct *tester) {
+		cfg := &Config{
+			Handle:    func(s *Stream) { s.Respond(200, nil, nil) },
+			Malformed: func(s *Stream) { s.Respond(400, nil, nil) },
+		}
+		bubble(t, cfg, func(ct *tester) {
 			ct.headers(1, true, strings.Split(c.fields, "|")...)
 			want := "RST_STREAM stream=1 PROTOCOL_ERROR"
-			if c.ok {
-				want = "HEADERS stream=1 end :status=200"
+			if c.want != "reset" {
+				want = "HEADERS stream=1 end :status=" + c.want
 			}
 			if got := ct.next(); got != want {
-				t.Errorf("%q: got %s", c.fields, got)
+				t.Errorf("%q: got %s, want %s", c.fields, got, want)
 			}
-			if !c.ok && (len(ct.refused) != 1 || ct.refused[0] != RefusedMalformed) {
+			if c.want != "200" && (len(ct.refused) != 1 || ct.refused[0] != RefusedMalformed) {
 				t.Errorf("%q: refused %v", c.fields, ct.refused)
 			}
+			// Another request is answered as if nothing had been.
+			ct.headers(3, true, get...)
+			ct.want("HEADERS stream=3 end :status=200")
 		})
 	}
+}
+
+// A request that is answered 400 may have a body, which is not wanted.
+func TestMalformedRequestWithABody(t *testing.T) {
+	cfg := &Config{Malformed: func(s *Stream) { s.Respond(400, nil, []byte("no")) }}
+	bubble(t, cfg, func(ct *tester) {
+		ct.headers(1, false, post("x: y ")...)
+		ct.want("HEADERS stream=1 :status=400", "DATA stream=1 len=2 end")
+		ct.fr.WriteData(1, true, make([]byte, 10_000))
+		ct.wantSilence()
+		if n := ct.open(); n != 0 {
+			t.Errorf("%d streams are open", n)
+		}
+	})
 }
 
 func TestFieldNameMayNotBeEmpty(t *testing.T) {

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +68,34 @@ func TestFloodsAreCutOff(t *testing.T) {
 				ct.headers(uint32(2*n-1), false, post()...)
 				ct.fr.WritePriority(uint32(2*n-1), http2.PriorityParam{StreamDep: uint32(2*n - 1)})
 			}},
+		{name: "reset behind the head", reason: ClosedRapidReset, atLeast: 200, atMost: 260,
+			handle: func(s *Stream) { s.WriteHeader(200, nil, false); s.Read(make([]byte, 1)) },
+			send: func(ct *tester, n int) {
+				ct.headers(uint32(2*n-1), false, post()...)
+				synctest.Wait()
+				ct.fr.WriteRSTStream(uint32(2*n-1), http2.ErrCodeCancel)
+			}},
+		{name: "made you reset behind the head", reason: ClosedRapidReset, atLeast: 200, atMost: 260,
+			handle: func(s *Stream) { s.WriteHeader(200, nil, false); s.Read(make([]byte, 1)) },
+			send: func(ct *tester, n int) {
+				ct.headers(uint32(2*n-1), false, post()...)
+				synctest.Wait()
+				ct.fr.WriteWindowUpdate(uint32(2*n-1), 0)
+			}},
+		{name: "heads too large", reason: ClosedRapidReset, atLeast: 200, atMost: 260,
+			send: func(ct *tester, n int) {
+				ct.headers(uint32(2*n-1), true, append(slices.Clone(get), slices.Repeat([]string{"x: y"}, 200)...)...)
+			}},
+		{name: "heads with a bad value", reason: ClosedRapidReset, atLeast: 200, atMost: 260,
+			send: func(ct *tester, n int) {
+				ct.headers(uint32(2*n-1), true, append(slices.Clone(get), "x: y ")...)
+			}},
+		{name: "HEADERS on a stream reset lately", reason: ClosedControlFlood, atLeast: 490, atMost: 560, open: true,
+			handle: func(s *Stream) { s.Reset(http2.ErrCodeInternal) },
+			send:   func(ct *tester, n int) { ct.headers(1, true, "x: y") }},
+		{name: "DATA on a stream reset lately", reason: ClosedDataFlood, atLeast: 2000, atMost: 2060, open: true,
+			handle: func(s *Stream) { s.Reset(http2.ErrCodeInternal) },
+			send:   func(ct *tester, n int) { ct.fr.WriteData(1, false, []byte("12345")) }},
 		{name: "made you reset by DATA behind the end", reason: ClosedRapidReset, atLeast: 200, atMost: 260,
 			handle: func(s *Stream) { select {} },
 			send: func(ct *tester, n int) {
@@ -114,7 +143,12 @@ func TestFloodsAreCutOff(t *testing.T) {
 			send:   func(ct *tester, n int) { ct.fr.WriteData(1, false, []byte("x")) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			bubble(t, &Config{Handle: c.handle}, func(ct *tester) {
+			cfg := &Config{
+				Handle:    c.handle,
+				TooLarge:  func(s *Stream) { s.Respond(431, nil, nil) },
+				Malformed: func(s *Stream) { s.Respond(400, nil, nil) },
+			}
+			bubble(t, cfg, func(ct *tester) {
 				if c.name == "made you reset by DATA behind the end" {
 					c.handle = nil
 					ct.cfg.workers.handle = func(s *Stream) {
@@ -193,6 +227,56 @@ func TestPacedResetsAreAllowed(t *testing.T) {
 	})
 }
 
+// Who browses gives up all that a page has asked for, and that again with the
+// next one; who seeks in a film, a response at a time.
+func TestBrowsingIsNotAFlood(t *testing.T) {
+	bubble(t, &Config{Handle: func(s *Stream) { s.WriteHeader(200, nil, false); s.Read(make([]byte, 1)) }}, func(ct *tester) {
+		id := uint32(1)
+		giveUp := func(n int) {
+			for range n {
+				ct.headers(id, false, post()...)
+				id += 2
+			}
+			synctest.Wait()
+			for i := range uint32(n) {
+				ct.fr.WriteRSTStream(id-2-2*i, http2.ErrCodeCancel)
+			}
+			synctest.Wait()
+			ct.drainPipe()
+		}
+		for range 20 {
+			giveUp(128)
+			time.Sleep(3 * time.Second)
+		}
+		for range 600 {
+			giveUp(4)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if r := ct.closedFor(); r != "" {
+			t.Errorf("closed because of %s", r)
+		}
+	})
+}
+
+// What a client sends before it knows of a reset is not a flood.
+func TestDataOnItsWayIsNotAFlood(t *testing.T) {
+	bubble(t, &Config{Handle: func(s *Stream) { s.Reset(http2.ErrCodeInternal) }}, func(ct *tester) {
+		for i := range uint32(100) {
+			ct.headers(2*i+1, false, post()...)
+			for range 10 {
+				ct.fr.WriteData(2*i+1, false, make([]byte, 1000))
+			}
+			ct.headers(2*i+1, true, "x-t: 1")
+			synctest.Wait()
+		}
+		ct.drainPipe()
+		time.Sleep(2 * lingerTime)
+		if r := ct.closedFor(); r != "" {
+			t.Errorf("closed because of %s", r)
+		}
+	})
+}
+
 // Streams that are reset do not hide handlers that take their time.
 func TestHandlersAreBoundedThroughResets(t *testing.T) {
 	running, most := 0, 0
@@ -257,7 +341,7 @@ func TestContinuationFlood(t *testing.T) {
 					}
 				}
 				ct.fr.WriteContinuation(1, false, frag)
-				ct.want("GOAWAY last=1 ENHANCE_YOUR_CALM")
+				ct.want("GOAWAY last=0 ENHANCE_YOUR_CALM")
 				ct.wantClosed(ClosedContinuationFlood)
 			})
 		})
@@ -400,7 +484,7 @@ func TestStalledRequestBodyIsReset(t *testing.T) {
 	}}, func(ct *tester) {
 		ct.headers(1, false, post()...)
 		time.Sleep(50 * time.Second)
-		ct.fr.WriteData(1, false, []byte("some bytes arrive"))
+		ct.fr.WriteData(1, false, make([]byte, 60*LeastRate+100)) // in the first minute
 		time.Sleep(59 * time.Second)
 		ct.wantSilence()
 		time.Sleep(2 * time.Second)

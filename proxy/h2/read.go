@@ -117,15 +117,30 @@ func (c *Conn) readRare(fh http2.FrameHeader) error {
 			return c.settings(f)
 		}
 	case *http2.PriorityFrame:
-		// RFC 9113 section 5.3.2: ignored, but for what RFC 7540 section
-		// 5.3.1 calls an error.
 		if f.StreamDep == f.StreamID {
-			return &streamError{f.StreamID, http2.ErrCodeProtocol, RefusedMalformed, "stream depends on itself"}
+			return c.selfDependent(f.StreamID)
 		}
 	case *http2.PriorityUpdateFrame:
 		return c.priorityUpdate(f.PrioritizedStreamID, f.Priority)
 	case *http2.GoAwayFrame:
 		// The client will open no stream; those it has are finished.
+	}
+	return nil
+}
+
+// selfDependent judges a PRIORITY frame that makes a stream depend on itself. RFC
+// 9113 section 5.3.2 has such frames ignored, and RFC 7540 section 5.3.1 calls
+// this one a stream error: of a stream that is there. RST_STREAM must not be sent
+// on an idle stream (RFC 9113 section 6.4), nor anything on a closed one.
+func (c *Conn) selfDependent(id uint32) error {
+	c.mu.Lock()
+	open, idle := c.streams[id] != nil, c.isIdle(id)
+	c.mu.Unlock()
+	switch {
+	case open:
+		return &streamError{id, http2.ErrCodeProtocol, RefusedMalformed, "stream depends on itself"}
+	case idle:
+		return protocolError("idle stream depends on itself")
 	}
 	return nil
 }
@@ -277,7 +292,7 @@ func (c *Conn) readReset(fh http2.FrameHeader) error {
 		}
 		return c.meterControl()
 	}
-	early := !s.sentHead
+	early := !s.sentEnd
 	s.reset = ResetError{Code: http2.ErrCode(binary.BigEndian.Uint32(p)), Peer: true}
 	c.abort(s)
 	if early {
@@ -286,8 +301,12 @@ func (c *Conn) readReset(fh http2.FrameHeader) error {
 	return nil
 }
 
-// meterReset charges a stream that was reset before it had a response,
-// whoever has reset it: rapid reset, and "made you reset".
+// meterReset charges a stream that was reset before the end of its response,
+// whoever has reset it: rapid reset, and "made you reset". Behind the response's
+// head a reset costs even more than before it, as the connection to the backend
+// goes with it. Page, player or map that give up what they have asked for are
+// within ResetBurst with all the streams that a connection may have, and that
+// again every few seconds. Heads that are refused as a whole count too.
 func (c *Conn) meterReset() error {
 	if c.resets.take(c.now) {
 		return nil
@@ -320,7 +339,7 @@ func (c *Conn) resetStream(se *streamError) error {
 	if s == nil {
 		c.mu.Unlock()
 	} else {
-		early = !s.sentHead
+		early = !s.sentEnd
 		s.reset = ResetError{Code: se.code}
 		c.abort(s)
 	}

@@ -138,9 +138,17 @@ func (c *Conn) clock() int64 { return int64(time.Since(c.born)) + 1 }
 // beforeRead runs before every read, which may block: it starts the clock of
 // a frame that is not whole, and writes what waits. mid: part of a frame header
 // is here.
+//
+// A client that reads nothing of what it is told is not heard any more: each of
+// its frames may be answered with one of ours.
 func (c *Conn) beforeRead(mid bool) {
 	mid = mid || c.inFrame || c.head.active
 	c.mu.Lock()
+	for c.full() && !c.dead && c.stop == "" {
+		c.partialSince = 0 // it is not the client that is late
+		c.flushSoon()
+		c.room.Wait()
+	}
 	if mid {
 		if c.partialSince == 0 {
 			c.partialSince = c.clock()

@@ -53,7 +53,8 @@ func (c *Conn) beginBlock(id uint32, end bool) error {
 			c.head.begin(blockIgnored, id, nil, end)
 			return nil
 		}
-		c.maxID = id
+		// The stream is used once its block is whole: a GOAWAY meanwhile must
+		// not name a request that nobody has seen.
 		c.head.begin(blockRequest, id, c.newStream(id), end)
 		return nil
 	}
@@ -105,11 +106,14 @@ func (c *Conn) fragment(p []byte, last bool) error {
 	case blockRequest:
 		s := h.s
 		h.s = nil
+		h.settle(s)
 		return c.request(s)
 	case blockTrailer:
 		return c.trailers()
 	case blockLate:
 		return &streamError{h.id, http2.ErrCodeStreamClosed, RefusedState, "HEADERS on a half-closed stream"}
+	case blockIgnored:
+		return c.meterControl()
 	}
 	return nil
 }
@@ -153,12 +157,20 @@ func (c *Conn) request(s *Stream) error {
 		msg = h.check()
 		h.s = nil
 	}
-	if msg != "" {
+	refuse := h.over && msg == "" || h.telling && c.cfg.Malformed != nil
+	c.mu.Lock()
+	if c.lastSent { // while the block came
+		c.mu.Unlock()
+		c.cfg.recycle(s)
+		return c.meterControl()
+	}
+	c.maxID = h.id
+	if msg != "" && !refuse {
+		c.mu.Unlock()
 		c.cfg.recycle(s)
 		return &streamError{h.id, http2.ErrCodeProtocol, RefusedMalformed, msg}
 	}
 	s.hasBody = !h.end
-	c.mu.Lock()
 	c.partialSince = 0 // the block is whole, however long room has to be awaited
 	s.awaitRoom()
 	s.recvEnd = h.end
@@ -180,14 +192,8 @@ func (c *Conn) request(s *Stream) error {
 		c.cfg.recycle(s)
 		return &streamError{h.id, http2.ErrCodeRefusedStream, RefusedConcurrency, "too many streams"}
 	}
-	if h.over {
-		s.inline = true
-		if c.cfg.TooLarge != nil {
-			c.cfg.TooLarge(s)
-		}
-		c.answered(s)
-		c.refused(RefusedHeaderList)
-		return nil
+	if refuse {
+		return c.refuse(s)
 	}
 	if c.cfg.Admit != nil {
 		s.inline = true
@@ -209,6 +215,23 @@ func (c *Conn) request(s *Stream) error {
 	c.mu.Unlock()
 	c.cfg.workers.run(s)
 	return nil
+}
+
+// refuse has the owner answer a request whose head cannot be judged. To read and
+// to answer it costs what it costs with others, and so it counts as they do that
+// are reset for what they are.
+func (c *Conn) refuse(s *Stream) error {
+	reason, answer := RefusedMalformed, c.cfg.Malformed
+	if c.head.over {
+		reason, answer = RefusedHeaderList, c.cfg.TooLarge
+	}
+	s.inline = true
+	if answer != nil {
+		answer(s)
+	}
+	c.answered(s)
+	c.refused(reason)
+	return c.meterReset()
 }
 
 // list makes s known by its number. Callers hold mu.

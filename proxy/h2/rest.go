@@ -27,11 +27,9 @@ func (c *Conn) awaitRest(s *Stream) {
 	c.rests.push(s)
 }
 
-// takeRest throws away total octets of DATA. The connection's window is given
-// back, for the other streams; that of s is not. Callers hold mu and do not use
-// s afterwards.
-func (c *Conn) takeRest(s *Stream, total int, end bool) {
-	c.giveBackConn(total)
+// takeRest throws DATA away. The window of s is not given back. Callers hold mu
+// and do not use s afterwards.
+func (c *Conn) takeRest(s *Stream, end bool) {
 	switch {
 	case end:
 		c.endOfRequest(s)

@@ -90,11 +90,11 @@ func TestRestOfAnAnsweredRequestEndsWithItsWindow(t *testing.T) {
 		bubble(t, early(), func(ct *tester) {
 			ct.headers(1, false, postTo(path)...)
 			ct.wantAnswer(1)
-			for range 15 {
+			for range 3 {
 				ct.fr.WriteDataPadded(1, false, make([]byte, 16_000), make([]byte, 255))
 			}
 			given := 0
-			for left := 256<<10 - 15*16_256; ; {
+			for left := 64<<10 - 3*16_256; ; {
 				got := ct.next()
 				var inc int
 				if _, err := fmt.Sscanf(got, "WINDOW_UPDATE stream=0 inc=%d", &inc); err == nil {
@@ -115,7 +115,7 @@ func TestRestOfAnAnsweredRequestEndsWithItsWindow(t *testing.T) {
 				left -= n
 			}
 			// What cannot be given back yet is less than half of the window.
-			if given > 256<<10 {
+			if given > 64<<10 {
 				t.Errorf("%s: %d octets given back", path, given)
 			}
 			ct.conn.mu.Lock()

@@ -88,6 +88,14 @@ func (c *Conn) setUrgency(s *Stream, u uint8) {
 	}
 }
 
+// takeWindow accounts for n octets of DATA that s may send. Callers hold mu.
+func (c *Conn) takeWindow(s *Stream, n int) {
+	s.out.n -= int32(n)
+	c.send.n -= int32(n)
+	s.sent += int64(n)
+	c.sent += int64(n)
+}
+
 // pump moves what waits into wbuf as far as the windows and the buffer allow,
 // the most urgent streams first and a frame of each in turn. Callers hold mu.
 func (c *Conn) pump() {
@@ -109,9 +117,8 @@ func (c *Conn) pump() {
 		}
 		n := min(len(s.pend), room, maxData, int(s.out.n), int(c.send.n))
 		last := n == len(s.pend)
-		s.out.n -= int32(n)
-		c.send.n -= int32(n)
-		s.writeSince = now
+		c.takeWindow(s, n)
+		s.writeSince, c.moved = now, now
 		c.appendData(s.id, s.pend[:n], last && s.pendEnd && s.held == nil)
 		s.pend = s.pend[n:]
 		if !last {

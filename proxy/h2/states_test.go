@@ -22,7 +22,7 @@ trailers       | rst PROTOCOL    | ok              | rst STREAM_CLOSED   | ok   
 trailers open  | rst PROTOCOL    | rst PROTOCOL    | rst STREAM_CLOSED   | rst PROTOCOL       | goaway STREAM_CLOSED | goaway STREAM_CLOSED | ok
 HEADERS bad    | goaway COMPRESS | goaway COMPRESS | goaway COMPRESS     | goaway COMPRESS    | goaway STREAM_CLOSED | goaway STREAM_CLOSED | goaway COMPRESS
 PRIORITY       | ok              | ok              | ok                  | ok                 | ok                   | ok                   | ok
-PRIORITY self  | rst PROTOCOL    | rst PROTOCOL    | rst PROTOCOL        | rst PROTOCOL       | rst PROTOCOL         | rst PROTOCOL         | rst PROTOCOL
+PRIORITY self  | goaway PROTOCOL | rst PROTOCOL    | rst PROTOCOL        | rst PROTOCOL       | ok                   | ok                   | ok
 RST_STREAM     | goaway PROTOCOL | ok              | ok                  | ok                 | ok                   | ok                   | ok
 RST 3 octets   | goaway FRAME    | goaway FRAME    | goaway FRAME        | goaway FRAME       | goaway FRAME         | goaway FRAME         | goaway FRAME
 SETTINGS       | goaway PROTOCOL | goaway PROTOCOL | goaway PROTOCOL     | goaway PROTOCOL    | goaway PROTOCOL      | goaway PROTOCOL      | goaway PROTOCOL

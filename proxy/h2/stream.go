@@ -27,9 +27,15 @@ type Stream struct {
 
 	// Header holds the regular fields in their order, among them host,
 	// content-length and the single crumbs of cookie. None is
-	// connection-specific.
+	// connection-specific. The owner may make another list of it in place, with
+	// up to SpareFields more.
 	Header        []hpack.HeaderField
 	ContentLength int64 // -1: not told
+
+	// Messages may be set by Admit: the request body is messages that come when
+	// there are some, as those of a gRPC call. The owner may wait for them as long
+	// as it likes; of another body StallTimeout asks that it moves.
+	Messages bool
 
 	// Data is for the owner: nil at Admit, and kept until Handle returns.
 	Data any
@@ -60,6 +66,7 @@ type Stream struct {
 	stopped   bool   // StopRead was called
 	readInto  []byte // what a waiting Read was given
 	readGot   int    // octets put there
+	inPace    Pace   // of the request body, while Read waits for it
 
 	out         outflow
 	urgency     uint8  // RFC 9218: 0 most urgent, 7 least
@@ -70,6 +77,9 @@ type Stream struct {
 	queued      bool // in c.sendq; otherwise waiting for out
 	prev, next  *Stream
 	writeSince  int64 // waiting since, or since octets last moved
+	sent        int64 // octets of DATA
+	outPace     Pace  // of the response body, while it waits for out
+	slow        bool  // inPace or outPace is too slow, or what s waits for with others is
 	rcond       sync.Cond
 	wcond       sync.Cond
 	cancelFired bool
@@ -79,13 +89,10 @@ type Stream struct {
 	canceled bool       // guarded by cancelMu
 }
 
-// keptFields is how many header fields a free Stream keeps room for.
-const keptFields = 48
-
 func (c *Conn) newStream(id uint32) *Stream {
 	s, ok := c.cfg.streams.Get().(*Stream)
 	if !ok {
-		s = &Stream{Header: make([]hpack.HeaderField, 0, 16)}
+		s = &Stream{Header: make([]hpack.HeaderField, 0, keptFields)}
 	}
 	s.c, s.id = c, id
 	s.ContentLength = -1
@@ -102,7 +109,8 @@ func (cfg *Config) recycle(s *Stream) {
 	s.listed, s.closed, s.handling, s.detached = false, false, false, false
 	s.recvEnd, s.sentHead, s.sentEnd, s.bodiless = false, false, false, false
 	s.err, s.c = nil, nil
-	s.received, s.readSince, s.writeSince = 0, 0, 0
+	s.received, s.readSince, s.writeSince, s.sent = 0, 0, 0, 0
+	s.inPace, s.outPace, s.slow = Pace{}, Pace{}, false
 	s.stopped = false
 	s.pend, s.pendEnd, s.waiting = nil, false, false
 	s.cancelFired = false
@@ -111,22 +119,31 @@ func (cfg *Config) recycle(s *Stream) {
 
 // forget lets go of everything that was the owner's.
 func (s *Stream) forget() {
-	h, t := s.Header, s.trailer
-	clear(h)
+	t := s.trailer
 	clear(t)
-	if cap(h) > keptFields {
-		h = nil
-	}
 	if cap(t) > keptFields {
 		t = nil
 	}
-	s.Method, s.Scheme, s.Authority, s.Path, s.Protocol = "", "", "", "", ""
+	s.ForgetHead()
+	s.Method, s.Scheme, s.Authority, s.Protocol = "", "", "", ""
 	s.HasAuthority = false
-	s.Data = nil
-	s.Header, s.trailer, s.held = h[:0], t[:0], nil
+	s.Data, s.Messages = nil, false
+	s.trailer, s.held = t[:0], nil
 	s.cancelMu.Lock()
 	s.canceler, s.canceled = nil, false
 	s.cancelMu.Unlock()
+}
+
+// ForgetHead lets go of Header and Path, which the owner has no use for any more.
+// A client that does not take its response would hold them with each
+// stream, and for what it sends as an octet there may be kibioctets here.
+func (s *Stream) ForgetHead() {
+	h := s.Header
+	clear(h[:cap(h)])
+	if cap(h) > keptFields {
+		h = nil
+	}
+	s.Header, s.Path = h[:0], ""
 }
 
 // Conn returns the connection.
@@ -198,39 +215,36 @@ func (s *Stream) StopRead() {
 	c := s.c
 	c.mu.Lock()
 	s.stopped = true
-	flush := c.giveBackConn(s.body.drop(c.cfg))
+	s.body.drop(c.cfg)
 	s.rcond.Broadcast()
 	c.mu.Unlock()
-	if flush {
-		c.flush(s)
-	}
 }
 
-// giveBack returns n octets to the windows of s and of the connection, and
-// reports whether that has to be flushed. Callers hold mu.
+// giveBack returns n octets to the window of s, and reports whether that has to
+// be flushed. Callers hold mu.
 func (c *Conn) giveBack(s *Stream, n int) bool {
-	if c.dead {
+	if c.dead || s.recvEnd || s.closed {
 		return false
 	}
-	flush := false
-	if !s.recvEnd && !s.closed {
-		if inc := s.in.giveBack(n); inc > 0 {
-			c.appendWindowUpdate(s.id, inc)
-			flush = true
-		}
+	c.widen(s, n)
+	inc := s.in.giveBack(n)
+	if inc == 0 {
+		return false
 	}
-	return c.giveBackConn(n) || flush
+	c.appendWindowUpdate(s.id, inc)
+	return true
 }
 
-func (c *Conn) giveBackConn(n int) bool {
-	if c.dead || n == 0 {
-		return false
+// widen makes the window of s larger by the n octets that were read, within what
+// the connection may hold: a body that is read may need a large window to come
+// fast from afar, and one that is not read must not hold one. Callers hold mu.
+func (c *Conn) widen(s *Stream, n int) {
+	most := max(int32(c.lim.StreamWindow), int32(c.lim.ConnWindow/4))
+	more := min(int32(n), most-s.in.size, int32(c.lim.ConnWindow)-c.widened)
+	if more > 0 {
+		s.in.widen(more)
+		c.widened += more
 	}
-	if inc := c.recv.giveBack(n); inc > 0 {
-		c.appendWindowUpdate(0, inc)
-		return true
-	}
-	return false
 }
 
 // Trailer returns the request's trailer fields. They are whole once Read has
@@ -272,7 +286,7 @@ func (s *Stream) fail(err error) {
 		return
 	}
 	s.err = err
-	s.c.giveBackConn(s.body.drop(s.c.cfg))
+	s.body.drop(s.c.cfg)
 	s.c.unwait(s)
 	s.rcond.Broadcast()
 	s.wcond.Broadcast()
@@ -285,6 +299,7 @@ func (c *Conn) closeStream(s *Stream) {
 		return
 	}
 	s.closed = true
+	c.widened -= s.in.size - int32(c.lim.StreamWindow)
 	c.unwait(s)
 	if s.resting {
 		s.resting = false
@@ -322,7 +337,7 @@ func (s *Stream) handled() {
 // and do not use s afterwards if it is not over.
 func (c *Conn) finish(s *Stream) bool {
 	s.handling = false
-	c.giveBackConn(s.body.drop(c.cfg))
+	s.body.drop(c.cfg)
 	switch {
 	case s.closed:
 	case c.dead:

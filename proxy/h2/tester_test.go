@@ -133,11 +133,7 @@ func (ct *tester) headers(id uint32, end bool, fields ...string) {
 // when the server has nothing to say.
 func (ct *tester) next() string {
 	synctest.Wait()
-	p := ct.nc.(*pipeEnd)
-	p.in.mu.Lock()
-	silent := len(p.in.buf) == 0 && !p.in.closed
-	p.in.mu.Unlock()
-	if silent {
+	if ct.silent() {
 		return ""
 	}
 	f, err := ct.fr.ReadFrame()
@@ -148,6 +144,14 @@ func (ct *tester) next() string {
 		return "error " + err.Error()
 	}
 	return ct.describe(f)
+}
+
+// silent reports whether nothing of the server's is here to be read.
+func (ct *tester) silent() bool {
+	p := ct.nc.(*pipeEnd)
+	p.in.mu.Lock()
+	defer p.in.mu.Unlock()
+	return len(p.in.buf) == 0 && !p.in.closed
 }
 
 func (ct *tester) describe(f http2.Frame) string {

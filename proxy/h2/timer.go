@@ -37,11 +37,14 @@ func (c *Conn) tick() {
 	c.endRests(now)
 	c.watchIdle(now)
 	c.timer.Reset(c.untilTick(now))
-	refused := c.resetStalled(now)
+	stalled, slow := c.resetStalled(now)
 	flush := len(c.wbuf) > 0 && !c.flushing
 	c.mu.Unlock()
-	for range refused {
+	for range stalled {
 		c.refused(RefusedStall)
+	}
+	for range slow {
+		c.refused(RefusedSlow)
 	}
 	if flush {
 		c.flush(nil)
@@ -99,15 +102,20 @@ func (c *Conn) untilTick(now int64) time.Duration {
 	return max(time.Duration(next-now), time.Millisecond)
 }
 
-// resetStalled resets the streams whose bodies do not move and returns how
-// many. Callers hold mu; it is given up meanwhile.
-func (c *Conn) resetStalled(now int64) (n int) {
+// resetStalled resets the streams whose bodies do not move, or too slowly, and
+// returns how many. Callers hold mu; it is given up meanwhile.
+func (c *Conn) resetStalled(now int64) (stalled, slow int) {
+	c.weigh(now)
 	for {
 		s := c.stalled(now)
 		if s == nil {
-			return n
+			return stalled, slow
 		}
-		n++
+		if s.slow {
+			slow++
+		} else {
+			stalled++
+		}
 		c.appendReset(s.id, http2.ErrCodeCancel)
 		s.reset = ResetError{Code: http2.ErrCodeCancel}
 		c.abort(s)
@@ -115,24 +123,24 @@ func (c *Conn) resetStalled(now int64) (n int) {
 	}
 }
 
-// stalled finds a stream whose body does not move: a request body that the
-// owner waits for before it has answered, or a response body that the client
-// gives no window for. Streams that only wait for their turn move when the
-// connection does. A tunnel, or a request that goes on beside its response,
-// may be silent.
+// stalled finds a stream whose body does not move, or that weigh has found too
+// slow: a request body that the owner waits for before it has answered, or a
+// response body that the client gives no window for. Streams that only wait for
+// their turn move when the connection does. A tunnel, a request that goes on
+// beside its response, and one of Messages may be silent.
 func (c *Conn) stalled(now int64) *Stream {
 	if c.dead {
 		return nil
 	}
 	for _, s := range c.streams {
-		if s.readSince != 0 && !s.sentHead && over(now, s.readSince, c.lim.StallTimeout) {
+		if s.slow || s.starved() && over(now, s.readSince, c.lim.StallTimeout) {
 			return s
 		}
 		if !s.waiting {
 			continue
 		}
 		since := s.writeSince
-		if s.queued && c.send.n > 0 {
+		if s.queued {
 			since = max(since, c.moved)
 		}
 		if over(now, since, c.lim.StallTimeout) {

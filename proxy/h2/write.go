@@ -70,7 +70,7 @@ func (c *Conn) writeOut(s *Stream, turns int) {
 		if cap(buf) <= hardBufSize {
 			c.spare = buf[:0]
 		}
-		c.moved, c.flushSince = c.flushSince, 0
+		c.flushSince = 0
 		if err != nil {
 			c.wbuf = nil
 			c.flushing = false
@@ -321,8 +321,7 @@ func (s *Stream) writeBody(p []byte, end bool) (int, error) {
 	}
 	if n := len(p); n == 0 || n <= maxData && n <= int(s.out.n) && n <= int(c.send.n) &&
 		len(c.wbuf)+n <= writeBufSize {
-		s.out.n -= int32(n)
-		c.send.n -= int32(n)
+		c.takeWindow(s, n)
 		c.appendData(s.id, p, end)
 		if end {
 			s.ended()
