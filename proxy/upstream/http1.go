@@ -58,6 +58,12 @@ func (e *Exchange) attempt(r *Request, fresh, last bool) (outcome, error) {
 		if e.stream != nil {
 			e.startSender(r)
 		}
+		if r.Body == nil && cap(e.out.b) > smallBuffer {
+			// While the backend thinks, a large head is held once: compose can
+			// make it again.
+			e.pool.client.buffers.put(e.out)
+			e.out = nil
+		}
 	case isTimeout(err):
 		return settled, e.fail(ReasonSendTimeout, err, true)
 	case used && n == 0 && !e.isCanceled():

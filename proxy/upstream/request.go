@@ -180,6 +180,16 @@ func (r *Request) appendHead(b []byte, framing bodyFraming, length int64) []byte
 	return append(b, "\r\n"...)
 }
 
+// headSize is about how many octets appendHead appends, so that a large head
+// does not grow into its buffer and leave all sizes before behind.
+func (r *Request) headSize() int {
+	n := len(r.Method) + len(r.Path) + len(r.Host) + 256
+	for i := range r.Header {
+		n += len(r.Header[i].Name) + len(r.Header[i].Value) + 4
+	}
+	return n
+}
+
 // appendTrailerNames appends the Trailer field, if there is something to name.
 func (r *Request) appendTrailerNames(b []byte) []byte {
 	start := len(b)

@@ -27,10 +27,10 @@ func (e *Exchange) compose(r *Request) error {
 	buffers := &e.pool.client.buffers
 	switch {
 	case r.Body == nil:
-		e.out = buffers.get(smallBuffer)
+		e.out = buffers.get(r.headSize())
 		e.out.b = r.appendHead(e.out.b[:0], framingNone, 0)
 	case r.ContentLength == 0:
-		e.out = buffers.get(smallBuffer)
+		e.out = buffers.get(r.headSize())
 		e.out.b = r.appendHead(e.out.b[:0], framingLength, 0)
 	case r.BodyWhole && r.ContentLength < 0:
 		return e.composeUnsized(r)
@@ -48,7 +48,7 @@ func (e *Exchange) compose(r *Request) error {
 		if r.ContentLength < 0 {
 			framing = framingChunked
 		}
-		e.out = buffers.get(smallBuffer)
+		e.out = buffers.get(r.headSize())
 		e.out.b = r.appendHead(e.out.b[:0], framing, r.ContentLength)
 		e.stream = r.Body
 	}
@@ -92,7 +92,7 @@ func (e *Exchange) composeUnsized(r *Request) error {
 		}
 		if !buffers.room(body) {
 			// Too much to hold: what was read goes first.
-			e.out = buffers.get(smallBuffer)
+			e.out = buffers.get(r.headSize())
 			e.out.b = r.appendHead(e.out.b[:0], framingChunked, 0)
 			e.stream = &resumed{held: body, from: r.Body, buffers: buffers}
 			return nil
