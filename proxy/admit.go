@@ -73,6 +73,7 @@ const (
 	reasonBadPath      = "bad_path"
 	reasonMethod       = "method"
 	reasonHeaderList   = "header_list"
+	reasonMalformed    = "malformed"
 	reasonExpectation  = "expectation"
 )
 

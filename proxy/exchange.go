@@ -74,7 +74,8 @@ type request struct {
 	hasAuthority bool
 	target       string // path and query
 	tunnel       string // the protocol of an Upgrade or an extended CONNECT
-	header       []hpack.HeaderField
+	// header becomes the backend's, and then what letGo leaves.
+	header []hpack.HeaderField
 	// contentLength is -1 where it is unknown, 0 where there is no content.
 	contentLength int64
 	// bodyWhole: reading the body will not block.
@@ -117,6 +118,7 @@ type request struct {
 	ex      exchange // for interim
 	interim func(status int, h []hpack.HeaderField)
 	fields  []hpack.HeaderField
+	kept    [3]hpack.HeaderField // what letGo leaves of header
 	clear   []string
 }
 

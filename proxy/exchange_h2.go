@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/h2"
 )
 
@@ -40,6 +41,7 @@ func (s *Server) admitStream(st *h2.Stream) (answered bool) {
 		return true
 	}
 	st.Data = r
+	st.Messages = r.isGRPC() && r.verdict.Route.Backend.Protocol != hostmap.HTTP
 	return false
 }
 
@@ -58,15 +60,18 @@ func (s *Server) streamRequest(st *h2.Stream) (r *request, ok bool) {
 	return r, true
 }
 
-// refuseStream answers a request whose head is too large to be judged.
-func (s *Server) refuseStream(st *h2.Stream) {
+// tooLarge and malformed answer requests whose heads cannot be judged.
+func (s *Server) tooLarge(st *h2.Stream)  { s.refuseStream(st, 431, reasonHeaderList) }
+func (s *Server) malformed(st *h2.Stream) { s.refuseStream(st, 400, reasonMalformed) }
+
+func (s *Server) refuseStream(st *h2.Stream, status int, reason string) {
 	r, ok := s.streamRequest(st)
 	if !ok {
 		return
 	}
 	r.live = s.current()
 	r.stats = r.live.unserved
-	s.answerError(h2Exchange{st}, r, 431, reasonHeaderList)
+	s.answerError(h2Exchange{st}, r, status, reason)
 	s.freeRequest(r)
 }
 

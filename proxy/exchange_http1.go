@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -27,10 +28,17 @@ type http1Exchange struct {
 	ctl   *http.ResponseController
 	conn  *conn
 	stall time.Duration
+	// metrics count what is given up for the client's slowness.
+	metrics *stats
 
 	close   bool // end the connection after the response
 	aborted bool // let the client see that the response is not whole
 	expects bool // the client waits for a 100 before it sends the body; owned by the reader
+
+	// What moves while the client is waited for; each owned by who reads or
+	// writes.
+	received, sent  int64
+	inPace, outPace h2.Pace
 
 	// unread: the request has a body that was not read to its end.
 	unread atomic.Bool
@@ -60,7 +68,7 @@ func (h *http1Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if !ok {
 		panic(http.ErrAbortHandler)
 	}
-	ex := &http1Exchange{w: w, req: req, ctl: http.NewResponseController(w), conn: c, stall: h.stall}
+	ex := &http1Exchange{w: w, req: req, ctl: http.NewResponseController(w), conn: c, stall: h.stall, metrics: s.metrics}
 	// A body whose end is told in chunks, and a client that may not know
 	// keep-alive, are where two readers of a connection come to disagree on
 	// where the next request begins. net/http does not say whether a
@@ -145,17 +153,47 @@ func (e *http1Exchange) Read(p []byte) (int, error) {
 		e.mu.Unlock()
 		return 0, h2.ErrReadStopped
 	}
-	_ = e.ctl.SetReadDeadline(time.Now().Add(e.stall))
+	start := time.Now()
+	_ = e.ctl.SetReadDeadline(start.Add(e.stall))
 	e.mu.Unlock()
 	if e.expects {
 		e.expects = false
 		e.interim(http.StatusContinue, nil)
 	}
 	n, err := e.req.Body.Read(p)
-	if errors.Is(err, io.EOF) {
+	e.received += int64(n)
+	switch {
+	case errors.Is(err, io.EOF):
 		e.unread.Store(false)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if !e.isStopped() {
+			e.refused(h2.RefusedStall)
+		}
+	case err == nil && !e.answering() && e.inPace.TooSlow(time.Since(start), e.received, h2.LeastRate, e.stall):
+		e.refused(h2.RefusedSlow)
+		return n, errSlow
 	}
 	return n, err
+}
+
+// errSlow is the error of a body that moves, but hardly.
+var errSlow = errors.New("the client moves its body too slowly")
+
+// refused counts a body that was given up for the client's slowness.
+func (e *http1Exchange) refused(reason string) { e.metrics.refused.WithLabelValues(reason).Inc() }
+
+func (e *http1Exchange) isStopped() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stopped
+}
+
+// answering tells whether the response has begun. A request that goes on beside
+// it may take its time.
+func (e *http1Exchange) answering() bool {
+	e.head.Lock()
+	defer e.head.Unlock()
+	return e.headSent
 }
 
 func (e *http1Exchange) Trailer() []hpack.HeaderField {
@@ -266,19 +304,30 @@ func (e *http1Exchange) RespondBlock(b *h2.Block, more []hpack.HeaderField, body
 	return e.Respond(b.Status(), slices.Concat(b.Fields(), more), body)
 }
 
-func (e *http1Exchange) Write(p []byte) (int, error) {
+func (e *http1Exchange) Write(p []byte) (n int, err error) {
+	start := time.Now()
 	if e.raw != nil {
-		_ = e.raw.SetWriteDeadline(time.Now().Add(e.stall))
-		return e.raw.Write(p)
+		_ = e.raw.SetWriteDeadline(start.Add(e.stall))
+		n, err = e.raw.Write(p)
+	} else {
+		_ = e.ctl.SetWriteDeadline(start.Add(e.stall))
+		n, err = e.w.Write(p)
+		if err == nil {
+			// What a backend has sent its client must not wait for more.
+			err = e.ctl.Flush()
+		}
+		if errors.Is(err, http.ErrBodyNotAllowed) {
+			return len(p), nil
+		}
 	}
-	_ = e.ctl.SetWriteDeadline(time.Now().Add(e.stall))
-	n, err := e.w.Write(p)
-	if err == nil {
-		// What a backend has sent its client must not wait for more.
-		err = e.ctl.Flush()
-	}
-	if errors.Is(err, http.ErrBodyNotAllowed) {
-		return len(p), nil
+	e.sent += int64(n)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		e.refused(h2.RefusedStall)
+	case err == nil && e.outPace.TooSlow(time.Since(start), e.sent, h2.LeastConnRate, e.stall):
+		e.refused(h2.RefusedSlow)
+		e.Reset(http2.ErrCodeCancel)
+		return n, errSlow
 	}
 	return n, err
 }

@@ -11,10 +11,15 @@ import (
 
 // upstreamFields puts together the fields that go to the backend: the
 // client's, without those that are for one hop only or that the client must
-// not set, and then ours.
+// not set, and then ours. They take the place of r.header, in place: a list for
+// itself would double what requests of many fields cost.
 func (s *Server) upstreamFields(r *request, trusted bool) []hpack.HeaderField {
-	out := r.fields[:0]
 	tokens := r.connectionTokens()
+	var said forwarded
+	if trusted {
+		said = r.forwarded() // reads what is written over below
+	}
+	out := r.header[:0]
 	for i := range r.header {
 		f := &r.header[i]
 		if fieldFate(f.Name) == fateDrop {
@@ -27,7 +32,7 @@ func (s *Server) upstreamFields(r *request, trusted bool) []hpack.HeaderField {
 	}
 	c := r.conn
 	if trusted {
-		out = s.gatewayFields(out, r)
+		out = s.gatewayFields(out, r, said)
 	} else {
 		proto, port := "http", "80"
 		if c.facts.TLS {
@@ -40,14 +45,14 @@ func (s *Server) upstreamFields(r *request, trusted bool) []hpack.HeaderField {
 		// RFC 9440 section 2.2. Only to a site that asked for it.
 		out = append(out, hpack.HeaderField{Name: "client-cert", Value: c.clientCert})
 	}
-	r.fields = out
+	r.header = out
 	return out
 }
 
 // gatewayFields adds what a trusted gateway says of its client, and what follows
 // from that.
-func (s *Server) gatewayFields(out []hpack.HeaderField, r *request) []hpack.HeaderField {
-	c, f := r.conn, r.forwarded()
+func (s *Server) gatewayFields(out []hpack.HeaderField, r *request, f forwarded) []hpack.HeaderField {
+	c := r.conn
 	if f.proto == "" {
 		f.proto = "http"
 		if c.facts.TLS {
@@ -100,6 +105,7 @@ func (r *request) trailer() []hpack.HeaderField {
 // trailerNames are the names that the client's Trailer fields announce (RFC 9110
 // section 6.6.2), but for those that trailer leaves out.
 func (r *request) trailerNames() []string {
+	r.connectionTokens()
 	var out []string
 	for i := range r.header {
 		if r.header[i].Name != "trailer" {
@@ -115,7 +121,7 @@ func (r *request) trailerNames() []string {
 }
 
 // keptInTrailer tells whether a trailer field is for the backend.
-// upstreamFields has noted what the Connection fields name.
+// connectionTokens has noted what the Connection fields name.
 func (r *request) keptInTrailer(name string) bool {
 	return fieldFate(name) == fateKeep && !containsToken(r.clear, name)
 }
@@ -162,22 +168,21 @@ func fieldFate(name string) fate {
 	return fateKeep
 }
 
-// connectionTokens is what the Connection fields of an HTTP/1.1 request name.
+// connectionTokens notes and returns what the Connection fields of an HTTP/1.1
+// request name.
 func (r *request) connectionTokens() []string {
-	if r.protocol != protocolHTTP1 {
-		return nil
+	if r.protocol != protocolHTTP1 || len(r.clear) != 0 {
+		return r.clear
 	}
-	out := r.clear[:0]
 	for i := range r.header {
 		if r.header[i].Name != "connection" {
 			continue
 		}
 		for token := range strings.SplitSeq(r.header[i].Value, ",") {
-			out = append(out, strings.TrimSpace(token))
+			r.clear = append(r.clear, strings.TrimSpace(token))
 		}
 	}
-	r.clear = out
-	return out
+	return r.clear
 }
 
 func containsToken(tokens []string, name string) bool {

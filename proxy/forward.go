@@ -3,7 +3,9 @@ package proxy
 import (
 	"errors"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,10 +22,6 @@ const (
 	reasonAborted             = "aborted"
 	reasonNoTunnel            = "no_upgrade"
 )
-
-// keptFields is how many fields a request keeps room for while its response is
-// under way: ten times what most have.
-const keptFields = 100
 
 // statusClientGone is what log and metrics say of a request whose client did
 // not wait for the answer. It is never sent.
@@ -64,6 +62,10 @@ func (s *Server) forward(ex exchange, r *request) {
 	} else if b.Protocol.TLS() {
 		up.ServerName = r.host
 	}
+	var trailerNames []string
+	if r.contentLength != 0 {
+		trailerNames = r.trailerNames()
+	}
 	up.Header = s.upstreamFields(r, r.verdict.Site.Class.Trusts(r.conn.facts.Peer))
 	switch {
 	case r.tunnel != "":
@@ -73,7 +75,7 @@ func (s *Server) forward(ex exchange, r *request) {
 		up.Body, up.ContentLength, up.BodyWhole = requestBody{ex, r}, r.contentLength, r.bodyWhole
 		if r.contentLength < 0 || r.protocol == protocolHTTP2 {
 			// On HTTP/1.1 a body of known length has no trailer section.
-			up.Trailer, up.TrailerNames = r.trailer, r.trailerNames()
+			up.Trailer, up.TrailerNames = r.trailer, trailerNames
 		}
 	}
 	r.ex = ex
@@ -124,19 +126,10 @@ func (s *Server) attempt(ex exchange, r *request, backend *liveBackend) (again b
 	r.turn.Answered()
 	backend.ok.Add(1)
 	r.status = x.Status
-	if cap(r.fields) > keptFields {
-		// A client that does not read its response would hold this too.
-		r.fields, r.up.Header = nil, nil
-	}
+	r.letGo(ex)
 	if r.tunnel != "" && x.Status == 101 {
 		s.tunnel(ex, r, x)
 		return false
-	}
-	if len(r.header) > keptFields {
-		r.header = r.loggedFields()
-		if e, ok := ex.(h2Exchange); ok {
-			e.Header = nil
-		}
 	}
 	if r.tunnel != "" && r.protocol == protocolHTTP2 && x.Status < 300 {
 		// RFC 8441 section 5: to the client any 2xx is an open tunnel.
@@ -147,15 +140,32 @@ func (s *Server) attempt(ex exchange, r *request, backend *liveBackend) (again b
 	return false
 }
 
-// loggedFields are the fields that are asked for once the request was sent.
-func (r *request) loggedFields() (out []hpack.HeaderField) {
-	for _, f := range r.header {
-		switch f.Name {
-		case "accept", "content-type", "referer", "user-agent":
-			out = append(out, f)
+// letGo keeps of what the request has sent only what log and answers still ask
+// for. A client that does not take its responses would hold it with each of them.
+func (r *request) letGo(ex exchange) {
+	r.up.Header, r.up.Path = nil, ""
+	kept := r.kept[:0]
+	for i := range r.header {
+		switch f := &r.header[i]; f.Name {
+		case "content-type", "referer", "user-agent":
+			if !slices.ContainsFunc(kept, func(k hpack.HeaderField) bool { return k.Name == f.Name }) {
+				kept = append(kept, field(f.Name, ownClip(f.Value)))
+			}
 		}
 	}
-	return out
+	r.header = kept
+	r.method, r.target, r.path = ownClip(r.method), ownClip(r.target), ownClip(r.path)
+	if e, ok := ex.(h2Exchange); ok {
+		e.ForgetHead()
+	}
+}
+
+// ownClip is clip in memory of its own, where that is less.
+func ownClip(s string) string {
+	if len(s) <= maxLogged {
+		return s
+	}
+	return strings.Clone(clip(s))
 }
 
 // respond sends the backend's response to the client.
@@ -322,7 +332,7 @@ func proxyError(reason string) string {
 		return "proxy_loop_detected"
 	case "unserved", "no_route":
 		return "destination_not_found"
-	case reasonBadAuthority, reasonHostConflict, reasonBadPath, reasonMethod, reasonExpectation, reasonHeaderList,
+	case reasonBadAuthority, reasonHostConflict, reasonBadPath, reasonMethod, reasonExpectation, reasonHeaderList, reasonMalformed,
 		upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
 		return "http_request_error"
 	default:

@@ -100,9 +100,10 @@ func (s *Server) limitsOf(site *hostmap.Site) hostmap.Limits {
 
 func (s *Server) newH2Config(l hostmap.Limits) *h2.Config {
 	return &h2.Config{
-		Admit:    s.admitStream,
-		TooLarge: s.refuseStream,
-		Handle:   s.serveStream,
+		Admit:     s.admitStream,
+		TooLarge:  s.tooLarge,
+		Malformed: s.malformed,
+		Handle:    s.serveStream,
 		Limits: h2.Limits{
 			MaxStreams: uint32(l.MaxStreams), MaxHeaderBytes: uint32(l.MaxHeaderBytes), MaxHeaderFields: l.MaxHeaderFields,
 			MaxContinuations: l.MaxContinuations,

@@ -111,7 +111,7 @@ func newStats(reg prometheus.Registerer) *stats {
 			Name: "ingress421_connections_closed_total", Help: "Client connections closed, by reason.",
 		}, []string{"reason"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ingress421_streams_refused_total", Help: "HTTP/2 requests that their connection did not take, or gave up, by reason.",
+			Name: "ingress421_streams_refused_total", Help: "Requests that their connection did not take, or gave up, by reason.",
 		}, []string{"reason"}),
 		requestsDesc: prometheus.NewDesc("ingress421_requests_total", "Requests answered, by site, protocol, method and status.",
 			[]string{"host", "protocol", "method", "code"}, nil),

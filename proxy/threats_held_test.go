@@ -89,6 +89,8 @@ func TestHeldHeaders(t *testing.T) {
 		{"15 copies of 4 KB", repeat(15, "x", strings.Repeat("v", 4000))},
 		{"190 fields", repeat(190, "x", "y")},
 		{"190 cookie crumbs", repeat(190, "cookie", "a=b")},
+		{"190 times accept", repeat(190, "accept", "*/*")},
+		{"a user agent of 14 KB", []string{"user-agent", strings.Repeat("v", 14_000)}},
 	} {
 		held := hold(tt.name, tt.fields)
 		grown := max(0, int64(held)-int64(one))

@@ -29,6 +29,7 @@ type slowClient struct {
 	say     []byte
 	trickle string // then this, once a second
 	deaf    int    // stop reading after so many octets; 0: read on
+	sip     int    // then read so many a second
 
 	after  time.Duration // the end of what reason names
 	reason string        // the connection's end; "timeout": the handshake's; "request": the backend's request
@@ -111,11 +112,16 @@ func TestTimes(t *testing.T) {
 
 		{name: "half a body", tls: "h2", say: request("/read", false, func(fr *http2.Framer) { _ = fr.WriteData(1, false, []byte("x")) }), after: stall, reason: "request"},
 		{name: "half a DATA frame", tls: "h2", say: append(request("/read", false, nil), 0, 0, 9, 0, 0, 0, 0, 0, 1, 'x'), after: stall, reason: h2.ClosedStall},
+		{name: "a body that trickles", tls: "h2", say: request("/read", false, nil), trickle: "\x00\x00\x01\x00\x00\x00\x00\x00\x01x", after: stall, reason: "request"},
+		{name: "a window that trickles", tls: "h2", say: request("/big", true, nil), trickle: "\x00\x00\x04\x08\x00\x00\x00\x00\x01\x00\x00\x00\x01", after: stall, reason: "request"},
 		{name: "a response unread", tls: "h2", say: request("/big", true, nil), deaf: begun, after: stall, reason: h2.ClosedStall},
 		{name: "no window for a response", tls: "h2", say: request("/big", true, nil), after: stall, reason: "request"},
 		{name: "half a body", tls: "http/1.1", say: whole("POST /read", "Content-Length: 9\r\n\r\nx"), after: stall, reason: "request"},
 		{name: "half a body that goes nowhere", tls: "http/1.1", say: whole("POST /read", "Content-Length: 9\r\n\r\nx"), after: stall, reason: closedHTTP1},
 		{name: "half a chunk", tls: "http/1.1", say: whole("POST /read", "Transfer-Encoding: chunked\r\n\r\n9\r\nx"), after: stall, reason: closedHTTP1},
+		{name: "a body that trickles", tls: "http/1.1", say: whole("POST /read", "Content-Length: 999\r\n\r\n"), trickle: "x", after: stall, reason: "request"},
+		{name: "chunks that trickle", tls: "http/1.1", say: whole("POST /read", "Transfer-Encoding: chunked\r\n\r\n"), trickle: "1\r\nx\r\n", after: stall, reason: "request"},
+		{name: "a response in sips", tls: "http/1.1", say: whole("GET /drip", "\r\n"), deaf: 1, sip: 100, after: stall, reason: closedHTTP1},
 		{name: "a response unread", tls: "http/1.1", say: whole("GET /big", "\r\n"), deaf: begun, after: stall, reason: closedHTTP1},
 		{name: "a response unread, its request", tls: "http/1.1", say: whole("GET /big", "\r\n"), deaf: begun, after: stall, reason: "request"},
 	} {
@@ -215,14 +221,23 @@ func (c *slowClient) play(nc net.Conn) {
 	}()
 	if c.deaf != 0 {
 		_, _ = io.CopyN(io.Discard, nc, int64(c.deaf))
+		if c.sip != 0 {
+			for {
+				if _, err := io.CopyN(io.Discard, nc, int64(c.sip)); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		}
 		time.Sleep(5 * time.Minute)
 		return
 	}
 	_, _ = io.Copy(io.Discard, nc)
 }
 
-// timesBackend serves one connection: /big is a large response, /hold one that
-// does not come, /read the request's own body.
+// timesBackend serves one connection: /big is a large response, /drip an endless
+// one of small pieces, /hold one that does not come, /read the request's own
+// body.
 func timesBackend(nc net.Conn, running *atomic.Int64) {
 	defer nc.Close()
 	br := bufio.NewReader(nc)
@@ -237,6 +252,12 @@ func timesBackend(nc net.Conn, running *atomic.Int64) {
 			_, err = br.Peek(1)
 		case "/read":
 			_, err = io.Copy(io.Discard, req.Body)
+		}
+		if req.URL.Path == "/drip" {
+			_, err = io.WriteString(nc, "HTTP/1.1 200 OK\r\n\r\n")
+			for err == nil {
+				_, err = io.WriteString(nc, "0123456789")
+			}
 		}
 		if err == nil {
 			n := 5

@@ -30,8 +30,8 @@ func (s *Server) tunnelFields(r *request, fields []hpack.HeaderField) []hpack.He
 	}
 	var key [16]byte
 	_, _ = rand.Read(key[:])
-	r.fields = append(kept, field("sec-websocket-key", base64.StdEncoding.EncodeToString(key[:])))
-	return r.fields
+	r.header = append(kept, field("sec-websocket-key", base64.StdEncoding.EncodeToString(key[:])))
+	return r.header
 }
 
 // tunnel carries octets both ways until the backend ends, or either side is
