@@ -297,8 +297,8 @@ type HTTPSpec struct {
 	MaxContinuations int32 `json:"maxContinuations,omitempty"`
 
 	// resetBurst is the number of streams per connection that may be reset, by
-	// either side, before a response was sent, at no matter what speed.
-	// Default: 200.
+	// either side, before the end of their response, or refused for their
+	// header, at no matter what speed. Default: 200.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	ResetBurst int32 `json:"resetBurst,omitempty"`
@@ -339,8 +339,10 @@ type HTTPSpec struct {
 	// +optional
 	IdleTimeout Duration `json:"idleTimeout,omitempty"`
 
-	// stallTimeout ends a request whose body or response makes no progress.
-	// Default: 60s.
+	// stallTimeout ends a request whose body or response makes no progress, or,
+	// while it waits for the client, less than 64 octets a second taken over
+	// that time (256 for all responses together that share a connection's
+	// window). Default: 60s.
 	// +optional
 	StallTimeout Duration `json:"stallTimeout,omitempty"`
 

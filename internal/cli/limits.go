@@ -15,7 +15,7 @@ func limitFlags(f *pflag.FlagSet, l *hostmap.Limits) {
 	f.IntVar(&l.MaxHeaderBytes, "max-header-bytes", 64<<10, "octets of a request's header")
 	f.IntVar(&l.MaxHeaderFields, "max-header-fields", 200, "fields of a request's header, cookie crumbs counted")
 	f.IntVar(&l.MaxContinuations, "max-continuations", 16, "CONTINUATION frames of one field block")
-	f.IntVar(&l.ResetBurst, "reset-burst", 200, "requests of a connection reset before they were answered, at once")
+	f.IntVar(&l.ResetBurst, "reset-burst", 200, "requests of a connection reset before the end of their response, or refused for their header, at once")
 	f.IntVar(&l.ResetRate, "reset-rate", 50, "the same, per second after that")
 	f.IntVar(&l.ControlBurst, "control-burst", 500, "unearned control frames of a connection, at once")
 	f.IntVar(&l.ControlRate, "control-rate", 50, "the same, per second after that")
@@ -23,7 +23,7 @@ func limitFlags(f *pflag.FlagSet, l *hostmap.Limits) {
 	f.DurationVar(&l.PrefaceTimeout, "preface-timeout", 10*time.Second, "for the HTTP/2 preface and SETTINGS")
 	f.DurationVar(&l.HeaderTimeout, "header-timeout", 10*time.Second, "for a whole request header")
 	f.DurationVar(&l.IdleTimeout, "idle-timeout", 75*time.Second, "close a connection without requests after this")
-	f.DurationVar(&l.StallTimeout, "stall-timeout", time.Minute, "end a request whose body makes no progress for this long")
+	f.DurationVar(&l.StallTimeout, "stall-timeout", time.Minute, "end a request whose body makes no progress for this long, or less than 64 octets a second while it waits for the client")
 	f.DurationVar(&l.MaxConnectionAge, "max-connection-age", 0, "drain a connection of this age, give or take a tenth; 0: never")
 	f.IntVar(&l.MaxConnectionsPerSource, "max-connections-per-source", 0, "open connections of one source address; 0: any number")
 }

@@ -15,7 +15,8 @@ type Limits struct {
 	// MaxContinuations bounds the CONTINUATION frames of one field block.
 	MaxContinuations int
 	// ResetBurst and ResetRate (per second) bound the streams of a connection
-	// that either side resets before they were answered.
+	// that either side resets before the end of their response, and those that
+	// are refused for their header.
 	ResetBurst, ResetRate int
 	// ControlBurst and ControlRate (per second) bound the frames of a
 	// connection that carry neither a request nor its body.
@@ -29,7 +30,8 @@ type Limits struct {
 	HeaderTimeout time.Duration
 	// IdleTimeout closes a connection without requests.
 	IdleTimeout time.Duration
-	// StallTimeout ends a request whose body makes no progress, either way.
+	// StallTimeout ends a request whose body makes no progress, either way, or
+	// hardly any while it waits for the client.
 	StallTimeout time.Duration
 	// MaxConnectionAge drains a connection, with jitter.
 	MaxConnectionAge time.Duration
