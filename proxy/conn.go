@@ -9,6 +9,7 @@ import (
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/h2"
+	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
 // conn is one client connection: the bytes below TLS, and its facts.
@@ -37,6 +38,9 @@ type conn struct {
 	// retire is when an HTTP/1.1 connection has reached its age, zero for
 	// never. Written before its first request.
 	retire time.Time
+	// held bounds what backends' responses may take that the client does not
+	// read.
+	held upstream.Budget
 	// settled tells that the handshake is done: what it writes may be read.
 	settled atomic.Bool
 

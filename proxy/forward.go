@@ -88,7 +88,7 @@ func (s *Server) forward(ex exchange, r *request) {
 			}
 		}
 	}
-	up.Interim = r.interim
+	up.Interim, up.Budget = r.interim, &r.conn.held
 	if !r.turn.Begin(backend.Backend, up, r.start) {
 		s.answerError(ex, r, 503, reasonNoEndpoints)
 		return

@@ -119,6 +119,8 @@ type Client struct {
 	cfg       Config
 	buffers   buffers
 	exchanges sync.Pool
+	streams   sync.Pool // of *h2stream
+	process   Budget    // what the windows of all responses are larger than need be
 
 	mu     sync.Mutex
 	pools  map[key]*Pool // guarded by mu

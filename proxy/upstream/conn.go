@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"net"
 	"syscall"
 	"time"
@@ -10,9 +11,13 @@ import (
 // time, or to its pool while idle.
 type conn struct {
 	nc    net.Conn
-	raw   syscall.RawConn // nil if nc has no file descriptor
+	raw   syscall.RawConn // nil if nc has no file descriptor of its own
 	probe func(fd uintptr)
-	quiet bool   // what probe found
+	quiet bool // what probe found
+
+	secure *tls.Conn       // nc, with TLS
+	socket syscall.RawConn // beneath secure; nil if it has no file descriptor
+
 	sent  uint64 // bytes of the requests before the present one
 	wrote uint64 // bytes of the present one
 
@@ -24,6 +29,13 @@ type conn struct {
 
 func newConn(nc net.Conn) *conn {
 	c := &conn{nc: nc}
+	if secure, ok := nc.(*tls.Conn); ok {
+		c.secure = secure
+		if sc, ok := secure.NetConn().(syscall.Conn); ok {
+			c.socket, _ = sc.SyscallConn()
+		}
+		return c
+	}
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
@@ -36,12 +48,41 @@ func newConn(nc net.Conn) *conn {
 // usable reports, without blocking, that the peer has neither closed the idle
 // connection nor sent bytes on it. It costs one system call.
 func (c *conn) usable() bool {
+	if c.secure != nil {
+		return c.usableTLS()
+	}
 	if c.raw == nil {
 		return true
 	}
 	c.quiet = false
 	err := c.raw.Control(c.probe)
 	return err == nil && c.quiet
+}
+
+// usableTLS is usable behind TLS: what was decrypted already counts, and records
+// that are not for us (tickets, RFC 8446 section 4.6.1) do not.
+func (c *conn) usableTLS() bool {
+	if !c.silentFor(-time.Second) {
+		return false
+	}
+	quiet := true
+	if c.socket != nil {
+		err := c.socket.Control(func(fd uintptr) { quiet = !readable(fd) })
+		if err != nil {
+			return false
+		}
+	}
+	return quiet || c.silentFor(time.Millisecond)
+}
+
+// silentFor reports that there is nothing to be read until then. With a time that
+// is past the socket is not asked.
+func (c *conn) silentFor(d time.Duration) bool {
+	c.reads = time.Now().Add(d)
+	_ = c.nc.SetReadDeadline(c.reads)
+	var b [1]byte
+	n, err := c.secure.Read(b[:])
+	return n == 0 && isTimeout(err)
 }
 
 // delivery is what became of a request that a closing connection was given.

@@ -15,7 +15,7 @@
 //	if err := ex.Do(&req); err != nil { ... } // always an *Error
 //	if body, ok := ex.Whole(); ok { ... one write ... } else { ... ex.Read ... }
 //
-// HTTP/1.1 is this package's own client. Two thirds of a proxy's processor time
+// HTTP/1.1 is spoken as follows. Two thirds of a proxy's processor time
 // are system calls, so it is arranged around them: the request head and a small
 // body leave in one write, the response head and a small body come back in one
 // read, both on the goroutine that calls Do. The head is checked and its names
@@ -61,16 +61,34 @@
 // chunked, chunk sizes that overflow, heads over 64 KiB. The connection is
 // closed then, and never used again.
 //
-// # Other protocols
+// # HTTP/2
 //
-// H2C, HTTPS, GRPC and GRPCS go through net/http's Transport, one for each
-// Pool, behind the same Exchange. Its read loops serve many requests, so nothing
-// that waits for a client runs on them: interim responses are handed over by a
-// goroutine of the exchange.
+// H2C, GRPC and GRPCS speak HTTP/2, by this package's own client on the Framer
+// and hpack of golang.org/x/net; HTTPS speaks what ALPN settles, on connections
+// apart for each server name. Both clients stand behind the same Exchange.
 //
-// On HTTP/2 a backend can say that it has not processed a request, nor will (RFC
-// 9113 sections 6.8 and 8.7). Whatever its method, that is sent once more, on a
-// connection of its own, if its body was not begun, or is at its end and still
-// held: up to 64 KiB of a body that was whole, 8 KiB of another. Then it is
-// ReasonRefused, without Error.Sent. All of that is within one ReadTimeout.
+// An h2set is the few connections of a Pool, an h2conn one of them, an h2stream
+// an exchange on it. One goroutine reads a connection. It never waits for a
+// client, and wakes those for whom something has come all at once before its
+// next read, when a small response is whole. Whoever has something to say appends
+// frames to the write buffer under the connection's mutex, and whoever finds no
+// flush in progress writes what all have appended, in one system call. Clocks are
+// looked at by one timer a connection.
+//
+// A new connection carries one request until its SETTINGS have come; others wait
+// for them as long as for a connection. Another connection is opened when all
+// are full, up to 64. A backend that is silent with requests to answer for 15 s is
+// sent a PING, and lost if it does not answer that in 15 s.
+//
+// A response that nobody reads may send 16 KiB. The window of one that is read
+// grows to 256 KiB as far as two budgets allow: 1 MiB for the client's connection
+// (Request.Budget) and 64 MiB for all. The connection's own window is given back
+// as octets arrive, so that one response does not stop the others.
+//
+// A backend can say that it has not processed a request, nor will (RFC 9113
+// sections 6.8 and 8.7). Whatever its method, that is sent once more, on another
+// connection, if there was no interim response and what was read of its body is
+// still held: up to 64 KiB of a body that was whole, 8 KiB of one that is still
+// coming. Then it is ReasonRefused, without Error.Sent. All of that is within one
+// ReadTimeout.
 package upstream

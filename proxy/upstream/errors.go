@@ -14,7 +14,7 @@ const (
 	ReasonSendTimeout    = "send_timeout"    // the backend took nothing of the request for SendTimeout
 	ReasonReset          = "reset"           // the connection was lost before the response was whole
 	ReasonBadResponse    = "bad_response"    // the response breaks the rules of RFC 9112
-	ReasonRefused        = "refused"         // the backend said that it did not process the request (RFC 9113 sections 6.8 and 8.7), and was asked twice if that could be
+	ReasonRefused        = "refused"         // the backend said that it did not process the request (RFC 9113 sections 6.8 and 8.7), or was lost before it got it; and was asked twice if that could be
 	ReasonHeadTooLarge   = "head_too_large"  // response head or trailers over MaxHeadBytes or MaxHeadFields
 	ReasonCanceled       = "canceled"        // Cancel was called
 	ReasonBodyAborted    = "body_aborted"    // reading the request body failed, or it was not as long as declared
@@ -51,6 +51,8 @@ func (e *Error) Unwrap() error { return e.Err }
 var (
 	errCanceled  = errors.New("canceled")
 	errTruncated = errors.New("connection closed within the response")
+
+	errSpeaksHTTP1 = errors.New("the backend chooses HTTP/1.1")
 )
 
 // malformed is what is wrong with a response: the text of a bad_response.

@@ -26,7 +26,7 @@ type Exchange struct {
 	mu       sync.Mutex
 	canceled bool               // guarded by mu
 	live     io.Closer          // guarded by mu; what Cancel closes
-	stop     context.CancelFunc // guarded by mu; ends dialling, or a transport's request
+	stop     context.CancelFunc // guarded by mu; ends dialling
 
 	// The rest is owned by the caller's goroutine.
 
@@ -39,7 +39,10 @@ type Exchange struct {
 	stream  io.Reader // the body, or the rest of it, that does not travel with the head
 	touched bool      // the Request's Body was read, or is about to be
 	send    *sender   // of stream
-	relay   *relay    // of the other protocols
+	given   *conn     // to connect with
+	only1   bool      // no other protocol will do
+	h2      *h2stream // of HTTP/2
+	up      *upload   // the request's body on HTTP/2, nil without one
 
 	mode    bodyMode
 	left    int64 // of the body, or of the chunk
@@ -71,10 +74,26 @@ func (e *Exchange) Do(r *Request) error {
 	e.connectTimeout = either(r.ConnectTimeout, cfg.ConnectTimeout)
 	e.readTimeout = either(r.ReadTimeout, cfg.ReadTimeout)
 	e.sendTimeout = either(r.SendTimeout, cfg.SendTimeout)
-	if e.pool.transport != nil {
-		return e.doRelay(r)
+	e.pool = e.pool.named(r.ServerName)
+	switch {
+	case e.pool.h2 == nil:
+		return e.doHTTP1(r)
+	case r.Upgrade != "" && e.pool.target.Protocol != HTTPS:
+		return e.fail(ReasonReset, errNoUpgrade, false)
+	case r.Upgrade != "":
+		e.only1 = true
+		return e.doHTTP1(r)
+	case e.pool.tls != nil && alpn(e.pool.alpn.Load()) == alpnHTTP1:
+		if err := e.doHTTP1(r); err != errSpeaksH2 {
+			return err
+		}
 	}
-	return e.doHTTP1(r)
+	err := e.doH2(r)
+	if err == errSpeaksHTTP1 {
+		e.only1 = true
+		return e.doHTTP1(r)
+	}
+	return err
 }
 
 func either(d, otherwise time.Duration) time.Duration {
@@ -88,6 +107,9 @@ func either(d, otherwise time.Duration) time.Duration {
 // body can go on in one write, and Trailer is valid. The bytes are valid until
 // Close, and are not for Read any more.
 func (e *Exchange) Whole() (body []byte, ok bool) {
+	if e.h2 != nil {
+		return e.wholeH2()
+	}
 	if !e.done {
 		return nil, false
 	}
@@ -103,8 +125,8 @@ func (e *Exchange) Whole() (body []byte, ok bool) {
 // Any other error is an *Error, and the response must then not be ended as if
 // it were whole.
 func (e *Exchange) Read(p []byte) (int, error) {
-	if e.relay != nil {
-		return e.readRelay(p)
+	if e.h2 != nil {
+		return e.readH2(p)
 	}
 	return e.readHTTP1(p)
 }
@@ -117,11 +139,8 @@ func (e *Exchange) Trailer() []hpack.HeaderField { return e.trailer }
 // backend has sent already; nil without 101. It has no deadlines. One goroutine
 // may read while another writes. Cancel and Close of the Exchange close it.
 func (e *Exchange) Upgraded() io.ReadWriteCloser {
-	switch {
-	case e.mode != bodyUpgraded:
+	if e.mode != bodyUpgraded {
 		return nil
-	case e.relay != nil:
-		return e.relay.tunnel
 	}
 	return (*tunnel)(e)
 }
@@ -146,8 +165,14 @@ func (e *Exchange) Cancel() {
 // connection is closed. When Close returns the request's Body is not used any
 // more.
 func (e *Exchange) Close() {
-	if e.relay != nil {
-		e.closeRelay()
+	if e.h2 != nil {
+		e.leaveH2()
+	}
+	if e.up != nil {
+		e.up.release()
+	}
+	if e.given != nil {
+		_ = e.given.nc.Close()
 	}
 	if e.c != nil {
 		e.drop()
@@ -163,7 +188,8 @@ func (e *Exchange) Close() {
 	e.canceled, e.live, e.stop = false, nil, nil
 	e.mu.Unlock()
 	e.Status, e.Header, e.ContentLength = 0, nil, 0
-	e.pool, e.c, e.in, e.out, e.stream, e.send, e.relay = nil, nil, nil, nil, nil, nil, nil
+	e.pool, e.c, e.in, e.out, e.stream, e.send = nil, nil, nil, nil, nil, nil
+	e.given, e.only1, e.h2, e.up = nil, false, nil, nil
 	e.touched, e.keep, e.done, e.scanned, e.trailer, e.err = false, false, false, 0, nil, nil
 	e.mode, e.left, e.chunk = bodyNone, 0, chunkSize
 	exchanges.Put(e)
@@ -205,7 +231,7 @@ func (e *Exchange) fail(reason string, err error, sent bool) error {
 	if e.isCanceled() {
 		reason, err = ReasonCanceled, errCanceled
 	}
-	e.err = &Error{Reason: reason, Err: err, Sent: sent, BodyRead: e.touched || e.relay != nil && e.relay.body.Load().touched()}
+	e.err = &Error{Reason: reason, Err: err, Sent: sent, BodyRead: e.touched || e.up.touched()}
 	return e.err
 }
 

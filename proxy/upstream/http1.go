@@ -21,7 +21,8 @@ const (
 // doHTTP1 is Do over a connection of our own.
 func (e *Exchange) doHTTP1(r *Request) error {
 	for n := range maxAttempts {
-		result, err := e.attempt(r, r.Fresh || n > 0, n == maxAttempts-1)
+		result, err := e.attempt(r, r.Fresh || n > 0 || e.given != nil, n == maxAttempts-1)
+		e.only1 = true // what was read of the body is not for another protocol
 		if result == settled {
 			return err
 		}
@@ -135,7 +136,9 @@ func (e *Exchange) connect(strict, fresh bool) (now time.Time, used bool, err er
 		if !e.attach(nil, stop) {
 			return now, false, e.fail(ReasonCanceled, errCanceled, false)
 		}
-		if e.c, err = e.pool.dial(ctx, e.connectTimeout); err != nil {
+		if e.c, err = e.dial(ctx); err == errSpeaksH2 {
+			return now, false, err
+		} else if err != nil {
 			return now, false, e.fail(dialReason(err), err, false)
 		}
 		now = time.Now()
@@ -146,10 +149,26 @@ func (e *Exchange) connect(strict, fresh bool) (now time.Time, used bool, err er
 	return now, used, nil
 }
 
+// dial opens a connection, or takes the one that is there already.
+func (e *Exchange) dial(ctx context.Context) (c *conn, err error) {
+	switch {
+	case e.given != nil:
+		c, e.given = e.given, nil
+		return c, nil
+	case e.pool.tls != nil:
+		return e.pool.dialHTTP1(ctx, e.connectTimeout, e.only1)
+	}
+	return e.pool.dial(ctx, e.connectTimeout)
+}
+
 func dialReason(err error) string {
 	var ne net.Error
-	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout() {
+	var he *handshakeError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
 		return ReasonConnectTimeout
+	case errors.As(err, &he), errors.Is(err, errNoHTTP2):
+		return ReasonTLS
 	}
 	return ReasonConnect
 }

@@ -2,8 +2,11 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"math"
+	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,24 +22,30 @@ const forgetAfter = time.Minute
 // Pool is the connections to one Target. It lives longer than any host map that
 // names it. Its methods may be called from any goroutine.
 type Pool struct {
-	client    *Client
-	target    Target
-	addr      string     // target.Addr, for dialling
-	transport *transport // nil for HTTP1
+	client *Client
+	target Target
+	addr   string        // target.Addr, for dialling
+	tls    *tls.Config   // immutable; nil for cleartext
+	h2     *h2set        // immutable; nil for HTTP1
+	alpn   atomic.Uint32 // what the endpoint last chose; with tls
 
 	mu      sync.Mutex
-	idle    []*conn       // guarded by mu; the last is the newest
-	reaper  *time.Timer   // guarded by mu; nil until first needed
-	armed   bool          // guarded by mu; the reaper will run
-	endured time.Duration // guarded by mu; idle for so long, a connection was found closed; 0: none was
-	learned time.Time     // guarded by mu; when that was
-	retired bool          // guarded by mu
+	names   map[string]*Pool // guarded by mu; for requests with server names of their own
+	idle    []*conn          // guarded by mu; the last is the newest
+	reaper  *time.Timer      // guarded by mu; nil until first needed
+	armed   bool             // guarded by mu; the reaper will run
+	endured time.Duration    // guarded by mu; idle for so long, a connection was found closed; 0: none was
+	learned time.Time        // guarded by mu; when that was
+	retired bool             // guarded by mu
 }
 
 func newPool(c *Client, t Target) *Pool {
 	p := &Pool{client: c, target: t, addr: t.Addr.String()}
+	if t.Protocol == HTTPS || t.Protocol == GRPCS {
+		p.tls = t.tlsConfig()
+	}
 	if t.Protocol != HTTP1 {
-		p.transport = newTransport(&c.cfg, t, p.addr)
+		p.h2 = &h2set{pool: p}
 	}
 	return p
 }
@@ -73,7 +82,7 @@ func (p *Pool) take(now time.Time, strict bool) *conn {
 
 		idle := now.Sub(c.idleSince)
 		if idle < c.idleLimit {
-			if !strict && idle < probeAfter || c.usable() {
+			if !strict && idle < probeAfter && c.secure == nil || c.usable() {
 				return c
 			}
 			p.learn(now, idle)
@@ -162,8 +171,8 @@ func (p *Pool) reap() {
 // retire closes the idle connections and keeps no more.
 func (p *Pool) retire() {
 	p.mu.Lock()
-	gone := p.idle
-	p.idle, p.retired = nil, true
+	gone, names := p.idle, p.names
+	p.idle, p.names, p.retired = nil, nil, true
 	if p.reaper != nil {
 		p.reaper.Stop()
 	}
@@ -171,21 +180,32 @@ func (p *Pool) retire() {
 	for _, c := range gone {
 		_ = c.nc.Close()
 	}
-	if p.transport != nil {
-		p.transport.retire()
+	for _, n := range names {
+		n.retire()
+	}
+	if p.h2 != nil {
+		p.h2.retire()
 	}
 }
 
-// dial opens a connection within the timeout; it ends early with ctx.
+// dial opens a connection for HTTP/1.1 within the timeout; it ends early with
+// ctx.
 func (p *Pool) dial(ctx context.Context, timeout time.Duration) (*conn, error) {
+	if p.tls != nil {
+		return p.dialHTTP1(ctx, timeout, false)
+	}
+	nc, err := p.dialNet(ctx, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(nc), nil
+}
+
+func (p *Pool) dialNet(ctx context.Context, timeout time.Duration) (net.Conn, error) {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	nc, err := p.client.cfg.Dial(ctx, "tcp", p.addr)
-	if err != nil {
-		return nil, err
-	}
-	return newConn(nc), nil
+	return p.client.cfg.Dial(ctx, "tcp", p.addr)
 }

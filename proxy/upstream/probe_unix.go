@@ -12,3 +12,11 @@ func silent(fd uintptr) bool {
 	_, err := syscall.Read(int(fd), b[:])
 	return err == syscall.EAGAIN
 }
+
+// readable asks a non-blocking descriptor whether a read would return at once,
+// and takes nothing.
+func readable(fd uintptr) bool {
+	var b [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err != syscall.EAGAIN
+}

@@ -50,6 +50,10 @@ type Request struct {
 	Upgrade string
 	// ServerName overrides the Target's for this request (TLS protocols only).
 	ServerName string
+	// Budget bounds, over all requests of one client's connection, what their
+	// responses take from HTTP/2 backends while the client does not read them;
+	// nil: nothing but the Client's own budget does.
+	Budget *Budget
 	// Fresh demands a connection that carried no request before.
 	Fresh bool
 	// Timeouts for this request; 0 takes the Config's, negative means none.

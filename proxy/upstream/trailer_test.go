@@ -34,7 +34,7 @@ func TestTrailersInFrames(t *testing.T) {
 		seen <- r
 		c.head(r.stream, true, ":status", "200")
 	}))
-	const names, fields = "trailer=X-Never,X-T", "x-t=1 x-t=2 x-unannounced=3"
+	const names, fields = "trailer=x-t, x-never", "x-t=1 x-t=2 x-unannounced=3"
 	silent := func(r *Request) *Request { r.TrailerNames = nil; return r }
 	none := func(r *Request) *Request {
 		r.TrailerNames, r.Trailer = nil, func() []hpack.HeaderField { return nil }

@@ -1,0 +1,95 @@
+package upstream
+
+import (
+	"math"
+	"time"
+)
+
+// arm has the timer fire at the given time, or before. Callers hold mu.
+func (c *h2conn) arm(at int64) {
+	if at < c.fire {
+		c.fire = at
+		c.timer.Reset(time.Duration(max(at-c.clock(), 0)))
+	}
+}
+
+// tick is the connection's only timer: it looks at every clock.
+func (c *h2conn) tick() {
+	c.mu.Lock()
+	if c.dead != nil {
+		c.mu.Unlock()
+		return
+	}
+	now := c.clock()
+	c.fire = math.MaxInt64
+	if c.stall > 0 && c.flushSince != 0 {
+		if until := c.flushSince + int64(c.stall); now < until {
+			c.arm(until)
+		} else {
+			c.mu.Unlock()
+			c.kill(&Error{Reason: ReasonSendTimeout, Err: errStalled, Sent: true})
+			return
+		}
+	}
+	if c.silent(now) {
+		c.mu.Unlock()
+		c.kill(&Error{Reason: ReasonReadTimeout, Err: errNoPing, Sent: true})
+		return
+	}
+	for _, s := range c.open {
+		c.watch(s, now)
+	}
+	if c.idleSince != 0 && c.reserved == 0 {
+		if until := c.idleSince + int64(idleHTTP2); now < until {
+			c.arm(until)
+		} else {
+			c.leave()
+		}
+	}
+	c.flushSoon()
+	c.mu.Unlock()
+}
+
+// watch ends s if it is late, or has the timer come back. Callers hold mu.
+func (c *h2conn) watch(s *h2stream, now int64) {
+	due, reason := s.due()
+	switch {
+	case due == math.MaxInt64:
+	case now < due:
+		c.arm(due)
+	default:
+		s.abort(&Error{Reason: reason, Err: errLate, Sent: true})
+	}
+}
+
+// silent says that the backend has left a PING without an answer, and sends one
+// when it is time to. Callers hold mu.
+func (c *h2conn) silent(now int64) bool {
+	if c.idleSince != 0 {
+		c.asked = 0
+		return false
+	}
+	last := max(c.lastRead.Load(), c.busySince)
+	if c.asked != 0 && last >= c.asked {
+		c.asked = 0
+	}
+	if c.asked != 0 {
+		if now >= c.asked+int64(pingWait) {
+			return true
+		}
+		c.arm(c.asked + int64(pingWait))
+		return false
+	}
+	next := last + int64(pingEvery)
+	if c.heard < c.lastAsked {
+		next = max(next, c.lastAsked+int64(pingRest))
+	}
+	if now < next {
+		c.arm(next)
+		return false
+	}
+	c.asked, c.lastAsked = now, now
+	c.appendPing(false, h2Ping)
+	c.arm(now + int64(pingWait))
+	return false
+}
