@@ -3,12 +3,14 @@ package upstream
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 )
 
@@ -134,6 +137,70 @@ func BenchmarkGet(b *testing.B) {
 				return err
 			})
 		})
+	}
+}
+
+// BenchmarkGetH2 is a small GET over HTTP/2, on so many goroutines at once. The
+// backend answers in frames that it has made before, and allocates nothing.
+func BenchmarkGetH2(b *testing.B) {
+	for _, n := range []int{1, 100} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			p := newClient(b, Config{}).Pool(Target{Addr: backend(b, echoFrames), Protocol: H2C})
+			requests := sync.Pool{New: func() any { return benchRequest() }}
+			load(b, n, func() error {
+				r := requests.Get().(*Request)
+				e := p.Start()
+				err := e.Do(r)
+				if err == nil {
+					if _, ok := e.Whole(); !ok {
+						_, err = io.Copy(io.Discard, readerOf{e})
+					}
+				}
+				e.Close()
+				requests.Put(r)
+				return err
+			})
+		})
+	}
+}
+
+// echoFrames answers each HEADERS frame with the head and body of one response,
+// whose fields are in the dynamic table from the first on.
+func echoFrames(nc net.Conn) {
+	br := bufio.NewReaderSize(nc, 64<<10)
+	if _, err := br.Discard(len(http2.ClientPreface)); err != nil {
+		return
+	}
+	var head bytes.Buffer
+	enc := hpack.NewEncoder(&head)
+	block := func() []byte {
+		head.Reset()
+		_ = enc.WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
+		_ = enc.WriteField(hpack.HeaderField{Name: "content-type", Value: "text/plain"})
+		_ = enc.WriteField(hpack.HeaderField{Name: "content-length", Value: "103"})
+		_ = enc.WriteField(hpack.HeaderField{Name: "etag", Value: "637c9c5c-67"})
+		return head.Bytes()
+	}
+	body := bytes.Repeat([]byte("x"), 103)
+	out := bufio.NewWriterSize(nc, 64<<10)
+	fr := http2.NewFramer(out, nil)
+	_ = fr.WriteSettings()
+	var header [9]byte
+	for {
+		if br.Buffered() == 0 && out.Flush() != nil {
+			return
+		}
+		if _, err := io.ReadFull(br, header[:]); err != nil {
+			return
+		}
+		if _, err := br.Discard(int(header[0])<<16 | int(header[1])<<8 | int(header[2])); err != nil {
+			return
+		}
+		if http2.FrameType(header[3]) == http2.FrameHeaders {
+			id := binary.BigEndian.Uint32(header[5:])
+			_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block(), EndHeaders: true})
+			_ = fr.WriteData(id, true, body)
+		}
 	}
 }
 

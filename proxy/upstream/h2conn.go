@@ -163,6 +163,7 @@ func (c *h2conn) serve() {
 		c.kill(&Error{Reason: ReasonReset, Err: err, Sent: true})
 	}
 	c.mu.Lock()
+	c.tellAll() // of what came before the end
 	c.buffers.put(c.rd.buf)
 	c.rd.buf = nil
 	c.mu.Unlock()

@@ -111,18 +111,23 @@ func (b *h2reader) swap(size int) {
 // goroutine writes, since a backend that writes before it reads must be heard.
 func (c *h2conn) tell() {
 	c.mu.Lock()
-	for i, s := range c.woken {
-		s.inWoken = false
-		s.cond.Broadcast()
-		c.woken[i] = nil
-	}
-	c.woken = c.woken[:0]
+	c.tellAll()
 	for len(c.wbuf) >= h2HardBuf && !c.broken && c.dead == nil {
 		c.flushSoon()
 		c.room.Wait()
 	}
 	c.flushSoon()
 	c.mu.Unlock()
+}
+
+// tellAll wakes those for whom something has come. Callers hold mu.
+func (c *h2conn) tellAll() {
+	for i, s := range c.woken {
+		s.inWoken = false
+		s.cond.Broadcast()
+		c.woken[i] = nil
+	}
+	c.woken = c.woken[:0]
 }
 
 // wake has the stream's owner told that something has come. Callers hold mu.

@@ -330,6 +330,9 @@ func TestH2BadResponses(t *testing.T) {
 		{"SETTINGS flood", many(3*h2ControlBurst, raw(http2.FrameSettings, 0, 0, "")), "", "error bad_response"},
 		{"flood of unknown frames", many(3*h2ControlBurst, raw(0x77, 0, 0, "x")), "", "error bad_response"},
 		{"empty DATA flood", then(ok, many(3*h2ControlBurst, data("", false))), "", `200 "" error bad_response`},
+		{"end, and nonsense behind it", func(c *framesConn, r framesRequest) {
+			_, _ = c.nc.Write([]byte("\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88" + "\x00\x00\x01\x00\x00\x00\x00\x00\x63x"))
+		}, "", `200 whole ""`},
 		{"PING then a response", then(many(10, raw(http2.FramePing, 0, 0, "12345678")), head(true, ":status", "200")), "", `200 whole ""`},
 		{"too large a field", head(true, ":status", "200", "a", strings.Repeat("x", 100_000)), "", "error head_too_large"},
 		{"header block over all bounds", head(true, ":status", "200", "a", strings.Repeat("x", h2MaxBlock)), "", "error head_too_large"},
