@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"crypto/tls"
 	"net"
 	"syscall"
 	"time"
@@ -11,15 +10,13 @@ import (
 // time, or to its pool while idle.
 type conn struct {
 	nc    net.Conn
-	raw   syscall.RawConn // nil if nc has no file descriptor of its own
+	raw   syscall.RawConn // of the socket, below TLS; nil if there is no file descriptor
+	tls   bool            // nc encrypts
 	probe func(fd uintptr)
-	quiet bool // what probe found
-
-	secure *tls.Conn       // nc, with TLS
-	socket syscall.RawConn // beneath secure; nil if it has no file descriptor
-
-	sent  uint64 // bytes of the requests before the present one
-	wrote uint64 // bytes of the present one
+	found state   // by probe
+	byte  [1]byte // for what a look finds
+	sent  uint64  // bytes of the requests before the present one
+	wrote uint64  // bytes of the present one
 
 	reads, writes time.Time // deadlines in force; owned by the reading and by the writing goroutine
 
@@ -29,60 +26,64 @@ type conn struct {
 
 func newConn(nc net.Conn) *conn {
 	c := &conn{nc: nc}
-	if secure, ok := nc.(*tls.Conn); ok {
-		c.secure = secure
-		if sc, ok := secure.NetConn().(syscall.Conn); ok {
-			c.socket, _ = sc.SyscallConn()
-		}
-		return c
+	socket := nc
+	if above, ok := nc.(interface{ NetConn() net.Conn }); ok { // a tls.Conn
+		socket, c.tls = above.NetConn(), true
 	}
-	if sc, ok := nc.(syscall.Conn); ok {
+	if sc, ok := socket.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
-			c.probe = func(fd uintptr) { c.quiet = silent(fd) }
+			c.probe = func(fd uintptr) { c.found = peek(fd, &c.byte) }
 		}
 	}
 	return c
 }
 
-// usable reports, without blocking, that the peer has neither closed the idle
-// connection nor sent bytes on it. It costs one system call.
-func (c *conn) usable() bool {
-	if c.secure != nil {
-		return c.usableTLS()
-	}
-	if c.raw == nil {
-		return true
-	}
-	c.quiet = false
-	err := c.raw.Control(c.probe)
-	return err == nil && c.quiet
-}
+// state is what an idle connection is found in.
+type state uint8
 
-// usableTLS is usable behind TLS: what was decrypted already counts, and records
-// that are not for us (tickets, RFC 8446 section 4.6.1) do not.
-func (c *conn) usableTLS() bool {
-	if !c.silentFor(-time.Second) {
-		return false
-	}
-	quiet := true
-	if c.socket != nil {
-		err := c.socket.Control(func(fd uintptr) { quiet = !readable(fd) })
-		if err != nil {
-			return false
+const (
+	quiet    state = iota // open, and nothing to read
+	speaking              // there are octets that nobody asked for
+	ended                 // the peer has closed it, or it was lost
+)
+
+// look tells, without blocking, what has become of the idle connection. It costs
+// one system call. RFC 9112 section 9.2: octets that come while no request is
+// outstanding are no response to the next one.
+func (c *conn) look() state {
+	if c.raw != nil {
+		if c.raw.Control(c.probe) != nil {
+			return ended
 		}
+	} else {
+		c.found = quiet
 	}
-	return quiet || c.silentFor(time.Millisecond)
+	if c.tls && c.found != ended {
+		return c.lookInto()
+	}
+	return c.found
 }
 
-// silentFor reports that there is nothing to be read until then. With a time that
-// is past the socket is not asked.
-func (c *conn) silentFor(d time.Duration) bool {
-	c.reads = time.Now().Add(d)
+// recordWait is how long the rest of a TLS record may be on its way.
+const recordWait = time.Millisecond
+
+// lookInto is look above TLS, which may hold octets that were read with others,
+// and has records of its own: tickets, and the one that tells of the end.
+func (c *conn) lookInto() state {
+	c.reads = time.Unix(1, 0) // what is held is read all the same
+	if c.found == speaking {
+		c.reads = time.Now().Add(recordWait)
+	}
 	_ = c.nc.SetReadDeadline(c.reads)
-	var b [1]byte
-	n, err := c.secure.Read(b[:])
-	return n == 0 && isTimeout(err)
+	n, err := c.nc.Read(c.byte[:])
+	switch {
+	case n > 0:
+		return speaking
+	case isTimeout(err):
+		return quiet
+	}
+	return ended
 }
 
 // delivery is what became of a request that a closing connection was given.
@@ -101,7 +102,7 @@ const (
 // application cannot have read any of it.
 func (c *conn) delivered() delivery {
 	result := unknown
-	if c.raw == nil {
+	if c.raw == nil || c.tls { // the kernel counts what TLS adds, too
 		return result
 	}
 	_ = c.raw.Control(func(fd uintptr) {

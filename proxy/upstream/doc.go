@@ -34,10 +34,10 @@
 //
 // A backend may close a kept-alive connection at any time. Before one is used
 // again it is asked, without blocking, whether it was closed or has bytes that
-// nobody asked for: always if the request cannot be repeated, otherwise if it
-// was idle for some milliseconds. From what it finds a Pool learns how long the
-// backend keeps idle connections, and gives those that are near that no request
-// that cannot be repeated.
+// nobody asked for: those would be taken for the response (RFC 9112 section
+// 9.2). What arrives between that look and the request cannot be told from it.
+// From what it finds a Pool learns how long the backend keeps idle connections,
+// and gives those that are near that no request that cannot be repeated.
 //
 // A request is repeated, on a fresh connection, only if there was no byte of a
 // response and its body (if any) is still in memory, and moreover

@@ -10,11 +10,6 @@ import (
 	"time"
 )
 
-// probeAfter is how long a connection may have been idle and still be trusted
-// without asking with a request that can be repeated. A backend that closes
-// sooner costs a retry.
-const probeAfter = 20 * time.Millisecond
-
 // forgetAfter is how long a backend's closing of idle connections is held
 // against it: it may have been restarted.
 const forgetAfter = time.Minute
@@ -63,10 +58,10 @@ func (p *Pool) Start() *Exchange {
 	return e
 }
 
-// take returns the idle connection that was used last, or nil. With strict, for
-// a request that cannot be repeated, it asks each that it is not closed, and
-// leaves those alone that the backend may be about to close; else it asks only
-// those idle for a while.
+// take returns the idle connection that was used last, or nil. Each is looked at
+// before: whatever it says would be taken for the answer to the next request.
+// With strict, for a request that cannot be repeated, those are left alone that
+// the backend may be about to close.
 func (p *Pool) take(now time.Time, strict bool) *conn {
 	for {
 		p.mu.Lock()
@@ -80,12 +75,13 @@ func (p *Pool) take(now time.Time, strict bool) *conn {
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
 
-		idle := now.Sub(c.idleSince)
-		if idle < c.idleLimit {
-			if !strict && idle < probeAfter && c.secure == nil || c.usable() {
+		if idle := now.Sub(c.idleSince); idle < c.idleLimit {
+			switch c.look() {
+			case quiet:
 				return c
+			case ended:
+				p.learn(now, idle)
 			}
-			p.learn(now, idle)
 		}
 		_ = c.nc.Close()
 	}

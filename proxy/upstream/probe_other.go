@@ -2,7 +2,5 @@
 
 package upstream
 
-// silent cannot tell here; a stale connection then costs a retry or an error.
-func silent(uintptr) bool { return true }
-
-func readable(uintptr) bool { return false }
+// peek cannot tell here; a stale connection then costs a retry or an error.
+func peek(uintptr, *[1]byte) state { return quiet }
