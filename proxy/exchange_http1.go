@@ -126,10 +126,8 @@ func (r *request) fromHTTP1(req *http.Request) {
 		r.header = append(r.header, hpack.HeaderField{Name: "trailer", Value: strings.ToLower(strings.Join(names, ", "))})
 	}
 	r.contentLength = req.ContentLength
-	// RFC 6455 section 4.1: a GET in HTTP/1.1 or later, without content.
-	if req.Method == http.MethodGet && req.ProtoAtLeast(1, 1) && r.contentLength == 0 &&
-		strings.EqualFold(req.Header.Get("Upgrade"), "websocket") && hasToken(req.Header["Connection"], "upgrade") {
-		r.tunnel = "websocket"
+	if req.ProtoAtLeast(1, 1) {
+		r.tunnel = r.upgrade()
 	}
 }
 
@@ -278,7 +276,7 @@ func (e *http1Exchange) upgrade(h []hpack.HeaderField) error {
 		_ = raw.Close()
 		return err
 	}
-	head := append(make([]byte, 0, 512), "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"...)
+	head := append(make([]byte, 0, 512), "HTTP/1.1 101 Switching Protocols\r\n"...)
 	for _, f := range h {
 		head = append(head, f.Name...)
 		head = append(head, ": "...)
@@ -334,6 +332,10 @@ func (e *http1Exchange) Write(p []byte) (n int, err error) {
 
 func (e *http1Exchange) WriteEnd(p []byte) error {
 	if e.raw != nil {
+		// The client may go on.
+		if half, ok := e.raw.(interface{ CloseWrite() error }); ok {
+			return half.CloseWrite()
+		}
 		return e.raw.Close()
 	}
 	if len(p) == 0 {

@@ -67,9 +67,13 @@ func (s *Server) forward(ex exchange, r *request) {
 		trailerNames = r.trailerNames()
 	}
 	up.Header = s.upstreamFields(r, r.verdict.Site.Class.Trusts(r.conn.facts.Peer))
+	if r.protocol == protocolHTTP1 && b.Protocol.OnlyHTTP2() {
+		r.tunnel = "" // HTTP/2 knows no Upgrade, and to ignore one is allowed
+	}
+	up.Upgrade = r.tunnel
 	switch {
-	case r.tunnel != "":
-		up.Method, up.Upgrade = "GET", r.tunnel
+	case r.tunnel != "" && r.protocol == protocolHTTP2:
+		up.Method = "GET"
 		up.Header = s.tunnelFields(r, up.Header)
 	case r.contentLength != 0:
 		up.Body, up.ContentLength, up.BodyWhole = requestBody{ex, r}, r.contentLength, r.bodyWhole

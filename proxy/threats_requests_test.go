@@ -82,7 +82,7 @@ func TestNoDialForNonsense(t *testing.T) {
 		t.Errorf("%d connections to the backend", n)
 	}
 	// Upgrades that are not for us are no upgrades: the request is served as it is.
-	for _, protocol := range []string{"h2c", "TLS/1.0", "foo"} {
+	for _, protocol := range []string{"h2c", "TLS/1.0", "foo, bar"} {
 		a := w.rawHTTP1("a.test", "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk\r\nUpgrade: "+protocol+"\r\n\r\n")
 		if a.status != "200" || a.header["x-echo-upgrade"] != "" || a.header["x-echo-http2-settings"] != "" {
 			t.Errorf("Upgrade: %s: %+v", protocol, a)

@@ -29,6 +29,9 @@ func (p Protocol) String() string { return protocolNames[p] }
 // TLS tells whether the protocol runs over TLS.
 func (p Protocol) TLS() bool { return p == HTTPS || p == GRPCS }
 
+// OnlyHTTP2 tells whether the protocol is HTTP/2 and never HTTP/1.1.
+func (p Protocol) OnlyHTTP2() bool { return p == H2C || p == GRPC || p == GRPCS }
+
 // Why a backend cannot be reached, whatever its endpoints. Requests for it are
 // answered 503.
 const (

@@ -195,8 +195,11 @@ func (e *Exchange) readHead(r *Request) (first bool, err error) {
 			return false, nil
 		}
 		if e.head.status == 101 {
-			if r.Upgrade == "" || !equalFold(e.head.upgrade, strings.ToLower(r.Upgrade)) {
+			switch {
+			case r.Upgrade == "" || !equalFold(e.head.upgrade, strings.ToLower(r.Upgrade)):
 				return false, malformed("switched to a protocol that was not asked for")
+			case e.send != nil && !e.send.settle():
+				return false, malformed("switched protocols before it had the whole request")
 			}
 			return false, nil
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
@@ -46,7 +47,9 @@ type Request struct {
 	// case, for a "trailer" field in the head (RFC 9110 section 6.6.2). Fields
 	// that it does not name are sent as well, but some recipients ignore them.
 	TrailerNames []string
-	// Upgrade is the protocol to ask for ("websocket"), or empty.
+	// Upgrade is the protocol to ask for ("websocket"), or empty. It must be
+	// Upgradable. The backend has switched to it only once it has the whole
+	// Body, if there is one.
 	Upgrade string
 	// ServerName overrides the Target's for this request (TLS protocols only).
 	ServerName string
@@ -102,7 +105,7 @@ var (
 	errMethod  = errors.New("method is CONNECT or not a token")
 	errPath    = errors.New("path has characters that end a request line, or is not in origin-form")
 	errHost    = errors.New("host has characters that no host has")
-	errUpgrade = errors.New("upgrade is not a token")
+	errUpgrade = errors.New("upgrade is not to one protocol, or to one that carries requests")
 )
 
 // check refuses what would not arrive as it was meant: each name must be a
@@ -120,10 +123,27 @@ func (r *Request) check() error {
 			return errHost
 		}
 	}
-	if r.Upgrade != "" && !isToken(r.Upgrade) {
+	if r.Upgrade != "" && !Upgradable(r.Upgrade) {
 		return errUpgrade
 	}
 	return checkFields(r.Header)
+}
+
+// Upgradable reports that an Upgrade field may ask a backend for a protocol: one
+// name, with or without a version (RFC 9110 section 7.8), and none of HTTP's
+// own. Behind "h2c", "HTTP/2.0" or "TLS/1.0" (RFC 2817) more requests would go
+// to the backend that nobody has looked at.
+func Upgradable(protocol string) bool {
+	name, version, versioned := strings.Cut(protocol, "/")
+	if !isToken(name) || versioned && !isToken(version) {
+		return false
+	}
+	for _, own := range [...]string{"http", "h2c", "h2", "h3", "tls"} {
+		if equalFold(name, own) {
+			return false
+		}
+	}
+	return true
 }
 
 func checkFields(fields []hpack.HeaderField) error {
