@@ -71,6 +71,8 @@ func (s *Server) forward(ex exchange, r *request) {
 		r.tunnel = "" // HTTP/2 knows no Upgrade, and to ignore one is allowed
 	}
 	up.Upgrade = r.tunnel
+	limits := &r.verdict.Site.Class.Limits
+	up.ConnectTimeout, up.ReadTimeout, up.SendTimeout = limits.ConnectTimeout, limits.ReadTimeout, limits.SendTimeout
 	switch {
 	case r.tunnel != "" && r.protocol == protocolHTTP2:
 		up.Method = "GET"

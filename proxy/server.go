@@ -40,7 +40,8 @@ type Config struct {
 	// ProxyProtocolFrom are the peers that must send a PROXY protocol header.
 	// Anybody else who sends one is refused.
 	ProxyProtocolFrom []netip.Prefix
-	// Limits hold for connections of classes that set none of their own.
+	// Limits hold for connections and backends of classes that set none of
+	// their own.
 	Limits hostmap.Limits
 	// DrainTimeout bounds the wait for requests under way when Run ends; 0 is
 	// 60 s.
@@ -48,7 +49,8 @@ type Config struct {
 	// DrainAccept is for how long connections are still taken once Run is to
 	// end: whoever sends them learns of the end no earlier. 0 is 250 ms.
 	DrainAccept time.Duration
-	// Upstream configures the connections to backends.
+	// Upstream configures the connections to backends. Time-outs that it does
+	// not set are those of Limits.
 	Upstream upstream.Config
 	// Self is this process as it is now, to which no connection is opened. It
 	// may be nil.
@@ -120,6 +122,10 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	up := &cfg.Upstream
+	up.ConnectTimeout = either(up.ConnectTimeout, cfg.Limits.ConnectTimeout)
+	up.ReadTimeout = either(up.ReadTimeout, cfg.Limits.ReadTimeout)
+	up.SendTimeout = either(up.SendTimeout, cfg.Limits.SendTimeout)
 	s := &Server{
 		cfg:               cfg,
 		log:               cfg.Log,

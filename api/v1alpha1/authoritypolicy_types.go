@@ -152,7 +152,7 @@ type AuthorityPolicySpec struct {
 	// +optional
 	TLS TLSSpec `json:"tls,omitzero"`
 
-	// http holds the limits of client connections.
+	// http holds the limits of client connections and of backends.
 	// +optional
 	HTTP HTTPSpec `json:"http,omitzero"`
 
@@ -263,8 +263,10 @@ type SecretReference struct {
 	Name string `json:"name"`
 }
 
-// HTTPSpec holds the limits of client connections. The site that the
-// handshake's server name found says whose class limits a connection. A field
+// HTTPSpec holds the limits of client connections and of backends. The site
+// that the handshake's server name found says whose class limits a connection,
+// and the site of the request's authority says how long a backend may take
+// (connectTimeout, readTimeout, sendTimeout). A field
 // that is absent takes the value of the command-line flag of the same name in
 // kebab case (maxStreams: --max-streams), whose default the comment names.
 type HTTPSpec struct {
@@ -356,6 +358,23 @@ type HTTPSpec struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	MaxConnectionsPerSource int32 `json:"maxConnectionsPerSource,omitempty"`
+
+	// connectTimeout bounds the opening of a connection to an endpoint of a
+	// backend. Default: 5s.
+	// +optional
+	ConnectTimeout Duration `json:"connectTimeout,omitempty"`
+
+	// readTimeout bounds each wait for a backend: for the head of its response
+	// once the request was sent, and between two octets of the response after
+	// that. A stream of events or a long poll may be quiet for this long. An
+	// upgraded connection (WebSocket) has no such limit. Default: 60s.
+	// +optional
+	ReadTimeout Duration `json:"readTimeout,omitempty"`
+
+	// sendTimeout bounds each wait for a backend to take more of a request.
+	// Default: 60s.
+	// +optional
+	SendTimeout Duration `json:"sendTimeout,omitempty"`
 }
 
 // GuardSpec names the ingress controller behind a guard.

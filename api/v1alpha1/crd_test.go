@@ -44,6 +44,8 @@ func TestValidation(t *testing.T) {
 		{"certificate without a name", `{tls: {defaultCertificateRef: {namespace: certs}}}`, "name: Required value"},
 
 		{"limits", `{http: {maxStreams: 1, maxHeaderBytes: 1024, idleTimeout: 1m30s, handshakeTimeout: 500ms, maxConnectionAge: 1h}}`, ""},
+		{"times of backends", `{http: {connectTimeout: 2s, readTimeout: 24h, sendTimeout: 1m}}`, ""},
+		{"no time for a backend", `{http: {readTimeout: 0s}}`, "must be longer than 0s"},
 		{"no streams", `{http: {maxStreams: 0}}`, "should be greater than or equal to 1"},
 		{"no headers", `{http: {maxHeaderBytes: 1}}`, "should be greater than or equal to 1024"},
 		{"duration without a unit", `{http: {idleTimeout: "75"}}`, "should match"},

@@ -8,8 +8,8 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
-// limitFlags adds a flag for each limit of a connection. Their defaults are
-// shown, and are the data plane's own.
+// limitFlags adds a flag for each limit of a connection and of a backend. Their
+// defaults are shown, and are the data plane's own.
 func limitFlags(f *pflag.FlagSet, l *hostmap.Limits) {
 	f.IntVar(&l.MaxStreams, "max-streams", 128, "concurrent requests of an HTTP/2 connection")
 	f.IntVar(&l.MaxHeaderBytes, "max-header-bytes", 64<<10, "octets of a request's header")
@@ -26,6 +26,9 @@ func limitFlags(f *pflag.FlagSet, l *hostmap.Limits) {
 	f.DurationVar(&l.StallTimeout, "stall-timeout", time.Minute, "end a request whose body makes no progress for this long, or less than 64 octets a second while it waits for the client")
 	f.DurationVar(&l.MaxConnectionAge, "max-connection-age", 0, "drain a connection of this age, give or take a tenth; 0: never")
 	f.IntVar(&l.MaxConnectionsPerSource, "max-connections-per-source", 0, "open connections of one source address; 0: any number")
+	f.DurationVar(&l.ConnectTimeout, "connect-timeout", 5*time.Second, "for a connection to an endpoint of a backend")
+	f.DurationVar(&l.ReadTimeout, "read-timeout", time.Minute, "for a backend to begin its response, and between two octets of it: streams of events may be quiet for this long")
+	f.DurationVar(&l.SendTimeout, "send-timeout", time.Minute, "for a backend to take more of a request")
 }
 
 // checkLimits refuses what the data plane would take for its defaults.
@@ -38,7 +41,10 @@ func checkLimits(f *pflag.FlagSet) error {
 			return usagef("--%s: want a number from 1 to %d", name, 1<<24)
 		}
 	}
-	for _, name := range []string{"handshake-timeout", "preface-timeout", "header-timeout", "idle-timeout", "stall-timeout"} {
+	for _, name := range []string{
+		"handshake-timeout", "preface-timeout", "header-timeout", "idle-timeout", "stall-timeout",
+		"connect-timeout", "read-timeout", "send-timeout",
+	} {
 		if d, err := f.GetDuration(name); err != nil || d <= 0 {
 			return usagef("--%s: want a time above zero, such as 10s", name)
 		}

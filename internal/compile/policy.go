@@ -201,6 +201,9 @@ func (r policyReader) limits(h *v1alpha1.HTTPSpec, l *hostmap.Limits) {
 		{"idleTimeout", h.IdleTimeout, &l.IdleTimeout},
 		{"stallTimeout", h.StallTimeout, &l.StallTimeout},
 		{"maxConnectionAge", h.MaxConnectionAge, &l.MaxConnectionAge},
+		{"connectTimeout", h.ConnectTimeout, &l.ConnectTimeout},
+		{"readTimeout", h.ReadTimeout, &l.ReadTimeout},
+		{"sendTimeout", h.SendTimeout, &l.SendTimeout},
 	} {
 		if d.value == "" {
 			continue

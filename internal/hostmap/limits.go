@@ -2,8 +2,8 @@ package hostmap
 
 import "time"
 
-// Limits bound what the connections of a class may cost. A zero field is the
-// process's own limit, set by a flag.
+// Limits bound what the connections of a class may cost, and how long its
+// backends may take. A zero field is the process's own limit, set by a flag.
 type Limits struct {
 	// MaxStreams is how many HTTP/2 requests one connection may have open.
 	MaxStreams int
@@ -37,6 +37,17 @@ type Limits struct {
 	MaxConnectionAge time.Duration
 	// MaxConnectionsPerSource bounds the connections of one source address.
 	MaxConnectionsPerSource int
+
+	// The rest is for requests, whatever connection they come by: those of the
+	// class whose site the authority is.
+
+	// ConnectTimeout bounds the opening of a connection to an endpoint.
+	ConnectTimeout time.Duration
+	// ReadTimeout bounds each wait for an endpoint: for the head of a response
+	// once the request was sent, and between two octets of it after that.
+	ReadTimeout time.Duration
+	// SendTimeout bounds each wait for an endpoint to take more of a request.
+	SendTimeout time.Duration
 }
 
 // Or returns the limits with the zero fields taken from others.
@@ -56,6 +67,9 @@ func (l Limits) Or(others Limits) Limits {
 	or(&l.StallTimeout, others.StallTimeout)
 	or(&l.MaxConnectionAge, others.MaxConnectionAge)
 	or(&l.MaxConnectionsPerSource, others.MaxConnectionsPerSource)
+	or(&l.ConnectTimeout, others.ConnectTimeout)
+	or(&l.ReadTimeout, others.ReadTimeout)
+	or(&l.SendTimeout, others.SendTimeout)
 	return l
 }
 

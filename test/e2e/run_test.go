@@ -34,6 +34,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"run", "--manifests", dir, "--access-log", "yes"}, 2, "--access-log"},
 		{[]string{"run", "--manifests", dir, "--log-level", "loud"}, 2, "--log-level"},
 		{[]string{"run", "--manifests", dir, "--max-streams", "0"}, 2, "--max-streams"},
+		{[]string{"run", "--manifests", dir, "--read-timeout", "0s"}, 2, "--read-timeout"},
 		{[]string{"run", "--manifests", dir, "--default-certificate", "name"}, 2, "--default-certificate"},
 		{[]string{"run", "--manifests", dir, "--proxy-protocol-from", "everywhere"}, 2, "--proxy-protocol-from"},
 		{[]string{"demo", "--record", filepath.Join(dir, "no", "such", "folder")}, 1, "no such file or directory"},
