@@ -88,8 +88,8 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("set up: %w", err)
 	}
-	record, namespaces := c.hasRecord(ctx, direct), c.hasNamespaces(ctx, direct)
-	if ctx.Err() != nil {
+	record, namespaces, answered := c.rights(ctx, direct)
+	if !answered {
 		return nil
 	}
 	wait := goodbye

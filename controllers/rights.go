@@ -29,6 +29,13 @@ func probe(ctx context.Context, reader client.Reader, list client.ObjectList, op
 	return err
 }
 
+// rights tells which of them are to be had, and whether that is known: ctx may
+// end before.
+func (c *Config) rights(ctx context.Context, reader client.Reader) (record, namespaces, answered bool) {
+	record, namespaces = c.hasRecord(ctx, reader), c.hasNamespaces(ctx, reader)
+	return record, namespaces, ctx.Err() == nil
+}
+
 // hasRecord tells whether the record of owners can be read.
 func (c *Config) hasRecord(ctx context.Context, reader client.Reader) bool {
 	var list corev1.ConfigMapList
