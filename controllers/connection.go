@@ -153,6 +153,9 @@ func awaitPolicies(ctx context.Context, config *rest.Config, log *slog.Logger) (
 			}
 			return known, true
 		}
+		if ctx.Err() != nil {
+			return false, false
+		}
 		if now := time.Now(); warned.IsZero() || now.Sub(warned) >= pause {
 			if !warned.IsZero() {
 				pause = min(2*pause, quiet)
