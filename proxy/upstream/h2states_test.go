@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,6 +36,13 @@ func pipedH2(t *testing.T, cfg Config, greet func(c *framesConn), got func(c *fr
 		backends.Wait()
 	})
 	return c.Pool(Target{Addr: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: H2C})
+}
+
+// connsOf is the Pool's connections that take new streams.
+func connsOf(p *Pool) []*h2conn {
+	p.h2.mu.Lock()
+	defer p.h2.mu.Unlock()
+	return slices.Clone(p.h2.conns)
 }
 
 func settings(s ...http2.Setting) func(c *framesConn) {
@@ -235,7 +243,7 @@ func TestLateSettings(t *testing.T) {
 			c.head(r.stream, true, ":status", "200")
 		})
 		crowd(t, p, 20, 20, `200 whole ""`)
-		if n := len(p.h2.conns); n != 1 {
+		if n := len(connsOf(p)); n != 1 {
 			t.Errorf("%d connections", n)
 		}
 	})
@@ -457,8 +465,8 @@ func TestUnreadResponses(t *testing.T) {
 		if got, most := sent.Load(), int64(len(held)*h2FirstWindow); got != most {
 			t.Errorf("%d octets held, want %d", got, most)
 		}
-		if got := roundTrip(p, get("/")); !strings.HasPrefix(got, "200") || len(p.h2.conns) != 1 {
-			t.Errorf("%s on %d connections", got, len(p.h2.conns))
+		if got := roundTrip(p, get("/")); !strings.HasPrefix(got, "200") || len(connsOf(p)) != 1 {
+			t.Errorf("%s on %d connections", got, len(connsOf(p)))
 		}
 		for _, e := range held {
 			e.Close()
@@ -522,7 +530,9 @@ func TestCancelIsReset(t *testing.T) {
 		}
 		e.Close()
 		synctest.Wait()
-		c := p.h2.conns[0]
+		c := connsOf(p)[0]
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		if len(c.open) != 0 || c.dead != nil {
 			t.Errorf("%d streams, %v", len(c.open), c.dead)
 		}
@@ -551,6 +561,8 @@ func TestPings(t *testing.T) {
 		if got := roundTrip(p, get("/")); got != `200 whole ""` {
 			t.Error(got)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		if want := "[15s 5m25s 10m35s 15m45s]"; fmt.Sprint(pings) != want {
 			t.Errorf("got %v, want %s", pings, want)
 		}
@@ -581,12 +593,12 @@ func TestIdleH2(t *testing.T) {
 			roundTrip(p, get("/"))
 			time.Sleep(idleHTTP2 - time.Second)
 		}
-		if n := len(p.h2.conns); n != 1 {
+		if n := len(connsOf(p)); n != 1 {
 			t.Errorf("%d connections", n)
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if n := len(p.h2.conns); n != 0 {
+		if n := len(connsOf(p)); n != 0 {
 			t.Errorf("%d connections after the limit", n)
 		}
 	})
