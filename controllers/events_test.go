@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,9 +28,18 @@ import (
 // last written.
 type eventServer struct {
 	t       *testing.T
-	kept    map[string]*keptEvent // by name
-	created int
-	refuse  *metav1.Status // what each request is answered
+	mu      sync.Mutex            // synctest.Wait orders what was, not what comes
+	kept    map[string]*keptEvent // by name; guarded by mu
+	created int                   // guarded by mu
+	refuse  *metav1.Status        // what each request is answered; guarded by mu
+}
+
+// look runs f while nothing is written.
+func (s *eventServer) look(f func()) {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
 }
 
 type keptEvent struct {
@@ -55,6 +65,8 @@ func (s *eventServer) RoundTrip(r *http.Request) (*http.Response, error) {
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: code, Reason: reason,
 		})
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.refuse != nil {
 		return answer(int(s.refuse.Code), s.refuse)
 	}
@@ -127,14 +139,15 @@ func TestEventsLastAsLongAsTheirProblems(t *testing.T) {
 
 		o := problemsOf(`Service "shop/a" does not exist.`, `Service "shop/b" does not exist.`, `Service "shop/c" does not exist.`)
 		e.outcomes.put(o)
-		synctest.Wait()
 		notes := make(map[string]bool)
-		for _, e := range s.kept {
-			notes[e.Note] = true
-			if e.Regarding.Kind != "Ingress" || e.Regarding.Name != "web" || e.Regarding.UID != "u" || e.Reason != "ServiceNotFound" {
-				t.Errorf("event %+v", e.Event)
+		s.look(func() {
+			for _, e := range s.kept {
+				notes[e.Note] = true
+				if e.Regarding.Kind != "Ingress" || e.Regarding.Name != "web" || e.Regarding.UID != "u" || e.Reason != "ServiceNotFound" {
+					t.Errorf("event %+v", e.Event)
+				}
 			}
-		}
+		})
 		if len(notes) != 3 {
 			t.Errorf("three missing Services made the events %v", notes)
 		}
@@ -142,21 +155,24 @@ func TestEventsLastAsLongAsTheirProblems(t *testing.T) {
 		e.outcomes.put(o)
 		for range 10 {
 			time.Sleep(time.Hour)
-			synctest.Wait()
+			s.look(func() {
+				for _, e := range s.kept {
+					if age := time.Since(e.written); age > tellAgain {
+						t.Errorf("event was last written %v ago", age)
+					}
+				}
+				if len(s.kept) != 3 || s.created != 3 {
+					t.Errorf("%d events kept, %d created, want 3 that live on", len(s.kept), s.created)
+				}
+			})
+		}
+		s.look(func() {
 			for _, e := range s.kept {
-				if age := time.Since(e.written); age > tellAgain {
-					t.Fatalf("event was last written %v ago", age)
+				if e.Series == nil || e.Series.Count != 21 {
+					t.Errorf("after ten hours the series is %+v, want 21 tellings", e.Series)
 				}
 			}
-			if len(s.kept) != 3 || s.created != 3 {
-				t.Fatalf("%d events kept, %d created, want 3 that live on", len(s.kept), s.created)
-			}
-		}
-		for _, e := range s.kept {
-			if e.Series == nil || e.Series.Count != 21 {
-				t.Errorf("after ten hours the series is %+v, want 21 tellings", e.Series)
-			}
-		}
+		})
 		// What is over is not told of again.
 		e.outcomes.put(problemsOf(`Service "shop/a" does not exist.`))
 		time.Sleep(2 * time.Hour)
@@ -164,12 +180,13 @@ func TestEventsLastAsLongAsTheirProblems(t *testing.T) {
 		synctest.Wait()
 		written := time.Now()
 		time.Sleep(2 * time.Hour)
-		synctest.Wait()
-		for _, e := range s.kept {
-			if e.written.After(written) {
-				t.Errorf("told of again after its end: %s", e.Note)
+		s.look(func() {
+			for _, e := range s.kept {
+				if e.written.After(written) {
+					t.Errorf("told of again after its end: %s", e.Note)
+				}
 			}
-		}
+		})
 		cancel()
 		<-ended
 		if log.Len() != 0 {
@@ -227,12 +244,13 @@ func TestEventsThatCannotBeWritten(t *testing.T) {
 				if n := strings.Count(log.String(), "cannot write an event"); n != tt.logged || strings.Contains(log.String(), "ERROR") {
 					t.Errorf("%d lines, want %d:\n%s", n, tt.logged, log.String())
 				}
-				s.refuse = nil // the right is granted
+				s.look(func() { s.refuse = nil }) // the right is granted
 				time.Sleep(2 * tellLater)
-				synctest.Wait()
-				if tt.logged != 0 && len(s.kept) != 2 {
-					t.Errorf("%d events once they can be written, want 2", len(s.kept))
-				}
+				s.look(func() {
+					if tt.logged != 0 && len(s.kept) != 2 {
+						t.Errorf("%d events once they can be written, want 2", len(s.kept))
+					}
+				})
 				cancel()
 				<-ended
 			})
@@ -259,10 +277,11 @@ func TestEventsOfManyProblems(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		time.Sleep(1000 / eventRate * time.Second)
-		synctest.Wait()
-		if len(s.kept) != 1000 || s.created != 1000 {
-			t.Errorf("%d events, %d created, want 1000", len(s.kept), s.created)
-		}
+		s.look(func() {
+			if len(s.kept) != 1000 || s.created != 1000 {
+				t.Errorf("%d events, %d created, want 1000", len(s.kept), s.created)
+			}
+		})
 		cancel()
 		<-ended
 	})
