@@ -2,6 +2,10 @@ module github.com/ingress421/ingress421
 
 go 1.27.4
 
+// CAs of companies have negative serial numbers; RFC 5280 section 4.1.2.2 asks
+// to handle them gracefully.
+godebug x509negativeserial=1
+
 require (
 	github.com/coder/websocket v1.8.15
 	github.com/fsnotify/fsnotify v1.10.1

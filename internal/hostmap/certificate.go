@@ -36,6 +36,9 @@ type Certificate struct {
 	// NotBefore and NotAfter bound the leaf's validity (RFC 5280 section
 	// 4.1.2.5). An expired certificate is still served.
 	NotBefore, NotAfter time.Time
+	// ChainGap is the place, from 1, of the first certificate of the chain that
+	// the next one did not sign; 0 where each did.
+	ChainGap int
 	// Names are the canonical hosts and patterns that the leaf covers, in the
 	// order of the certificate, without repetition.
 	Names []string
@@ -62,8 +65,11 @@ func PairSum(certPEM, keyPEM []byte) [sha256.Size]byte {
 }
 
 // ParseCertificate parses the PEM bytes of a key pair, as found under tls.crt
-// and tls.key of a kubernetes.io/tls Secret. It fails where either cannot be
-// parsed or the key is not the leaf's; the error never holds key material.
+// and tls.key of a kubernetes.io/tls Secret. It fails where any block of
+// tls.crt is no whole certificate, where the key belongs to none of them, and
+// where it is an RSA key of less than 2048 or more than 4096 bits; the error
+// never holds key material. A chain whose leaf does not come first is put in
+// order.
 func ParseCertificate(secret SecretRef, certPEM, keyPEM []byte) (*Certificate, error) {
 	if len(bytes.TrimSpace(certPEM)) == 0 {
 		return nil, errors.New("tls.crt is empty")
@@ -71,15 +77,34 @@ func ParseCertificate(secret SecretRef, certPEM, keyPEM []byte) (*Certificate, e
 	if len(bytes.TrimSpace(keyPEM)) == 0 {
 		return nil, errors.New("tls.key is empty")
 	}
-	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	chain, err := readChain(certPEM)
 	if err != nil {
 		return nil, err
+	}
+	key, err := readKey(keyPEM)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkKeySize(key.Public()); err != nil {
+		return nil, fmt.Errorf("tls.key: %w", err)
+	}
+	ordered := leafFirst(chain, key.Public())
+	if ordered == nil {
+		if len(chain) == 1 {
+			return nil, errors.New("tls.key is not the key of the certificate in tls.crt")
+		}
+		return nil, fmt.Errorf("tls.key is the key of none of the %d certificates in tls.crt", len(chain))
+	}
+	pair := tls.Certificate{PrivateKey: key, Leaf: ordered[0]}
+	for _, c := range ordered {
+		pair.Certificate = append(pair.Certificate, c.Raw)
 	}
 	c, err := NewCertificate(secret, pair)
 	if err != nil {
 		return nil, err
 	}
 	c.Sum = PairSum(certPEM, keyPEM)
+	c.ChainGap = firstGap(ordered)
 	return c, nil
 }
 

@@ -1,11 +1,8 @@
 package hostmap
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/binary"
-	"slices"
 )
 
 // ClientAuth is what a site asks of its clients in the TLS handshake.
@@ -66,21 +63,7 @@ func NewTLSPolicy(mode ClientAuth, depth int, cas []*x509.Certificate) TLSPolicy
 	if mode == ClientAuthNone {
 		return TLSPolicy{}
 	}
-	sorted := slices.Clone(cas)
-	slices.SortFunc(sorted, func(a, b *x509.Certificate) int { return bytes.Compare(a.Raw, b.Raw) })
-	sorted = slices.CompactFunc(sorted, func(a, b *x509.Certificate) bool { return bytes.Equal(a.Raw, b.Raw) })
-	pool := x509.NewCertPool()
-	h := sha256.New()
-	var head [9]byte
-	head[0] = byte(mode)
-	binary.BigEndian.PutUint64(head[1:], uint64(depth))
-	h.Write(head[:])
-	for _, ca := range sorted {
-		sum := sha256.Sum256(ca.Raw)
-		h.Write(sum[:])
-		pool.AddCert(ca)
-	}
-	return TLSPolicy{Mode: mode, Depth: depth, CAs: pool, ID: PolicyID(h.Sum(nil))}
+	return newBundle(cas).Policy(mode, depth)
 }
 
 // UnresolvedTLSPolicy is the policy of a site that asks for client

@@ -1,0 +1,21 @@
+package hostmap
+
+// PEMCertificates reads the certificates of a text as chains and bundles are
+// read, without parsing them.
+func PEMCertificates(text []byte) (out [][]byte, err error) {
+	blocks, err := pemBlocks(text)
+	if err != nil {
+		return nil, err
+	}
+	for i := range blocks {
+		if blocks[i].label != labelOfOne {
+			continue
+		}
+		der, err := blocks[i].bytes()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, der)
+	}
+	return out, nil
+}
