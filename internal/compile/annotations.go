@@ -44,12 +44,10 @@ type annotations struct {
 // has no effect, except where it asks for client certificates.
 func (b *builder) readAnnotations(ing *ingress) {
 	a := &ing.notes
-	var caSecret string
+	var caSecret, aliases string
 	asksClientAuth, misspelt := false, false
-	for name, value := range ing.object.Annotations {
-		if !strings.HasPrefix(name, v1alpha1.AnnotationPrefix) && !meansClientAuth(name) {
-			continue
-		}
+	for _, name := range ourAnnotations(ing.object.Annotations) {
+		value := ing.object.Annotations[name]
 		switch name {
 		case v1alpha1.AnnotationMisdirected:
 			if _, ok := rules[value]; !ok && value != v1alpha1.RuleReport {
@@ -80,37 +78,65 @@ func (b *builder) readAnnotations(ing *ingress) {
 			}
 			a.upstream.serverName = host
 		case v1alpha1.AnnotationServerAlias:
-			a.aliases = b.aliases(ing, value)
+			aliases = value
 		default:
 			if meansClientAuth(name) {
-				b.problem(ing.subject, ClientAuthUnresolved, "Annotation %s is none that is read, and asks for client certificates by its name. Its hosts are refused.", quote(name))
+				b.problem(ing.subject, ClientAuthUnresolved, "Annotation %s is none that is read, and asks for client certificates by its name. Its hosts are refused; correct the name or remove it.", quote(name))
 				misspelt = true
 				continue
 			}
-			b.problem(ing.subject, AnnotationUnknown, "Annotation %s is none that is read; it has no effect.", quote(name))
+			b.problem(ing.subject, AnnotationUnknown, "Annotation %s is none that is read; it has no effect. Correct its name or remove it.", quote(name))
 		}
 	}
 	switch {
 	case misspelt:
-		a.says.asks, a.says.unresolved = true, true
+		a.says.asks, a.says.unresolved, a.says.blind = true, true, ing
 	case asksClientAuth:
 		policy := b.clientAuth(ing)
-		a.says.asks, a.says.unresolved = true, policy.Unresolved
-		if !policy.Unresolved {
+		a.says.asks = true
+		if policy.Unresolved {
+			a.says.unresolved, a.says.blind = true, ing
+		} else {
 			a.says.policy = said[*hostmap.TLSPolicy]{policy, ing}
 		}
 	}
+	a.aliases = b.aliases(ing, aliases)
 	if a.upstream.verify {
 		b.readBackendCAs(ing, caSecret)
 	}
+}
+
+// ourAnnotations returns the names that are to be read, in order.
+func ourAnnotations(all map[string]string) []string {
+	var names []string
+	for name := range all {
+		if strings.HasPrefix(name, v1alpha1.AnnotationPrefix) || meansClientAuth(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // meansClientAuth tells whether an annotation's name begins like those that
 // ask for client certificates, whatever its case and its hyphens: a misspelt
 // one must not leave a host open. An API server takes keys in any case.
 func meansClientAuth(name string) bool {
-	rest, ours := strings.CutPrefix(strings.ToLower(name), v1alpha1.AnnotationPrefix)
-	return ours && strings.HasPrefix(strings.NewReplacer("-", "", "_", "", ".", "").Replace(rest), "clientauth")
+	const prefix, want = v1alpha1.AnnotationPrefix, "clientauth"
+	if len(name) < len(prefix) || !strings.EqualFold(name[:len(prefix)], prefix) {
+		return false
+	}
+	n := 0
+	for i := len(prefix); i < len(name) && n < len(want); i++ {
+		switch c := name[i]; {
+		case c == '-', c == '_', c == '.':
+		case c|0x20 == want[n]:
+			n++
+		default:
+			return false
+		}
+	}
+	return n == len(want)
 }
 
 func (b *builder) badValue(ing *ingress, name, value, want string) {
@@ -130,24 +156,34 @@ func (b *builder) boolean(ing *ingress, name, value string) said[bool] {
 // aliases reads hosts separated by commas.
 func (b *builder) aliases(ing *ingress, value string) []string {
 	var out []string
+	bad, over := 0, 0
 	for s := range strings.SplitSeq(value, ",") {
 		s = strings.TrimSpace(s)
 		if s == "" {
 			continue
 		}
+		full := len(out)+bad == maxAliases
+		if full && !ing.notes.says.asks {
+			over++
+			continue
+		}
 		host, err := hostmap.Pattern(s)
-		if err != nil {
+		switch {
+		case err == nil && slices.Contains(out, host):
+		case full:
+			over++
+			if err == nil {
+				ing.limit.over = append(ing.limit.over, host)
+			}
+		case err != nil:
 			b.badValue(ing, v1alpha1.AnnotationServerAlias, s, "a host: "+err.Error())
-			continue
+			bad++
+		default:
+			out = append(out, host)
 		}
-		if slices.Contains(out, host) {
-			continue
-		}
-		if len(out) == maxAliases {
-			b.problem(ing.subject, AnnotationInvalid, "Annotation %s names more than %d hosts; the others have no effect.", v1alpha1.AnnotationServerAlias, maxAliases)
-			break
-		}
-		out = append(out, host)
+	}
+	if over != 0 {
+		b.problem(ing.subject, AnnotationInvalid, "Annotation %s: %s names are more than the %d that are read; they are not served because of this Ingress.", v1alpha1.AnnotationServerAlias, thousands(over), maxAliases)
 	}
 	return out
 }
@@ -191,12 +227,15 @@ func (b *builder) clientAuth(ing *ingress) *hostmap.TLSPolicy {
 	}
 	key := policyKey{hostmap.SecretRef{Namespace: ing.object.Namespace, Name: name}, mode, depth}
 	c := b.bundle(key.secret)
-	if c.reason != "" {
+	if c.Bundle == nil {
 		return fail("Annotation %s: %s", v1alpha1.AnnotationClientAuthSecret, c.message)
+	}
+	if c.reason != "" {
+		b.problem(ing.subject, c.reason, "Annotation %s: %s", v1alpha1.AnnotationClientAuthSecret, c.message)
 	}
 	policy, ok := b.policies[key]
 	if !ok {
-		policy = hostmap.NewTLSPolicy(mode, depth, c.cas)
+		policy = c.Policy(mode, depth)
 		b.policies[key] = policy
 	}
 	return &policy
@@ -212,9 +251,12 @@ func (b *builder) readBackendCAs(ing *ingress, secret string) {
 		return
 	}
 	c := b.bundle(hostmap.SecretRef{Namespace: ing.object.Namespace, Name: secret})
-	if c.reason != "" {
+	if c.Bundle == nil {
 		b.problem(ing.subject, c.reason, "Annotation %s: %s Its backends are not reached.", v1alpha1.AnnotationBackendCASecret, c.message)
 		return
 	}
-	u.cas, u.caID = c.pool, c.sum
+	if c.reason != "" {
+		b.problem(ing.subject, c.reason, "Annotation %s: %s", v1alpha1.AnnotationBackendCASecret, c.message)
+	}
+	u.cas, u.caID = c.Pool, c.Sum
 }

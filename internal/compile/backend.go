@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -40,7 +39,7 @@ func keyOf(k *hostmap.Backend) backendKey {
 
 // backend resolves a backend of an Ingress. It is never nil: one that cannot
 // be reached says why, so that its routes answer 503 and hide no other route.
-func (b *builder) backend(ing *ingress, ref *networkingv1.IngressBackend) *hostmap.Backend {
+func (b *builder) backend(ing *ingress, ref *networkingv1.IngressBackend, at place) *hostmap.Backend {
 	u := &ing.notes.upstream
 	key := backendKey{
 		namespace: ing.object.Namespace, protocol: u.protocol, serverName: u.serverName,
@@ -51,7 +50,11 @@ func (b *builder) backend(ing *ingress, ref *networkingv1.IngressBackend) *hostm
 		CAs: u.cas, CAID: u.caID,
 	}
 	if ref.Service == nil {
-		b.problem(ing.subject, BackendUnsupported, "A backend that is no Service cannot be served.")
+		what := "no Service"
+		if r := ref.Resource; r != nil {
+			what = "a resource, " + quote(r.Kind+" "+r.Name) + ", not a Service"
+		}
+		b.problem(ing.subject, BackendUnsupported, "%s: the backend is %s; requests are answered 503. Name a Service.", at.String(), what)
 		backend.Missing = hostmap.UnsupportedBackend
 		key.blind = false
 		return b.keepBackend(key, &backend)
@@ -63,7 +66,7 @@ func (b *builder) backend(ing *ingress, ref *networkingv1.IngressBackend) *hostm
 	service := types.NamespacedName{Namespace: key.namespace, Name: key.service}
 	found := b.reach(servicePort{service, ref.Service.Port})
 	if found.reason != "" {
-		b.problem(ing.subject, found.reason, "%s", found.message)
+		ing.uses.add(found, at)
 	}
 	if known := b.backends[key]; known != nil {
 		return known
@@ -95,27 +98,47 @@ type servicePort struct {
 	port    networkingv1.ServiceBackendPort
 }
 
-// find returns the port of a Service. Ports of other protocols than TCP may
-// have the same number.
-func (p servicePort) find(s *corev1.Service) *corev1.ServicePort {
-	for i := range s.Spec.Ports {
-		port := &s.Spec.Ports[i]
-		if port.Protocol != "" && port.Protocol != corev1.ProtocolTCP {
-			continue
-		}
-		if p.port.Number != 0 && port.Port == p.port.Number {
-			return port
-		}
-		if p.port.Number == 0 && p.port.Name != "" && port.Name == p.port.Name {
-			return port
-		}
-	}
-	return nil
-}
-
 func (p servicePort) String() string {
 	if p.port.Number != 0 {
 		return strconv.Itoa(int(p.port.Number))
 	}
 	return p.port.Name
+}
+
+// unreachable are the backends of an Ingress with which something is wrong,
+// each with the places that name it: many paths lead to few Services, and each
+// Service is one problem.
+type unreachable struct {
+	list []*unreachableUse
+	by   map[*reachable]*unreachableUse
+}
+
+type unreachableUse struct {
+	found *reachable
+	first place
+	more  int
+}
+
+func (u *unreachable) add(found *reachable, at place) {
+	if use := u.by[found]; use != nil {
+		use.more++
+		return
+	}
+	use := &unreachableUse{found: found, first: at}
+	if u.by == nil {
+		u.by = make(map[*reachable]*unreachableUse)
+	}
+	u.by[found] = use
+	u.list = append(u.list, use)
+}
+
+func (b *builder) reportUnreachable(ing *ingress) {
+	for _, use := range ing.uses.list {
+		where := use.first.String()
+		if use.more != 0 {
+			where += " and " + thousands(use.more) + " more"
+		}
+		b.problem(ing.subject, use.found.reason, "%s: %s", where, use.found.message)
+	}
+	ing.uses = unreachable{}
 }

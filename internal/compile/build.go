@@ -1,9 +1,11 @@
 package compile
 
 import (
-	"fmt"
+	"crypto/sha256"
 	"slices"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
@@ -18,7 +20,9 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 	b := newBuilder(previous, &in)
 	b.readClasses()
 	b.reserve()
-	hosts := b.claim(b.readIngresses())
+	ingresses := b.readIngresses()
+	hosts := b.claim(ingresses)
+	b.refuseOver(hosts, ingresses)
 	b.buildSites(hosts)
 	class := b.unservedClass()
 	certificates := b.usedCertificates()
@@ -28,9 +32,9 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 		Classes:      b.usedClasses(),
 		Defaults:     class.defaults,
 		Certificates: certificates,
+		Parsed:       b.parsed,
 	})
-	slices.SortFunc(b.problems, hostmap.Problem.Compare)
-	return m, slices.Compact(b.problems), nextChange(in.Now, certificates)
+	return m, b.problems.sorted(), nextChange(in.Now, certificates)
 }
 
 // builder is one run of Build.
@@ -38,7 +42,7 @@ type builder struct {
 	in       *Input
 	previous *hostmap.Map // never nil
 	first    bool         // there was no previous map
-	problems []hostmap.Problem
+	problems problems
 
 	objects  objects
 	owners   classes
@@ -46,11 +50,14 @@ type builder struct {
 	lastGood lastGood
 	reserved reserved
 
-	keyPairs  map[hostmap.SecretRef]*keyPair
-	bundles   map[hostmap.SecretRef]*bundle
+	keyPairs map[hostmap.SecretRef]*keyPair
+	bundles  map[hostmap.SecretRef]*bundle
+	// parsed is what this run has used, and the next one need not parse again.
+	parsed    hostmap.Parsed
 	policies  map[policyKey]hostmap.TLSPolicy
 	backends  map[backendKey]*hostmap.Backend
 	endpoints map[servicePort]*reachable
+	services  map[types.NamespacedName]*service
 }
 
 func newBuilder(previous *hostmap.Map, in *Input) *builder {
@@ -59,18 +66,23 @@ func newBuilder(previous *hostmap.Map, in *Input) *builder {
 		previous = new(hostmap.Map)
 	}
 	return &builder{
-		in:        in,
-		previous:  previous,
-		first:     first,
-		objects:   newObjects(in),
-		owners:    newClasses(in),
-		classes:   make(map[string]*class),
-		lastGood:  newLastGood(previous),
-		keyPairs:  make(map[hostmap.SecretRef]*keyPair, len(previous.Certificates())),
-		bundles:   make(map[hostmap.SecretRef]*bundle),
+		in:       in,
+		previous: previous,
+		first:    first,
+		objects:  newObjects(in),
+		owners:   newClasses(in),
+		classes:  make(map[string]*class),
+		lastGood: newLastGood(previous),
+		keyPairs: make(map[hostmap.SecretRef]*keyPair, len(previous.Certificates())),
+		bundles:  make(map[hostmap.SecretRef]*bundle),
+		parsed: hostmap.Parsed{
+			Bundles:  make(map[[sha256.Size]byte]*hostmap.Bundle),
+			Failures: make(map[[sha256.Size]byte]string),
+		},
 		policies:  make(map[policyKey]hostmap.TLSPolicy),
 		backends:  make(map[backendKey]*hostmap.Backend, len(previous.Backends())),
 		endpoints: make(map[servicePort]*reachable, len(previous.Backends())),
+		services:  make(map[types.NamespacedName]*service, len(previous.Backends())),
 	}
 }
 
@@ -80,6 +92,7 @@ func (b *builder) finish(spec hostmap.Spec) *hostmap.Map {
 		slices.Equal(spec.Defaults, b.previous.Defaults()) &&
 		sameElements(spec.Classes, b.previous.Classes()) &&
 		sameElements(spec.Certificates, b.previous.Certificates()) &&
+		spec.Parsed.Equal(b.previous.Parsed()) &&
 		sameElements(spec.Sites, b.previous.Sites()) {
 		return b.previous
 	}
@@ -102,28 +115,4 @@ func sameElements[T any](a, b []*T) bool {
 		}
 	}
 	return true
-}
-
-// subject names the object that a problem is about.
-type subject struct {
-	kind, namespace, name string
-}
-
-func (b *builder) problem(on subject, reason, format string, args ...any) {
-	b.problems = append(b.problems, hostmap.Problem{
-		Kind: on.kind, Namespace: on.namespace, Name: on.name,
-		Reason: reason, Message: fmt.Sprintf(format, args...),
-	})
-}
-
-// maxQuoted bounds what a problem repeats of a tenant's text, in octets: an
-// annotation may have 256 KiB.
-const maxQuoted = 100
-
-// quote makes a tenant's text fit for messages and logs.
-func quote(s string) string {
-	if len(s) > maxQuoted {
-		return fmt.Sprintf("%q...", s[:maxQuoted])
-	}
-	return fmt.Sprintf("%q", s)
 }

@@ -1,12 +1,8 @@
 package compile
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"fmt"
+	"strings"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
@@ -17,11 +13,9 @@ const keyCA = "ca.crt"
 // bundle is what became of a Secret that CA certificates are to be read from.
 // There is no last good one: whom to trust is never answered from memory.
 type bundle struct {
-	cas  []*x509.Certificate
-	pool *x509.CertPool
-	// sum identifies the bytes.
-	sum [sha256.Size]byte
-	// reason and message are what is wrong, "" where nothing is.
+	*hostmap.Bundle // nil where there are none
+	// reason and message are what is wrong, "" where nothing is. Part of a
+	// bundle may be wrong and the rest be used.
 	reason, message string
 }
 
@@ -36,52 +30,45 @@ func (b *builder) bundle(ref hostmap.SecretRef) *bundle {
 }
 
 func (b *builder) readBundle(ref hostmap.SecretRef) *bundle {
-	secret := b.objects.secrets[ref]
+	secret, reason, message := b.secret(ref)
 	if secret == nil {
-		return &bundle{reason: SecretNotFound, message: "Secret " + quote(ref.String()) + " does not exist."}
+		return &bundle{reason: reason, message: message}
 	}
-	if !usableSecret(secret) {
-		return &bundle{reason: CertificateInvalid, message: "Secret " + quote(ref.String()) + " is of type " + quote(string(secret.Type)) + ", not kubernetes.io/tls or Opaque."}
+	text := secretValue(secret, keyCA)
+	sum := hostmap.BundleSum(text)
+	c, failure := b.parseBundle(sum, text)
+	out := &bundle{Bundle: c}
+	switch {
+	case c == nil:
+		out.reason = CertificateInvalid
+		out.message = "Secret " + quote(ref.String()) + ": " + failure + "."
+	case len(c.Skipped) != 0:
+		out.reason = CertificateInvalid
+		out.message = "Secret " + quote(ref.String()) + ": " + keyCA + ": " + strings.Join(c.Skipped, "; ") +
+			"; clients of the other CAs are verified, of these none is."
 	}
-	data := secretValue(secret, keyCA)
-	cas, err := parseBundle(data)
-	if err != nil {
-		return &bundle{reason: CertificateInvalid, message: "Secret " + quote(ref.String()) + ": " + keyCA + " " + err.Error() + "."}
-	}
-	pool := x509.NewCertPool()
-	for _, ca := range cas {
-		pool.AddCert(ca)
-	}
-	return &bundle{cas: cas, pool: pool, sum: sha256.Sum256(data)}
+	return out
 }
 
-// parseBundle reads one or more CA certificates in PEM. Text outside of the
-// blocks may explain them (RFC 7468 section 5.2); whatever else is not a whole
-// certificate is an error, because half of a bundle is another bundle.
-func parseBundle(data []byte) ([]*x509.Certificate, error) {
-	var cas []*x509.Certificate
-	for rest := data; ; {
-		var block *pem.Block
-		block, rest = pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			return nil, errors.New("holds a block that is no certificate")
-		}
-		ca, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("holds a certificate that cannot be parsed: %w", err)
-		}
-		cas = append(cas, ca)
+// parseBundle returns the bundle of some bytes, or what is wrong with them,
+// each parsed once as long as a Secret that is named holds them.
+func (b *builder) parseBundle(sum [sha256.Size]byte, text []byte) (*hostmap.Bundle, string) {
+	before := b.previous.Parsed()
+	c, failure := before.Bundles[sum], before.Failures[sum]
+	if c == nil && failure == "" {
+		// Another Secret may have the same bytes.
+		c, failure = b.parsed.Bundles[sum], b.parsed.Failures[sum]
 	}
-	if len(cas) == 0 {
-		return nil, errors.New("holds no certificate in PEM")
+	if c == nil && failure == "" {
+		var err error
+		if c, err = hostmap.ParseBundle(text); err != nil {
+			failure = errorText(err)
+		}
 	}
-	// Decode skips what it cannot read. Each block has two lines with two
-	// rows of dashes.
-	if bytes.Count(data, []byte("-----")) != 4*len(cas) {
-		return nil, errors.New("holds a broken PEM block")
+	if c == nil {
+		b.parsed.Failures[sum] = failure
+		return nil, failure
 	}
-	return cas, nil
+	b.parsed.Bundles[sum] = c
+	return c, ""
 }

@@ -34,38 +34,49 @@ func (b *builder) keyPair(ref hostmap.SecretRef) *keyPair {
 }
 
 func (b *builder) readKeyPair(ref hostmap.SecretRef) *keyPair {
-	secret := b.objects.secrets[ref]
+	secret, reason, message := b.secret(ref)
 	if secret == nil {
-		return &keyPair{reason: SecretNotFound, message: "Secret " + quote(ref.String()) + " does not exist."}
-	}
-	if !usableSecret(secret) {
-		return &keyPair{reason: CertificateInvalid, message: "Secret " + quote(ref.String()) + " is of type " + quote(string(secret.Type)) + ", not kubernetes.io/tls or Opaque."}
+		return &keyPair{reason: reason, message: message}
 	}
 	certPEM, keyPEM := secretValue(secret, "tls.crt"), secretValue(secret, "tls.key")
-	if old := b.lastGood.certificates[ref]; old != nil && old.Sum == hostmap.PairSum(certPEM, keyPEM) {
+	sum := hostmap.PairSum(certPEM, keyPEM)
+	if old := b.lastGood.certificates[ref]; old != nil && old.Sum == sum {
 		return &keyPair{certificate: old}
 	}
-	c, err := hostmap.ParseCertificate(ref, certPEM, keyPEM)
-	if err != nil {
-		return &keyPair{reason: CertificateInvalid, message: "Secret " + quote(ref.String()) + " holds no usable key pair: " + err.Error() + "."}
+	failure := b.previous.Parsed().Failures[sum]
+	if failure == "" {
+		c, err := hostmap.ParseCertificate(ref, certPEM, keyPEM)
+		if err == nil {
+			return &keyPair{certificate: c}
+		}
+		failure = errorText(err)
 	}
-	return &keyPair{certificate: c}
+	b.parsed.Failures[sum] = failure
+	return &keyPair{reason: CertificateInvalid, message: "Secret " + quote(ref.String()) + " holds no usable key pair: " + failure + "."}
 }
 
-// certificate returns the certificate of a Secret that an object names, nil
-// where there is none, and reports on the object what is wrong with it.
-func (b *builder) certificate(on subject, ref hostmap.SecretRef) *hostmap.Certificate {
+// certificate returns the certificate of a Secret that a field of an object
+// names, nil where there is none, and reports what is wrong with it.
+func (b *builder) certificate(on subject, field func() string, ref hostmap.SecretRef) *hostmap.Certificate {
+	report := func(reason, format string, args ...any) {
+		b.problem(on, reason, field()+": "+format, args...)
+	}
 	k := b.keyPair(ref)
 	if k.reason != "" {
-		b.problem(on, k.reason, "%s", k.message)
+		report(k.reason, "%s", k.message)
 	}
 	c := k.certificate
+	if c == nil {
+		return nil
+	}
 	switch {
-	case c == nil:
 	case b.in.Now.Before(c.NotBefore):
-		b.problem(on, CertificateNotYetValid, "The certificate of Secret %s is not valid before %s.", quote(ref.String()), c.NotBefore.UTC().Format(time.RFC3339))
+		report(CertificateNotYetValid, "The certificate of Secret %s is not valid before %s; clients refuse it until then.", quote(ref.String()), c.NotBefore.UTC().Format(time.RFC3339))
 	case expired(c, b.in.Now):
-		b.problem(on, CertificateExpired, "The certificate of Secret %s was valid until %s; renew it.", quote(ref.String()), c.NotAfter.UTC().Format(time.RFC3339))
+		report(CertificateExpired, "The certificate of Secret %s was valid until %s; renew it.", quote(ref.String()), c.NotAfter.UTC().Format(time.RFC3339))
+	}
+	if n := c.ChainGap; n != 0 {
+		report(CertificateChainBroken, "In tls.crt of Secret %s certificate %d did not sign certificate %d; it is served as it is. Put after each certificate the one that signed it.", quote(ref.String()), n+1, n)
 	}
 	return c
 }
@@ -75,8 +86,8 @@ func (b *builder) certificate(on subject, ref hostmap.SecretRef) *hostmap.Certif
 func expired(c *hostmap.Certificate, now time.Time) bool { return !now.Before(c.NotAfter) }
 
 // defaults returns the default certificates that one Secret makes.
-func (b *builder) defaults(on subject, ref hostmap.SecretRef) []*hostmap.Certificate {
-	if c := b.certificate(on, ref); c != nil {
+func (b *builder) defaults(on subject, field string, ref hostmap.SecretRef) []*hostmap.Certificate {
+	if c := b.certificate(on, func() string { return field }, ref); c != nil {
 		return []*hostmap.Certificate{c}
 	}
 	return nil
@@ -89,7 +100,7 @@ func (b *builder) flagDefaults() []*hostmap.Certificate {
 		return nil
 	}
 	ref := hostmap.SecretRef{Namespace: name.Namespace, Name: name.Name}
-	return b.defaults(subject{"Secret", ref.Namespace, ref.Name}, ref)
+	return b.defaults(subject{"Secret", ref.Namespace, ref.Name}, "--default-certificate", ref)
 }
 
 // keepDefaults returns the default certificates of the previous map, each as

@@ -3,9 +3,10 @@ package compile
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
@@ -13,9 +14,11 @@ import (
 // reachable is what became of a Service port.
 type reachable struct {
 	endpoints []netip.AddrPort
-	// missing is why there are none (see hostmap.Backend), with the problem
-	// that it makes for every Ingress which names the port.
-	missing, reason, message string
+	// missing is why there can be none (see hostmap.Backend).
+	missing string
+	// reason and message are the problem that it makes for every Ingress which
+	// names the port, "" where there is none.
+	reason, message string
 }
 
 // reach finds the endpoints of a Service port, each once in a run.
@@ -29,102 +32,121 @@ func (b *builder) reach(p servicePort) *reachable {
 }
 
 func (b *builder) findEndpoints(p servicePort) *reachable {
-	service := b.objects.services[p.service]
-	if service == nil {
+	s := b.service(p.service)
+	if s.object == nil {
 		return &reachable{
 			missing: hostmap.MissingService, reason: ServiceNotFound,
-			message: "Service " + quote(p.service.String()) + " does not exist.",
+			message: p.title() + " (port " + plain(p.String()) + ") does not exist; create it or correct the name.",
 		}
 	}
-	if service.Spec.Type == corev1.ServiceTypeExternalName {
+	if s.object.Spec.Type == corev1.ServiceTypeExternalName {
 		// Whoever may create a Service could have any address in the cluster
 		// served (CVE-2021-32783).
 		return &reachable{
 			missing: hostmap.UnsupportedBackend, reason: BackendUnsupported,
-			message: "Service " + quote(p.service.String()) + " is of type ExternalName, which is not served.",
+			message: p.title() + " is of type ExternalName, which is not served; name a Service with endpoints.",
 		}
 	}
-	port := p.find(service)
+	port := s.find(p.port)
 	if port == nil {
 		return &reachable{
 			missing: hostmap.MissingPort, reason: PortNotFound,
-			message: "Service " + quote(p.service.String()) + " has no TCP port " + quote(p.String()) + ".",
+			message: p.title() + " has no TCP port " + plain(p.String()) + "; it has: " + s.has() + ".",
 		}
 	}
 	// Slices tell the port by the Service port's name; its number there is the
 	// pods' own, which the Service's targetPort need not say.
-	var ready, draining []netip.AddrPort
-	for _, slice := range b.objects.slices[p.service] {
-		if slice.AddressType == discoveryv1.AddressTypeFQDN {
-			continue
-		}
-		for _, number := range portsNamed(slice, port.Name) {
-			for i := range slice.Endpoints {
-				e := &slice.Endpoints[i]
-				to := &ready
-				if !isTrue(e.Conditions.Ready, true) {
-					if !isTrue(e.Conditions.Serving, false) || !isTrue(e.Conditions.Terminating, false) {
-						continue
-					}
-					to = &draining
-				}
-				*to = b.addAddresses(*to, slice, e.Addresses, number)
-			}
+	ports := s.portsNamed(port.Name)
+	for _, sp := range ports {
+		s.endpoints += len(sp.ready) + len(sp.draining)
+	}
+	if s.endpoints > maxServiceEndpoints {
+		return &reachable{
+			missing: hostmap.UnsupportedBackend, reason: TooManyEndpoints,
+			message: p.title() + " has with port " + plain(p.String()) + " more than " + thousands(maxServiceEndpoints) + " endpoints, those of all its ports together that Ingresses name; this port and further ones are not served. Divide the Service.",
 		}
 	}
-	if len(ready) == 0 {
+	r := &reachable{endpoints: b.endpointsOf(s, ports, false)}
+	if len(r.endpoints) == 0 {
 		// Every pod is on its way out (KEP-1669): those that still serve are
 		// better than none.
-		ready = draining
+		r.endpoints = b.endpointsOf(s, ports, true)
 	}
-	slices.SortFunc(ready, netip.AddrPort.Compare)
-	return &reachable{endpoints: slices.Compact(ready)}
+	if len(r.endpoints) == 0 {
+		r.reason, r.message = s.whyNone(p.title(), port)
+	}
+	return r
 }
 
-// portsNamed returns the TCP ports of a slice that have a name.
-func portsNamed(slice *discoveryv1.EndpointSlice, name string) []uint16 {
-	var out []uint16
-	for _, p := range slice.Ports {
-		if p.Port == nil || *p.Port < 1 || *p.Port > 65535 {
-			continue
+// title names the Service in messages.
+func (p servicePort) title() string { return "Service " + quote(p.service.String()) }
+
+// endpointsOf returns the endpoints of some ports of slices, sorted. None is
+// this process.
+func (b *builder) endpointsOf(s *service, ports []slicePort, draining bool) []netip.AddrPort {
+	of := func(p slicePort) []netip.Addr {
+		if draining {
+			return p.draining
 		}
-		if p.Protocol != nil && *p.Protocol != corev1.ProtocolTCP {
-			continue
-		}
-		if p.Name == nil && name == "" || p.Name != nil && *p.Name == name {
-			out = append(out, uint16(*p.Port))
+		return p.ready
+	}
+	n := 0
+	for _, p := range ports {
+		n += len(of(p))
+	}
+	if n == 0 {
+		return nil
+	}
+	out := make([]netip.AddrPort, 0, n)
+	for _, p := range ports {
+		for _, a := range of(p) {
+			e := netip.AddrPortFrom(a, p.number)
+			if b.in.Self.Is(e) {
+				b.problem(subjectOf(p.slice), EndpointRefused, "Nothing is forwarded to the address %q at port %d, where this ingress controller itself listens.", a, p.number)
+				s.refused = true
+				continue
+			}
+			out = append(out, e)
 		}
 	}
-	return out
+	slices.SortFunc(out, netip.AddrPort.Compare)
+	return slices.Compact(out)
 }
 
-func (b *builder) addAddresses(to []netip.AddrPort, slice *discoveryv1.EndpointSlice, addresses []string, port uint16) []netip.AddrPort {
-	on := subject{"EndpointSlice", slice.Namespace, slice.Name}
-	for _, s := range addresses {
-		a, err := netip.ParseAddr(s)
-		switch e := netip.AddrPortFrom(a.Unmap(), port); {
-		case err != nil || !b.mayForwardTo(a):
-			b.problem(on, EndpointRefused, "Nothing is forwarded to the address %s.", quote(s))
-		case b.in.Self.Is(e):
-			b.problem(on, EndpointRefused, "Nothing is forwarded to the address %s at port %d, where this ingress controller itself listens.", quote(s), port)
-		default:
-			to = append(to, e)
-		}
+// whyNone tells why a port has no endpoints. It counts nothing, so that what it
+// says is the same from the first moment to the last, and one event.
+func (s *service) whyNone(name string, port *corev1.ServicePort) (reason, message string) {
+	const effect = " Requests are answered 503."
+	label := "the label kubernetes.io/service-name: " + s.object.Name
+	selects := len(s.object.Spec.Selector) != 0
+	switch {
+	case s.slices == 0 && selects:
+		return NoEndpoints, name + " has no EndpointSlice; none of its namespace has " + label + "." + effect
+	case s.slices == 0:
+		return NoEndpoints, name + " has no selector, and no EndpointSlice of its namespace has " + label + "." + effect
+	case s.addresses == 0 && s.names:
+		return NoEndpoints, name + " has EndpointSlices of the addressType FQDN alone, which are not served." + effect
+	case s.addresses == 0 && selects:
+		return NoEndpoints, name + " has no endpoints: its selector matches no pod, or it is scaled to zero." + effect
+	case s.addresses == 0:
+		return NoEndpoints, name + " has no endpoints: its EndpointSlices hold none." + effect
+	case len(s.portsNamed(port.Name)) == 0:
+		return EndpointPortNotFound, name + ": its EndpointSlices have no TCP port " + s.sliceName(port) + "; they have: " + s.slicesHave() + "." + effect
+	case s.refused:
+		return NoEndpoints, name + " has no endpoint that is ready and that may be forwarded to; its EndpointSlices have problems." + effect
 	}
-	return to
+	return NoEndpoints, name + " has endpoints of which none is ready." + effect
 }
 
-// mayForwardTo refuses addresses that would trust us more than whoever may write
-// an EndpointSlice, which is anyone who may write Services: those of the node
-// and of the cloud's metadata services. Behind loopback ones are our own ports
-// and the node's; they need [Input.AllowLoopback].
-func (b *builder) mayForwardTo(a netip.Addr) bool {
-	return hostmap.Forwardable(a) && (b.in.AllowLoopback || !a.Unmap().IsLoopback())
-}
-
-func isTrue(p *bool, otherwise bool) bool {
-	if p == nil {
-		return otherwise
+// sliceName says which port of slices is looked for, and why.
+func (s *service) sliceName(port *corev1.ServicePort) string {
+	text := "without a name"
+	if port.Name != "" {
+		text = "named " + quote(port.Name)
 	}
-	return *p
+	text += ", as port " + strconv.Itoa(int(port.Port)) + " of the Service is"
+	if t := port.TargetPort; t.Type == intstr.String && t.StrVal != "" {
+		text += " (targetPort " + quote(t.StrVal) + ")"
+	}
+	return text
 }

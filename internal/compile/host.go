@@ -26,6 +26,9 @@ type host struct {
 	// contested tells that others claim the host, or a host that it takes the
 	// requests of or that takes its own.
 	contested bool
+	// closed tells that an Ingress over its bound asks for client certificates
+	// of the host, or of one that the host would serve.
+	closed bool
 	// wildcard is the one of another namespace whose guest the host is.
 	wildcard *host
 	// entered tells that a tls entry speaks of the host.

@@ -2,6 +2,8 @@ package compile
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,6 +28,26 @@ type ingress struct {
 	// rest is the route to the default backend, nil without one.
 	rest *hostmap.Route
 	tls  tlsEntries
+	// limit bounds the hosts.
+	limit hostLimit
+	// uses are the backends that cannot be reached as they should.
+	uses unreachable
+}
+
+// to names an Ingress to the owner of another one. What belongs to another
+// namespace is no business of his.
+func (ing *ingress) to(other *ingress) string {
+	return ingressTo(ing.object.Namespace, ing.object.Name, other)
+}
+
+func ingressTo(namespace, name string, other *ingress) string {
+	switch {
+	case namespace != other.object.Namespace:
+		return "an Ingress of another namespace"
+	case name == other.object.Name:
+		return "this Ingress"
+	}
+	return "Ingress " + quote(namespace+"/"+name)
 }
 
 // rule is what an Ingress says of one host; "" is the default site.
@@ -60,8 +82,10 @@ func (b *builder) readIngresses() []*ingress {
 			class:   class,
 		}
 		b.readAnnotations(ing)
+		ing.limit.begin(ing)
 		b.readRules(ing)
 		b.readTLS(ing)
+		b.reportUnreachable(ing)
 		out = append(out, ing)
 	}
 	return out
@@ -99,7 +123,7 @@ func (b *builder) readRules(ing *ingress) {
 	if spec.DefaultBackend != nil {
 		ing.rest = &hostmap.Route{
 			Default:          true,
-			Backend:          b.backend(ing, spec.DefaultBackend),
+			Backend:          b.backend(ing, spec.DefaultBackend, place{rule: -1}),
 			IngressNamespace: ing.object.Namespace,
 			IngressName:      ing.object.Name,
 		}
@@ -108,38 +132,63 @@ func (b *builder) readRules(ing *ingress) {
 		ing.rules = []rule{{}}
 		return
 	}
+	var over beyond
 	for i := range spec.Rules {
 		r := &spec.Rules[i]
-		host, ok := b.host(ing, r.Host, "rules")
-		if !ok {
+		field := func() string { return fmt.Sprintf("spec.rules[%d].host %s", i, quote(r.Host)) }
+		host, ok := b.host(ing, r.Host, field)
+		if !ok || !ing.claims(host, &over, field) {
 			continue
 		}
 		out := rule{host: host}
 		if r.HTTP != nil {
-			out.routes = b.readPaths(ing, r.HTTP.Paths)
+			out.routes = b.readPaths(ing, place{rule: i, host: host}, r.HTTP.Paths)
 		}
 		ing.rules = append(ing.rules, out)
 	}
+	b.reportBeyond(ing, &over)
 }
 
 // host canonicalises the host of a rule; "" stays "", the default site.
-func (b *builder) host(ing *ingress, s, field string) (string, bool) {
+func (b *builder) host(ing *ingress, s string, field func() string) (string, bool) {
 	if s == "" {
 		return "", true
 	}
-	host, err := hostmap.Pattern(s)
-	if err != nil {
-		b.problem(ing.subject, HostInvalid, "spec.%s: %s is no host: %v.", field, quote(s), err)
-		return "", false
-	}
-	return host, true
+	return b.pattern(ing, s, field)
 }
 
-func (b *builder) readPaths(ing *ingress, paths []networkingv1.HTTPIngressPath) []*hostmap.Route {
+// pattern canonicalises a host.
+func (b *builder) pattern(ing *ingress, s string, field func() string) (string, bool) {
+	host, err := hostmap.Pattern(s)
+	if err == nil {
+		return host, true
+	}
+	if !ing.limit.full() {
+		b.problem(ing.subject, HostInvalid, "%s is no host: %s; write a DNS name, or *. before one.", field(), errorText(err))
+		ing.limit.bad++
+	}
+	return "", false
+}
+
+// place says where an Ingress names a backend.
+type place struct {
+	rule, path int // rule is -1 for the default backend
+	host, text string
+}
+
+func (p place) String() string {
+	if p.rule < 0 {
+		return "spec.defaultBackend"
+	}
+	return fmt.Sprintf("spec.rules[%d].http.paths[%d] (host %s, path %s)", p.rule, p.path, hostName(p.host), quote(p.text))
+}
+
+func (b *builder) readPaths(ing *ingress, at place, paths []networkingv1.HTTPIngressPath) []*hostmap.Route {
 	out := make([]*hostmap.Route, 0, len(paths))
 	for i := range paths {
 		p := &paths[i]
-		kind, ok := b.pathType(ing, p)
+		at.path, at.text = i, p.Path
+		kind, ok := b.pathType(ing, at, p)
 		if !ok {
 			continue
 		}
@@ -151,12 +200,12 @@ func (b *builder) readPaths(ing *ingress, paths []networkingv1.HTTPIngressPath) 
 		// rule that has some would never be met. The API server lets them pass
 		// in paths of type ImplementationSpecific.
 		if canonical, err := hostmap.Path(path); err != nil || canonical != path {
-			b.problem(ing.subject, PathInvalid, "spec.rules: no request can have the path %s; it must begin with '/' and have no dot segments, spaces, '?' or '#'.", quote(p.Path))
+			b.problem(ing.subject, PathInvalid, "%s: no request can have this path; it must begin with '/' and have no dot segments, spaces, '?' or '#'.", at.String())
 			continue
 		}
 		out = append(out, &hostmap.Route{
 			Type: kind, Path: path,
-			Backend:          b.backend(ing, &p.Backend),
+			Backend:          b.backend(ing, &p.Backend, at),
 			IngressNamespace: ing.object.Namespace,
 			IngressName:      ing.object.Name,
 		})
@@ -164,19 +213,28 @@ func (b *builder) readPaths(ing *ingress, paths []networkingv1.HTTPIngressPath) 
 	return out
 }
 
-func (b *builder) pathType(ing *ingress, p *networkingv1.HTTPIngressPath) (hostmap.PathType, bool) {
+func (b *builder) pathType(ing *ingress, at place, p *networkingv1.HTTPIngressPath) (hostmap.PathType, bool) {
 	if p.PathType == nil {
 		return hostmap.Prefix, true
 	}
 	switch *p.PathType {
 	case networkingv1.PathTypeExact:
 		return hostmap.Exact, true
-	case networkingv1.PathTypePrefix, networkingv1.PathTypeImplementationSpecific:
+	case networkingv1.PathTypeImplementationSpecific:
+		if strings.ContainsAny(p.Path, patternSigns) {
+			b.problem(ing.subject, PathIsLiteral, "%s: the path is compared as it stands, by whole segments from its start; its signs have no meaning. Write it without a pattern, with the type Prefix or Exact.", at.String())
+		}
+		return hostmap.Prefix, true
+	case networkingv1.PathTypePrefix:
 		return hostmap.Prefix, true
 	}
-	b.problem(ing.subject, PathInvalid, "spec.rules: the path %s has the type %s, which is not Exact, Prefix or ImplementationSpecific.", quote(p.Path), quote(string(*p.PathType)))
+	b.problem(ing.subject, PathInvalid, "%s: the pathType %s is not Exact, Prefix or ImplementationSpecific.", at.String(), quote(string(*p.PathType)))
 	return 0, false
 }
+
+// patternSigns are those by which paths show that they are meant as patterns,
+// as other controllers have them in paths of type ImplementationSpecific.
+const patternSigns = "*([{|$^\\"
 
 // tlsEntries are the tls entries of an Ingress by host, with the names of
 // their Secrets; "" stands for the default certificate. An index, because an
@@ -188,20 +246,25 @@ type tlsEntries struct {
 	// every are the Secrets of entries without hosts, which speak of all hosts
 	// of the Ingress.
 	every []string
+	// over is how many Secrets a host has over the bound; "" is that of every.
+	over map[string]int
+	// fields are the entries that name a Secret first, made when asked for.
+	fields map[string]int
 }
 
 func (b *builder) readTLS(ing *ingress) {
 	t := &ing.tls
+	var over beyond
 	for i := range ing.object.Spec.TLS {
 		entry := &ing.object.Spec.TLS[i]
 		if len(entry.Hosts) == 0 {
-			t.every = b.addSecret(ing, t.every, entry.SecretName)
+			t.every = t.add(t.every, entry.SecretName, "")
 			continue
 		}
-		for _, s := range entry.Hosts {
-			host, err := hostmap.Pattern(s)
-			if err != nil {
-				b.problem(ing.subject, HostInvalid, "spec.tls: %s is no host: %v.", quote(s), err)
+		for n, s := range entry.Hosts {
+			field := func() string { return fmt.Sprintf("spec.tls[%d].hosts[%d] %s", i, n, quote(s)) }
+			host, ok := b.pattern(ing, s, field)
+			if !ok || !ing.claims(host, &over, field) {
 				continue
 			}
 			if t.listed == nil {
@@ -210,20 +273,51 @@ func (b *builder) readTLS(ing *ingress) {
 			if _, known := t.listed[host]; !known {
 				t.hosts = append(t.hosts, host)
 			}
-			t.listed[host] = b.addSecret(ing, t.listed[host], entry.SecretName)
+			t.listed[host] = t.add(t.listed[host], entry.SecretName, host)
 		}
 	}
+	b.reportBeyond(ing, &over)
+	for _, host := range t.overfull() {
+		n := t.over[host]
+		of := "hosts that it does not list"
+		if host != "" {
+			of = "host " + quote(host)
+		}
+		b.problem(ing.subject, CertificateConflict, "spec.tls names more than %d Secrets for %s; %s are not served.", maxSecrets, of, thousands(n))
+	}
+}
+
+// overfull are the hosts that have too many Secrets, in order.
+func (t *tlsEntries) overfull() []string {
+	if len(t.over) == 0 {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(t.over))
+}
+
+// secretField is the tls entry of an Ingress that names a Secret first.
+func (ing *ingress) secretField(name string) string {
+	if ing.tls.fields == nil {
+		ing.tls.fields = make(map[string]int)
+		for i, e := range slices.Backward(ing.object.Spec.TLS) {
+			ing.tls.fields[e.SecretName] = i
+		}
+	}
+	return fmt.Sprintf("spec.tls[%d].secretName", ing.tls.fields[name])
 }
 
 // maxSecrets bounds the Secrets of one host: a kind of key each would do.
 const maxSecrets = 8
 
-func (b *builder) addSecret(ing *ingress, names []string, name string) []string {
+func (t *tlsEntries) add(names []string, name, host string) []string {
 	switch {
 	case slices.Contains(names, name):
 		return names
 	case len(names) == maxSecrets:
-		b.problem(ing.subject, CertificateConflict, "spec.tls names more than %d Secrets for one host; the others are not served.", maxSecrets)
+		if t.over == nil {
+			t.over = make(map[string]int)
+		}
+		t.over[host]++
 		return names
 	}
 	return append(names, name)

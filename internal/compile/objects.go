@@ -44,6 +44,19 @@ func newObjects(in *Input) objects {
 	return o
 }
 
+// secret finds a Secret that certificates are to be read from; nil where there
+// is none, with the reason.
+func (b *builder) secret(ref hostmap.SecretRef) (secret *corev1.Secret, reason, message string) {
+	secret = b.objects.secrets[ref]
+	switch {
+	case secret == nil:
+		return nil, SecretNotFound, "Secret " + quote(ref.String()) + " does not exist; create it or correct the name."
+	case !usableSecret(secret):
+		return nil, CertificateInvalid, "Secret " + quote(ref.String()) + " is of type " + quote(string(secret.Type)) + ", not kubernetes.io/tls or Opaque."
+	}
+	return secret, "", ""
+}
+
 // usableSecret tells whether a Secret is of a type that certificates are read
 // from. Those of other types (tokens, releases) are not ours to serve,
 // whatever their keys are called.

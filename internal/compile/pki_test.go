@@ -24,12 +24,15 @@ import (
 //
 //	name hosts=a.example,*.b.example rsa from=2026-01-01 until=2026-03-01
 //
-// It is self-signed, for ECDSA unless it says rsa, and valid through 2026.
+// It is self-signed unless it says by=NAME, for ECDSA unless it says rsa, and
+// valid through 2026.
 type pki map[string]*testCertificate
 
 type testCertificate struct {
 	certPEM, keyPEM string
 	der             []byte
+	key             crypto.Signer
+	template        *x509.Certificate
 }
 
 func (c *testCertificate) fingerprint() string {
@@ -51,14 +54,16 @@ func (p pki) read(t testing.TB, text string) {
 			p[fields[0]] = c.(*testCertificate)
 			continue
 		}
-		p[fields[0]] = makeCertificate(t, fields)
-		made.Store(line, p[fields[0]])
+		p[fields[0]] = p.make(t, fields)
+		if !strings.Contains(line, "by=") {
+			made.Store(line, p[fields[0]])
+		}
 	}
 }
 
 var rsaKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
-func makeCertificate(t testing.TB, fields []string) *testCertificate {
+func (p pki) make(t testing.TB, fields []string) *testCertificate {
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -78,6 +83,7 @@ func makeCertificate(t testing.TB, fields []string) *testCertificate {
 	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
 	key := crypto.Signer(ecKey)
+	var by *testCertificate
 	for _, f := range fields[1:] {
 		word, value, _ := strings.Cut(f, "=")
 		switch word {
@@ -88,6 +94,10 @@ func makeCertificate(t testing.TB, fields []string) *testCertificate {
 				} else {
 					template.DNSNames = append(template.DNSNames, h)
 				}
+			}
+		case "by":
+			if by = p[value]; by == nil {
+				t.Fatalf("no certificate %q", value)
 			}
 		case "rsa":
 			k, err := rsaKey()
@@ -103,18 +113,23 @@ func makeCertificate(t testing.TB, fields []string) *testCertificate {
 			t.Fatalf("unknown word %q", f)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if by == nil {
+		by = &testCertificate{key: key, template: template}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, by.template, key.Public(), by.key)
 	must(err)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
 	must(err)
 	return &testCertificate{
 		certPEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
 		keyPEM:  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
-		der:     der,
+		der:     der, key: key, template: template,
 	}
 }
 
-// expand puts PEM in the place of the words "certificate:NAME" and "key:NAME".
+// expand puts PEM in the place of the words "certificate:NAME" and "key:NAME";
+// of "torn:NAME" a certificate without its second line, of "indented:NAME" one
+// with blanks before each line, and a comment of "comment:WORD".
 func (p pki) expand(value string) string {
 	var out strings.Builder
 	for _, word := range strings.Fields(value) {
@@ -125,6 +140,16 @@ func (p pki) expand(value string) string {
 			out.WriteString(c.certPEM)
 		case c != nil && kind == "key":
 			out.WriteString(c.keyPEM)
+		case c != nil && kind == "torn":
+			first, rest, _ := strings.Cut(c.certPEM, "\n")
+			_, rest, _ = strings.Cut(rest, "\n")
+			out.WriteString(first + "\n" + rest)
+		case c != nil && kind == "indented":
+			for line := range strings.Lines(c.certPEM) {
+				out.WriteString("  " + line)
+			}
+		case kind == "comment":
+			out.WriteString("----- " + name + " -----\n")
 		default:
 			out.WriteString(word + "\n")
 		}

@@ -43,7 +43,8 @@ func (b *builder) resolveClass(ic *networkingv1.IngressClass) *class {
 	r.read(&policy.Spec, options)
 	if secret, ok := r.defaultCertificate(policy); ok {
 		options.DefaultCertificate = secret
-		c.defaults = b.defaults(subject{kind: "IngressClass", name: ic.Name}, secret)
+		field := "AuthorityPolicy " + quote(policy.Namespace+"/"+policy.Name) + ": spec.tls.defaultCertificateRef"
+		c.defaults = b.defaults(subject{kind: "IngressClass", name: ic.Name}, field, secret)
 	}
 	c.Class = b.keepClass(options)
 	return c

@@ -12,6 +12,9 @@ const (
 	CertificateExpired = "CertificateExpired"
 	// CertificateNotYetValid: a certificate is served before its validity begins.
 	CertificateNotYetValid = "CertificateNotYetValid"
+	// CertificateChainBroken: a certificate of a chain did not sign the one
+	// before it; the chain is served as it is.
+	CertificateChainBroken = "CertificateChainBroken"
 	// CertificateDoesNotCoverHost: the leaf names no host equal to the site's.
 	CertificateDoesNotCoverHost = "CertificateDoesNotCoverHost"
 	// CertificateConflict: an older Ingress names other Secrets for the host.
@@ -23,6 +26,13 @@ const (
 	// BackendUnsupported: a backend is a resource, or a Service of type
 	// ExternalName.
 	BackendUnsupported = "BackendUnsupported"
+	// NoEndpoints: a Service has no endpoints, or none that is ready.
+	NoEndpoints = "NoEndpoints"
+	// EndpointPortNotFound: no EndpointSlice has a port with the name that the
+	// Service's has.
+	EndpointPortNotFound = "EndpointPortNotFound"
+	// TooManyEndpoints: a Service has more endpoints than are served.
+	TooManyEndpoints = "TooManyEndpoints"
 	// EndpointRefused: an address that nothing is ever forwarded to.
 	EndpointRefused = "EndpointRefused"
 	// RouteConflict: an older rule has the same host and path.
@@ -33,10 +43,14 @@ const (
 	NothingServed = "NothingServed"
 	// ClassConflict: the host belongs to another class.
 	ClassConflict = "ClassConflict"
+	// TooManyHosts: an Ingress names more hosts than one may have.
+	TooManyHosts = "TooManyHosts"
 	// HostInvalid: a host that no client can ask for.
 	HostInvalid = "HostInvalid"
 	// PathInvalid: a path that no request can have.
 	PathInvalid = "PathInvalid"
+	// PathIsLiteral: a path looks like a pattern and is taken as it stands.
+	PathIsLiteral = "PathIsLiteral"
 	// AnnotationInvalid: an annotation's value is none of those it may have.
 	AnnotationInvalid = "AnnotationInvalid"
 	// AnnotationUnknown: an annotation of our prefix that has no effect.

@@ -43,8 +43,16 @@ func (x *routeIndex) key(r *hostmap.Route) routeKey {
 
 func (x *routeIndex) add(r *hostmap.Route) {
 	x.list = append(x.list, r)
-	if len(x.list) > fewRoutes {
+	if x.many != nil || len(x.list) > fewRoutes {
 		x.index(r)
+	}
+}
+
+// grow makes room for n routes.
+func (x *routeIndex) grow(n int) {
+	x.list = make([]*hostmap.Route, 0, n)
+	if n > fewRoutes {
+		x.many = make(map[routeKey]*hostmap.Route, n)
 	}
 }
 
@@ -86,6 +94,13 @@ func (b *builder) siteRoutes(h *host, old *hostmap.Site, more bool) (routes []*h
 	default:
 		before = old.Routes
 	}
+	n := 0
+	for _, p := range h.parts {
+		n += len(p.routes) + len(p.aliased)
+	}
+	m.routes.grow(n + 1)
+	m.first.grow(n + 1)
+	m.old.grow(len(before))
 	for _, r := range before {
 		m.old.add(r)
 	}
@@ -125,13 +140,13 @@ func (m *merging) add(ing *ingress, r *hostmap.Route) {
 		m.first.add(r)
 	case r.Default:
 		if first.Backend != r.Backend {
-			m.b.problem(ing.subject, RouteConflict, "Host %s has the default backend of %s already, which is served.", hostName(m.host.name), routeOwner(ing, first))
+			m.b.problem(ing.subject, RouteConflict, "spec.defaultBackend: host %s has the default backend of %s, which comes first; this one is not served for it.", hostName(m.host.name), ingressTo(first.IngressNamespace, first.IngressName, ing))
 		}
 		return
 	case first.IngressNamespace != r.IngressNamespace || first.IngressName != r.IngressName || m.routes.find(key) != nil:
 		// Within one Ingress "/a" and "/a/" may stand side by side: the longer
 		// wins, as Kubernetes has it.
-		m.b.problem(ing.subject, RouteConflict, "Host %s has the %s path %s of %s already, which is served.", hostName(m.host.name), r.Type, quote(r.Path), routeOwner(ing, first))
+		m.b.problem(ing.subject, RouteConflict, "spec.rules: host %s has the %s path %s of %s, whose backend is served; this one is not. Delete one of them.", hostName(m.host.name), r.Type, quote(r.Path), ingressTo(first.IngressNamespace, first.IngressName, ing))
 		return
 	}
 	if old := m.old.find(key); old != nil && *old == *r {
@@ -139,16 +154,4 @@ func (m *merging) add(ing *ingress, r *hostmap.Route) {
 		m.kept++
 	}
 	m.routes.add(r)
-}
-
-// routeOwner names the Ingress of a route that another one is in conflict with,
-// which of other namespaces must not be told.
-func routeOwner(ing *ingress, r *hostmap.Route) string {
-	switch {
-	case r.IngressNamespace != ing.object.Namespace:
-		return "another namespace's Ingress"
-	case r.IngressName == ing.object.Name:
-		return "this Ingress"
-	}
-	return "Ingress " + quote(r.IngressName)
 }

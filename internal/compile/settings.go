@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"cmp"
+
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
@@ -10,10 +12,14 @@ import (
 type settings struct {
 	misdirected                   said[string]
 	sslRedirect, forceSSLRedirect said[bool]
-	// asks tells that client certificates are asked for: as policy says, or in
-	// a way that is unresolved, or in several that are in conflict.
-	asks, unresolved, conflict bool
-	policy                     said[*hostmap.TLSPolicy]
+	// asks tells that client certificates are asked for: as policy says, in a
+	// way that is unresolved, or in several that are in conflict.
+	asks, unresolved bool
+	policy           said[*hostmap.TLSPolicy]
+	// dissent is one that asks in another way than policy.
+	dissent said[*hostmap.TLSPolicy]
+	// blind is who asks in a way that is unresolved, where one does.
+	blind *ingress
 }
 
 // said is a value and the Ingress it comes from, nil where none has one.
@@ -33,21 +39,26 @@ func (s said[T]) or(other said[T]) said[T] {
 // with joins what two say of one host. Of most the oldest is heard; client
 // certificates are asked for if anyone asks, and nobody can take that back.
 func (s settings) with(o settings) settings {
-	return settings{
+	out := settings{
 		misdirected:      s.misdirected.or(o.misdirected),
 		sslRedirect:      s.sslRedirect.or(o.sslRedirect),
 		forceSSLRedirect: s.forceSSLRedirect.or(o.forceSSLRedirect),
 		policy:           s.policy.or(o.policy),
 		asks:             s.asks || o.asks,
 		unresolved:       s.unresolved || o.unresolved,
-		conflict:         s.conflict || o.conflict || s.contradicts(&o),
+		blind:            cmp.Or(s.blind, o.blind),
 	}
+	for _, p := range []said[*hostmap.TLSPolicy]{s.policy, o.policy, s.dissent, o.dissent} {
+		if p.by != nil && p.value.ID != out.policy.value.ID {
+			out.dissent = p
+			break
+		}
+	}
+	return out
 }
 
-// contradicts tells whether two ask for client certificates in different ways.
-func (s *settings) contradicts(o *settings) bool {
-	return s.policy.by != nil && o.policy.by != nil && s.policy.value.ID != o.policy.value.ID
-}
+// conflict tells whether client certificates are asked for in several ways.
+func (s *settings) conflict() bool { return s.dissent.by != nil }
 
 // anything tells whether anything is said.
 func (s *settings) anything() bool {
@@ -58,7 +69,7 @@ func (s *settings) anything() bool {
 // be resolved, or differently from others, has everybody refused.
 func (s *settings) tlsPolicy() hostmap.TLSPolicy {
 	switch {
-	case s.unresolved || s.conflict:
+	case s.unresolved || s.conflict():
 		return hostmap.UnresolvedTLSPolicy(hostmap.ClientAuthRequire)
 	case s.policy.by != nil:
 		return *s.policy.value
@@ -100,10 +111,14 @@ func (b *builder) settle(h, over *host) settings {
 		}
 	}
 	if over != nil {
-		if s.contradicts(&over.says) && !over.says.conflict {
-			b.clientAuthConflict(over.says.policy.by, h)
-		}
+		own := s.policy
 		s = s.with(over.says)
+		if own.by != nil && s.conflict() && !over.says.conflict() && over.says.policy.by != nil {
+			b.clientAuthConflict(over.says.policy.by, h, &s)
+		}
+	}
+	if h.closed {
+		s.asks, s.unresolved = true, true
 	}
 	for _, p := range h.parts {
 		if !p.guest {
@@ -119,14 +134,14 @@ func (b *builder) settle(h, over *host) settings {
 func (h *host) heard(p *part, over *host) settings {
 	says := p.ing.notes.says
 	if p.ruled && !p.rules() && (h.ruled || over != nil) {
-		return settings{asks: says.asks, unresolved: says.unresolved, conflict: says.conflict, policy: says.policy}
+		return settings{asks: says.asks, unresolved: says.unresolved, blind: says.blind, policy: says.policy}
 	}
 	return says
 }
 
 func (b *builder) reportUnheard(h *host, ing *ingress, says settings, s *settings) {
 	outvoted := func(annotation string, by *ingress) {
-		b.problem(ing.subject, AnnotationConflict, "Annotation %s: Ingress %s says otherwise for host %s, and comes first.", annotation, quote(by.object.Name), hostName(h.name))
+		b.problem(ing.subject, AnnotationConflict, "Annotation %s has no effect on host %s: %s says otherwise, and comes first. Say the same in both.", annotation, hostName(h.name), by.to(ing))
 	}
 	if says.misdirected.by != nil && says.misdirected.value != s.misdirected.value {
 		outvoted(v1alpha1.AnnotationMisdirected, s.misdirected.by)
@@ -139,13 +154,19 @@ func (b *builder) reportUnheard(h *host, ing *ingress, says settings, s *setting
 	}
 	switch {
 	case says.policy.by == nil:
-	case s.conflict:
-		b.clientAuthConflict(ing, h)
-	case s.unresolved && !h.class.Unresolved: // of which the class has a problem
-		b.problem(ing.subject, ClientAuthUnresolved, "Another Ingress asks for client certificates of host %s in a way that cannot be resolved; it is refused.", hostName(h.name))
+	case s.conflict():
+		b.clientAuthConflict(ing, h, s)
+	case s.blind != nil:
+		b.problem(ing.subject, ClientAuthUnresolved, "Host %s is refused: %s asks for its client certificates in a way that cannot be resolved. Mend that one.", hostName(h.name), s.blind.to(ing))
 	}
 }
 
-func (b *builder) clientAuthConflict(ing *ingress, h *host) {
-	b.problem(ing.subject, ClientAuthConflict, "Ingresses ask for client certificates of host %s in different ways; it is refused.", hostName(h.name))
+// clientAuthConflict reports to an Ingress that it asks in another way than
+// others.
+func (b *builder) clientAuthConflict(ing *ingress, h *host, s *settings) {
+	other := s.policy
+	if other.value.ID == ing.notes.says.policy.value.ID {
+		other = s.dissent
+	}
+	b.problem(ing.subject, ClientAuthConflict, "Host %s is refused: this Ingress and %s ask for its client certificates in different ways (mode, depth or CAs). Say the same in both.", hostName(h.name), other.by.to(ing))
 }

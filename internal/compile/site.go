@@ -106,8 +106,9 @@ func (b *builder) siteCertificates(h, over *host) (certificates []*hostmap.Certi
 			continue
 		}
 		if own {
-			if !containsAll(chosen, names) {
-				b.problem(p.ing.subject, CertificateConflict, "Ingress %s names other Secrets for host %s, and comes first; those of this one are not served for it.", quote(first.object.Name), hostName(h.name))
+			if missing := without(names, chosen); len(missing) != 0 {
+				b.problem(p.ing.subject, CertificateConflict, "%s: Secret %s is not served for host %s, because %s names Secret %s for it, and comes first. Name the same Secrets in both.",
+					p.ing.secretField(missing[0]), secretName(missing[0]), hostName(h.name), first.to(p.ing), secretNames(chosen))
 			}
 			continue
 		}
@@ -127,13 +128,31 @@ func (b *builder) siteCertificates(h, over *host) (certificates []*hostmap.Certi
 	return h.class.defaults
 }
 
-func containsAll(all, some []string) bool {
+// without returns those of some words that are not among others.
+func without(some, others []string) (missing []string) {
 	for _, s := range some {
-		if !slices.Contains(all, s) {
-			return false
+		if !slices.Contains(others, s) {
+			missing = append(missing, s)
 		}
 	}
-	return true
+	return missing
+}
+
+// secretName is the name of a Secret in messages; "" is the default
+// certificate.
+func secretName(name string) string {
+	if name == "" {
+		return "(default)"
+	}
+	return quote(name)
+}
+
+func secretNames(names []string) string {
+	var out []string
+	for _, name := range names {
+		out = append(out, secretName(name))
+	}
+	return list(out)
 }
 
 // namedCertificates returns what the Secrets that an Ingress names for a host
@@ -143,13 +162,13 @@ func (b *builder) namedCertificates(h *host, ing *ingress, names []string) []*ho
 	for _, name := range names {
 		if name == "" {
 			if len(h.class.defaults) == 0 {
-				b.problem(ing.subject, SecretNotFound, "spec.tls names no Secret for host %s and there is no default certificate; its handshakes are refused.", hostName(h.name))
+				b.problem(ing.subject, SecretNotFound, "%s: no Secret is named for host %s and there is no default certificate; its handshakes are refused. Name a Secret.", ing.secretField(name), hostName(h.name))
 			}
 			out = append(out, h.class.defaults...)
 			continue
 		}
 		ref := hostmap.SecretRef{Namespace: ing.object.Namespace, Name: name}
-		if c := b.certificate(ing.subject, ref); c != nil {
+		if c := b.certificate(ing.subject, func() string { return ing.secretField(name) }, ref); c != nil {
 			out = append(out, c)
 		}
 	}
@@ -158,8 +177,25 @@ func (b *builder) namedCertificates(h *host, ing *ingress, names []string) []*ho
 	}
 	for _, c := range out {
 		if !c.CoversPattern(h.name) {
-			b.problem(ing.subject, CertificateDoesNotCoverHost, "The certificate of Secret %s does not cover host %s; issue one that does.", quote(c.Secret.String()), hostName(h.name))
+			field, of := "spec.tls", "The default certificate"
+			if c.Secret.Namespace == ing.object.Namespace {
+				field, of = ing.secretField(c.Secret.Name), "The certificate of Secret "+quote(c.Secret.String())
+			}
+			b.problem(ing.subject, CertificateDoesNotCoverHost, "%s: %s does not cover host %s; it covers: %s. Issue one that does.", field, of, hostName(h.name), covered(c))
 		}
 	}
 	return out
+}
+
+// covered lists what a certificate covers for messages.
+func covered(c *hostmap.Certificate) string {
+	names := c.Names[:min(len(c.Names), maxListed)]
+	var out []string
+	for _, name := range names {
+		out = append(out, quote(name))
+	}
+	if n := len(c.Names) - len(names); n != 0 {
+		return list(out) + " and " + thousands(n) + " more"
+	}
+	return list(out)
 }

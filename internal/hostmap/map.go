@@ -3,6 +3,8 @@ package hostmap
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -20,6 +22,7 @@ type Map struct {
 	defaults     []*Certificate
 	certificates []*Certificate
 	backends     []*Backend
+	parsed       Parsed
 
 	strict strict
 }
@@ -39,6 +42,22 @@ type Spec struct {
 	// Certificates are all parsed certificates, served or not, so that the
 	// next map need not parse them again.
 	Certificates []*Certificate
+	// Parsed is what else the next map need not parse again.
+	Parsed Parsed
+}
+
+// Parsed remembers what became of the bytes of Secrets. Serving does not look
+// at it. Neither map may be changed once it belongs to a Map.
+type Parsed struct {
+	// Bundles are by their Sum.
+	Bundles map[[sha256.Size]byte]*Bundle
+	// Failures say why bytes could not be parsed, by PairSum or BundleSum.
+	Failures map[[sha256.Size]byte]string
+}
+
+// Equal tells whether two remember the same.
+func (p Parsed) Equal(q Parsed) bool {
+	return maps.Equal(p.Bundles, q.Bundles) && maps.Equal(p.Failures, q.Failures)
 }
 
 // New makes a map. Of two sites with one host the first holds.
@@ -49,6 +68,7 @@ func New(spec Spec) *Map {
 		classes:      slices.Clone(spec.Classes),
 		defaults:     spec.Defaults,
 		certificates: slices.Clone(spec.Certificates),
+		parsed:       spec.Parsed,
 	}
 	if m.class == nil {
 		m.class = BuiltinClass()
@@ -138,6 +158,10 @@ func (m *Map) Sites() []*Site { return m.sites }
 // Certificates returns all parsed certificates, sorted by Secret. The caller
 // must not change it.
 func (m *Map) Certificates() []*Certificate { return m.certificates }
+
+// Parsed returns what was parsed for this map beside its certificates. The
+// caller must not change it.
+func (m *Map) Parsed() Parsed { return m.parsed }
 
 // Backends returns every backend that a route names, each once. The caller
 // must not change it.
