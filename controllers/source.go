@@ -31,8 +31,6 @@ import (
 )
 
 const (
-	// gap is the least time between two maps.
-	gap = 20 * time.Millisecond
 	// alarm bounds the sleep until the time that the compiler asked for,
 	// because clocks are set.
 	alarm = time.Hour
@@ -68,7 +66,8 @@ type source struct {
 	record, namespaces bool
 
 	current *hostmap.Map
-	last    time.Time // when the last build began
+	last    time.Time     // when the last build began
+	gap     time.Duration // from then to the next
 	// recorded is the record of owners of resource version version.
 	recorded map[string]string
 	version  string
@@ -228,7 +227,7 @@ func keysChanged() predicate.TypedPredicate[*corev1.Secret] {
 
 // reconcile makes the state of the caches live.
 func (s *source) reconcile(ctx context.Context, _ rebuild) (ctrl.Result, error) {
-	if wait := gap - time.Since(s.last); wait > 0 {
+	if wait := s.gap - time.Since(s.last); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	s.last = time.Now()
@@ -239,6 +238,7 @@ func (s *source) reconcile(ctx context.Context, _ rebuild) (ctrl.Result, error) 
 		}
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
+	first := s.current == nil
 	m, problems, next := compile.Build(s.current, in)
 	s.current = m
 	s.Publish(m)
@@ -247,10 +247,14 @@ func (s *source) reconcile(ctx context.Context, _ rebuild) (ctrl.Result, error) 
 		s.Report(m, problems, time.Since(s.last))
 	}
 	s.outcomes.put(outcome{in, m, problems})
+	s.gap = compile.Gap(0)
+	if !first { // which parses what none after it parses again
+		s.gap = compile.Gap(time.Since(s.last))
+	}
 	if next.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	return ctrl.Result{RequeueAfter: min(max(time.Until(next), gap), alarm)}, nil
+	return ctrl.Result{RequeueAfter: min(max(time.Until(next), s.gap), alarm)}, nil
 }
 
 // list reads the whole state from the caches. The objects are the caches' own.

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
@@ -103,6 +104,49 @@ func TestServiceAddresses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// empty is a cluster without objects.
+type empty struct{ client.Reader }
+
+func (empty) List(context.Context, client.ObjectList, ...client.ListOption) error { return nil }
+
+// A rebuild that costs much is not repeated as soon as something changes, and
+// the change is not forgotten.
+func TestCostlyRebuildsRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cost, published := time.Duration(0), 0
+		s := &source{
+			Config: &Config{Publish: func(*hostmap.Map) { time.Sleep(cost); published++ }},
+			reader: empty{}, outcomes: newMailbox(), live: new(atomic.Bool),
+		}
+		change := func() time.Duration {
+			result, err := s.reconcile(t.Context(), rebuild{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return result.RequeueAfter
+		}
+		for i, step := range []struct{ cost, rest time.Duration }{
+			{3 * time.Second, 0}, // The first one says nothing of the next.
+			{0, 20 * time.Millisecond},
+			{100 * time.Millisecond, 400 * time.Millisecond},
+			{3 * time.Second, 5 * time.Second},
+			{0, 20 * time.Millisecond},
+		} {
+			cost = step.cost
+			if change(); published != i+1 {
+				t.Fatalf("%d maps after %d changes", published, i+1)
+			}
+			if step.rest == 0 {
+				continue
+			}
+			if wait := change(); published != i+1 || wait != step.rest {
+				t.Errorf("after one that took %v the next waits %v, want %v", step.cost, wait, step.rest)
+			}
+			time.Sleep(step.rest)
+		}
+	})
 }
 
 func TestMailboxKeepsTheNewest(t *testing.T) {

@@ -30,8 +30,6 @@ const (
 	// alarm bounds the sleep until the time that the compiler asked for,
 	// because clocks are set.
 	alarm = time.Hour
-	// gap is the least time between two maps.
-	gap = 20 * time.Millisecond
 )
 
 // watcher runs a folder. It is owned by one goroutine.
@@ -40,6 +38,7 @@ type watcher struct {
 	folder  *folder
 	current *hostmap.Map
 	next    time.Time // when to build again; zero: never
+	rested  time.Time // when the folder may be read again, at the earliest
 
 	events *fsnotify.Watcher // nil where the system gives none
 	inode  os.FileInfo       // of the watched folder
@@ -120,6 +119,10 @@ func (w *watcher) loop(ctx context.Context) {
 			look.Reset(max(lookInterval, lookShare*time.Since(began)))
 		case <-settle.C:
 			began := time.Now()
+			if wait := w.rested.Sub(began); wait > 0 {
+				settle.Reset(wait)
+				break
+			}
 			changed, err := w.folder.scan(began, func(name string) bool { return whole || touched[name] })
 			if err != nil && changed {
 				w.Log.Error("cannot list the folder, its last state stays", "dir", w.Dir, "error", err)
@@ -131,7 +134,7 @@ func (w *watcher) loop(ctx context.Context) {
 				again.Reset(w.untilNext())
 			}
 		case <-again.C:
-			if now := time.Now(); !w.next.IsZero() && !now.Before(w.next) {
+			if now := time.Now(); !w.next.IsZero() && !now.Before(w.next) && !now.Before(w.rested) {
 				w.build(now)
 			}
 			again.Reset(w.untilNext())
@@ -144,11 +147,12 @@ func (w *watcher) untilNext() time.Duration {
 	if w.next.IsZero() {
 		return alarm
 	}
-	return min(max(time.Until(w.next), gap), alarm)
+	return min(max(time.Until(w.next), time.Until(w.rested), compile.Gap(0)), alarm)
 }
 
 // build compiles and publishes what the folder holds.
 func (w *watcher) build(began time.Time) {
+	first := w.current == nil
 	in, problems := w.folder.input(w.Config, time.Now())
 	m, more, next := compile.Build(w.current, in)
 	w.current, w.next = m, next
@@ -157,6 +161,10 @@ func (w *watcher) build(began time.Time) {
 		problems = append(problems, more...)
 		slices.SortFunc(problems, hostmap.Problem.Compare)
 		w.Report(m, problems, time.Since(began))
+	}
+	w.rested = began.Add(compile.Gap(0))
+	if !first { // which parses what none after it parses again
+		w.rested = began.Add(compile.Gap(time.Since(began)))
 	}
 }
 

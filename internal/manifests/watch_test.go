@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -296,6 +297,58 @@ func TestOddFiles(t *testing.T) {
 }
 
 // TestLatency logs the time from the end of a write to the map that holds it.
+// Changes that cost much wait longer and longer for their turn, and the last one
+// is published.
+func TestCostlyChangesRest(t *testing.T) {
+	const cost = 60 * time.Millisecond
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	type turn struct {
+		at   time.Time
+		host string
+	}
+	turns, ended := make(chan turn, 100), make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, Config{
+			Dir: dir, Controller: "ingress421.dev/controller", Log: slog.New(slog.DiscardHandler),
+			Publish: func(m *hostmap.Map) {
+				began, host := time.Now(), ""
+				if sites := m.Sites(); len(sites) != 0 {
+					host = sites[0].Host
+				}
+				for time.Since(began) < cost {
+					runtime.Gosched()
+				}
+				turns <- turn{began, host}
+			},
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	s := &source{t: t, dir: dir}
+	<-turns
+	var last turn
+	for i, n := 0, 0; n < 3; i++ {
+		s.write("a.yaml", ingress("a", fmt.Sprintf("h%d.test", i)))
+		select {
+		case now := <-turns:
+			if n++; n > 1 && now.at.Sub(last.at) < 5*cost {
+				t.Errorf("a map %v after the one before, which cost %v", now.at.Sub(last.at), cost)
+			}
+			last = now
+		case <-time.After(time.Millisecond):
+		}
+	}
+	s.write("a.yaml", ingress("a", "last.test"))
+	for last.host != "last.test" {
+		last = <-turns
+	}
+}
+
 func TestLatency(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)
