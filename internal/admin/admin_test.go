@@ -20,8 +20,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -201,6 +203,37 @@ level=INFO msg="problem is over" kind=Ingress namespace=shop name=web reason=Ser
 	if diff := cmp.Diff(want, log.String()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
+}
+
+func TestLinesAboutProblemsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r := NewRecorder(slog.New(slog.NewTextHandler(&log, nil)))
+		m := hostmap.New(hostmap.Spec{})
+		many := make([]hostmap.Problem, 5000)
+		for i := range many {
+			many[i] = hostmap.Problem{Kind: "Ingress", Name: strconv.Itoa(i)}
+		}
+		lines := func() int {
+			n := strings.Count(log.String(), "\n")
+			log.Reset()
+			return n
+		}
+		r.Record(m, many, 0)
+		if n := lines(); n != 1001 {
+			t.Errorf("%d lines of 5000 problems, want 1000 and how many more", n)
+		}
+		time.Sleep(10 * time.Second)
+		r.Record(m, nil, 0)
+		if n := lines(); n != 201 {
+			t.Errorf("%d lines after ten seconds, want 200 and how many more", n)
+		}
+		time.Sleep(time.Hour)
+		r.Record(m, many[:3], 0)
+		if n := lines(); n != 3 {
+			t.Errorf("%d lines of 3 problems", n)
+		}
+	})
 }
 
 func TestMapSurvivesJSON(t *testing.T) {

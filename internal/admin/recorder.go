@@ -39,6 +39,7 @@ type Recorder struct {
 
 	mu    sync.Mutex
 	state State
+	lines tokens
 	count map[string]float64 // publications by result
 }
 
@@ -47,8 +48,32 @@ type descriptions struct {
 	publications, published, hosts, certificates, notAfter, problems *prometheus.Desc
 }
 
+const (
+	// linesBurst and linesRate (a second) bound the log lines about problems:
+	// whoever may write objects could fill disks with them.
+	linesBurst = 1000
+	linesRate  = 20
+)
+
+// tokens are the log lines that may still be written.
+type tokens struct {
+	left float64
+	at   time.Time // when left was so many
+}
+
+// take takes one, if there is one.
+func (t *tokens) take(now time.Time) bool {
+	t.left = min(linesBurst, t.left+linesRate*now.Sub(t.at).Seconds())
+	t.at = now
+	if t.left < 1 {
+		return false
+	}
+	t.left--
+	return true
+}
+
 // NewRecorder makes a Recorder that logs each problem once, when it comes and
-// when it goes. A nil log is slog.Default().
+// when it goes, 1,000 lines at once and 20 a second at most. A nil log is slog.Default().
 func NewRecorder(log *slog.Logger) *Recorder {
 	if log == nil {
 		log = slog.Default()
@@ -57,7 +82,8 @@ func NewRecorder(log *slog.Logger) *Recorder {
 		return prometheus.NewDesc(prometheus.BuildFQName("ingress421", "", name), help, labels, nil)
 	}
 	return &Recorder{
-		log: log,
+		log:   log,
+		lines: tokens{left: linesBurst, at: time.Now()},
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "ingress421",
 			Name:      "hostmap_publish_duration_seconds",
@@ -110,16 +136,29 @@ func (r *Recorder) logChanges(before, now []hostmap.Problem) {
 	for _, p := range before {
 		known[p] = true
 	}
+	silent := 0
+	may := func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.lines.take(time.Now()) {
+			return true
+		}
+		silent++
+		return false
+	}
 	for _, p := range now {
-		if !known[p] {
+		if !known[p] && may() {
 			r.log.LogAttrs(context.Background(), slog.LevelWarn, "problem", attributes(p)...)
 		}
 		delete(known, p)
 	}
 	for _, p := range before {
-		if known[p] {
+		if known[p] && may() {
 			r.log.LogAttrs(context.Background(), slog.LevelInfo, "problem is over", attributes(p)...)
 		}
+	}
+	if silent != 0 {
+		r.log.Warn("more problems have come or gone than are logged at once; the admin page has all", "not-logged", silent)
 	}
 }
 
