@@ -43,4 +43,10 @@
 // key pairs, classes, backends, routes and sites. The previous map is also
 // where the last good certificate of a missing or broken Secret comes from, as
 // long as an Ingress names that Secret.
+//
+// An object costs no more than its owner may: hosts of an Ingress, endpoints of
+// a Service, octets of a Secret and problems of each are bounded. What an
+// Ingress has over its bound is not claimed, and what would serve it without
+// the client certificates that it asks for is refused. The map carries what
+// became of the bytes of Secrets, failures too, so that none is parsed twice.
 package compile
