@@ -50,9 +50,21 @@ func (c *Conn) weigh(now int64) {
 		case s.waiting:
 			s.slow = s.outPace.TooSlow(d, s.sent, LeastRate, limit)
 		}
-		if s.starved() && s.inPace.TooSlow(d, s.received, LeastRate, limit) {
+		s.chargeRead(now)
+		if s.readDebt > 0 && s.inPace.TooSlow(time.Duration(s.readDebt), s.received, LeastRate, limit) {
 			s.slow = true
 		}
+		s.readDebt = 0
+	}
+}
+
+// chargeRead adds to readDebt the time up to now in which Read has waited, if it
+// does. Between an octet and the next it may not, just when weigh looks. Callers
+// hold mu.
+func (s *Stream) chargeRead(now int64) {
+	if s.starved() {
+		s.readDebt += now - s.readMark
+		s.readMark = now
 	}
 }
 

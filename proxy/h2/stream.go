@@ -67,6 +67,8 @@ type Stream struct {
 	readInto  []byte // what a waiting Read was given
 	readGot   int    // octets put there
 	inPace    Pace   // of the request body, while Read waits for it
+	readMark  int64  // up to when that is in readDebt
+	readDebt  int64  // for how long Read has waited since weigh last looked
 
 	out         outflow
 	urgency     uint8  // RFC 9218: 0 most urgent, 7 least
@@ -111,6 +113,7 @@ func (cfg *Config) recycle(s *Stream) {
 	s.err, s.c = nil, nil
 	s.received, s.readSince, s.writeSince, s.sent = 0, 0, 0, 0
 	s.inPace, s.outPace, s.slow = Pace{}, Pace{}, false
+	s.readMark, s.readDebt = 0, 0
 	s.stopped = false
 	s.pend, s.pendEnd, s.waiting = nil, false, false
 	s.cancelFired = false
@@ -187,7 +190,9 @@ func (s *Stream) Read(p []byte) (int, error) {
 			return 0, nil
 		}
 		s.readSince, s.readInto = c.clock(), p
+		s.readMark = s.readSince
 		s.rcond.Wait()
+		s.chargeRead(c.clock())
 		s.readSince, s.readInto = 0, nil
 		if s.readGot > 0 {
 			break
