@@ -115,6 +115,7 @@ func (s *Server) serveHTTP1(c *conn, nc net.Conn) {
 		_ = nc.Close()
 	}
 	s.conns.remove(c)
+	c.login.Close()
 	s.metrics.connections.WithLabelValues(protocolHTTP1).Dec()
 	reason := closedHTTP1
 	if c.isDraining() {
@@ -177,6 +178,7 @@ func (s *Server) serveHTTP2(c *conn, tc *tls.Conn) {
 	}
 	c.setHTTP2(nil)
 	s.conns.remove(c)
+	c.login.Close()
 	s.metrics.connections.WithLabelValues(protocolHTTP2).Dec()
 }
 

@@ -41,6 +41,8 @@ type conn struct {
 	// held bounds what backends' responses may take that the client does not
 	// read.
 	held upstream.Budget
+	// login is on connections to backends that serve nobody else.
+	login upstream.Login
 	// settled tells that the handshake is done: what it writes may be read.
 	settled atomic.Bool
 

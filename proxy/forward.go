@@ -66,7 +66,12 @@ func (s *Server) forward(ex exchange, r *request) {
 	if r.contentLength != 0 {
 		trailerNames = r.trailerNames()
 	}
-	up.Header = s.upstreamFields(r, r.verdict.Site.Class.Trusts(r.conn.facts.Peer))
+	trusted := r.verdict.Site.Class.Trusts(r.conn.facts.Peer)
+	if !trusted {
+		// A gateway's connection is not one client's.
+		up.Login = &r.conn.login
+	}
+	up.Header = s.upstreamFields(r, trusted)
 	if r.protocol == protocolHTTP1 && b.Protocol.OnlyHTTP2() {
 		r.tunnel = "" // HTTP/2 knows no Upgrade, and to ignore one is allowed
 	}

@@ -70,6 +70,20 @@ func (b *Backend) begin(now int64, safe bool) (turn uint64, m *member) {
 	return turn, b.least(turn, nil)
 }
 
+// holder returns the member to which the request's client has a connection that
+// it is logged in on; nil: there is none.
+func (b *Backend) holder(req *upstream.Request) *member {
+	if !req.Login.HoldsAny() {
+		return nil
+	}
+	for i := range b.members {
+		if req.Login.Holds(b.members[i].pool, req) {
+			return &b.members[i]
+		}
+	}
+	return nil
+}
+
 // pick returns one of the members that do not rest and were not tried, as many
 // numbers as there are in turn; nil: there is none.
 func (b *Backend) pick(turn uint64, tried []*endpoint) *member {

@@ -40,7 +40,11 @@ type Turn struct {
 func (t *Turn) Begin(b *Backend, req *upstream.Request, now time.Time) bool {
 	t.backend, t.req = b, req
 	t.sent = b.registry.clock(now)
-	t.number, t.m = b.begin(t.sent, t.safe())
+	if t.m = b.holder(req); t.m != nil {
+		t.number = b.ledger.requests.Add(1)
+	} else {
+		t.number, t.m = b.begin(t.sent, t.safe())
+	}
 	if t.m == nil {
 		return false
 	}

@@ -22,6 +22,8 @@ type conn struct {
 
 	idleSince time.Time
 	idleLimit time.Duration
+
+	spoken bool // NTLM or Negotiate: see Login
 }
 
 func newConn(nc net.Conn) *conn {
@@ -37,6 +39,17 @@ func newConn(nc net.Conn) *conn {
 		}
 	}
 	return c
+}
+
+// rest notes that c is idle from now on, for limit at most. keepFor is the
+// backend's own limit, 0 if it is not known.
+func (c *conn) rest(now time.Time, limit, keepFor time.Duration) {
+	c.sent, c.wrote = c.sent+c.wrote, 0
+	if keepFor > 0 {
+		// A second less, as the closing may be on its way to us already.
+		limit = min(limit, max(keepFor-time.Second, keepFor/2))
+	}
+	c.idleSince, c.idleLimit = now, limit
 }
 
 // state is what an idle connection is found in.

@@ -52,6 +52,12 @@
 // not read before there is a connection: without Error.Sent and Error.BodyRead
 // the request is as it was, and another endpoint may be tried.
 //
+// # Who has logged in
+//
+// NTLM and Negotiate log a connection in (RFC 4559 section 6). One that they were
+// spoken on is never given back to its Pool: Request.Login holds it, or it ends
+// with its exchange.
+//
 // # What is refused
 //
 // Requests: any method, field name, value, path or host that could change the

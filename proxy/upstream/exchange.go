@@ -51,6 +51,7 @@ type Exchange struct {
 	done    bool // the rest of the body is in[r:w]
 	trailer []hpack.HeaderField
 	err     *Error // of a body that failed
+	login   loginState
 }
 
 // bodyMode is how the end of a response body is known (RFC 9112 section 6.3).
@@ -80,7 +81,9 @@ func (e *Exchange) Do(r *Request) error {
 		return e.doHTTP1(r)
 	case r.Upgrade != "" && e.pool.target.Protocol != HTTPS:
 		return e.fail(ReasonReset, errNoUpgrade, false)
-	case r.Upgrade != "":
+	case r.Upgrade != "", e.pool.target.Protocol == HTTPS && (r.speaks() != speechNone || r.Login.Holds(e.pool, r)):
+		// HTTP/2 has no Upgrade, and its connections are not one client's to log
+		// in on.
 		e.only1 = true
 		return e.doHTTP1(r)
 	case e.pool.tls != nil && alpn(e.pool.alpn.Load()) == alpnHTTP1:
@@ -192,6 +195,7 @@ func (e *Exchange) Close() {
 	e.given, e.only1, e.h2, e.up = nil, false, nil, nil
 	e.touched, e.keep, e.done, e.scanned, e.trailer, e.err = false, false, false, 0, nil, nil
 	e.mode, e.left, e.chunk = bodyNone, 0, chunkSize
+	e.login = loginState{}
 	exchanges.Put(e)
 }
 

@@ -20,6 +20,7 @@ const (
 
 // doHTTP1 is Do over a connection of our own.
 func (e *Exchange) doHTTP1(r *Request) error {
+	e.login = loginState{holder: r.Login, words: r.speaks(), host: r.Host}
 	for n := range maxAttempts {
 		result, err := e.attempt(r, r.Fresh || n > 0 || e.given != nil, n == maxAttempts-1)
 		e.only1 = true // what was read of the body is not for another protocol
@@ -40,9 +41,12 @@ const maxAttempts = 3
 // endpoint does not even accept may be given to another. The last attempt
 // settles the matter.
 func (e *Exchange) attempt(r *Request, fresh, last bool) (outcome, error) {
-	now, used, err := e.connect(!idempotent(r.Method) || !r.inHand(), fresh)
+	now, used, err := e.connect(r, fresh)
 	if err != nil {
 		return settled, err
+	}
+	if e.login.words != speechNone {
+		e.c.spoken = true
 	}
 	if e.out == nil {
 		if err := e.compose(r); err != nil {
@@ -125,10 +129,13 @@ func lost(err error) bool {
 
 // connect sets e.c to an idle connection, or else to a new one. now is the time
 // after that.
-func (e *Exchange) connect(strict, fresh bool) (now time.Time, used bool, err error) {
+func (e *Exchange) connect(r *Request, fresh bool) (now time.Time, used bool, err error) {
 	now = time.Now()
 	if !fresh {
-		e.c = e.pool.take(now, strict)
+		strict := !idempotent(r.Method) || !r.inHand()
+		if e.c = r.Login.take(e.pool, r, e.login.words, now, strict); e.c == nil {
+			e.c = e.pool.take(now, strict)
+		}
 	}
 	if used = e.c != nil; !used {
 		ctx, stop := context.WithCancel(context.Background())
@@ -277,6 +284,12 @@ func (e *Exchange) beginBody(r *Request) {
 	h := &e.head
 	e.Status, e.Header, e.ContentLength = h.status, h.fields, h.contentLength
 	e.keep = e.keep && h.keepAlive
+	if h.speaks {
+		e.c.spoken = true
+	}
+	if h.status == 401 && e.login.words != speechNone {
+		e.login.midway = handshakeOf(r)
+	}
 	switch {
 	case h.status == 101:
 		e.mode = bodyUpgraded
@@ -321,11 +334,15 @@ func (e *Exchange) finish() {
 	if e.send != nil && !e.send.settle() {
 		e.keep = false
 	}
-	if ok := e.attach(nil, nil); ok && e.keep {
+	ok := e.attach(nil, nil) && e.keep
+	switch {
+	case ok && c.spoken:
+		e.login.holder.keep(heldConn{c, e.pool, e.login.host, e.login.midway}, time.Now(), e.head.keepFor)
+	case ok:
 		e.pool.put(c, time.Now(), e.head.keepFor)
-		return
+	default:
+		_ = c.nc.Close()
 	}
-	_ = c.nc.Close()
 }
 
 // readHTTP1 is Read.

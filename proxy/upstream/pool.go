@@ -32,6 +32,8 @@ type Pool struct {
 	endured time.Duration    // guarded by mu; idle for so long, a connection was found closed; 0: none was
 	learned time.Time        // guarded by mu; when that was
 	retired bool             // guarded by mu
+
+	held atomic.Int64 // connections that Logins hold
 }
 
 func newPool(c *Client, t Target) *Pool {
@@ -75,16 +77,26 @@ func (p *Pool) take(now time.Time, strict bool) *conn {
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
 
-		if idle := now.Sub(c.idleSince); idle < c.idleLimit {
-			switch c.look() {
-			case quiet:
-				return c
-			case ended:
-				p.learn(now, idle)
-			}
+		if p.fit(c, now) {
+			return c
 		}
 		_ = c.nc.Close()
 	}
+}
+
+// fit reports that c, which was idle, can carry a request.
+func (p *Pool) fit(c *conn, now time.Time) bool {
+	idle := now.Sub(c.idleSince)
+	if idle >= c.idleLimit {
+		return false
+	}
+	switch c.look() {
+	case quiet:
+		return true
+	case ended:
+		p.learn(now, idle)
+	}
+	return false
 }
 
 // learn notes that the backend has closed a connection idle for so long.
@@ -105,15 +117,23 @@ func (p *Pool) patience(now time.Time) time.Duration {
 	return p.endured / 2
 }
 
+// mayClose reports that the backend may be about to close c.
+func (p *Pool) mayClose(c *conn, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return now.Sub(c.idleSince) >= p.patience(now)
+}
+
+func (p *Pool) isRetired() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.retired
+}
+
 // put keeps c for another request. keepFor is the backend's own idle limit, 0
 // if it is not known.
 func (p *Pool) put(c *conn, now time.Time, keepFor time.Duration) {
-	c.sent, c.wrote = c.sent+c.wrote, 0
-	c.idleSince, c.idleLimit = now, p.client.cfg.IdleTimeout
-	if keepFor > 0 {
-		// A second less, as the closing may be on its way to us already.
-		c.idleLimit = min(c.idleLimit, max(keepFor-time.Second, keepFor/2))
-	}
+	c.rest(now, p.client.cfg.IdleTimeout, keepFor)
 	p.mu.Lock()
 	if p.retired || len(p.idle) >= p.client.cfg.MaxIdlePerEndpoint {
 		p.mu.Unlock()

@@ -51,6 +51,10 @@ type Request struct {
 	// Upgradable. The backend has switched to it only once it has the whole
 	// Body, if there is one.
 	Upgrade string
+	// Login holds the connections that only this client connection may use, as
+	// it has logged in on them, by NTLM or Negotiate. nil: they end with their
+	// exchanges.
+	Login *Login
 	// ServerName overrides the Target's for this request (TLS protocols only).
 	ServerName string
 	// Budget bounds, over all requests of one client's connection, what their

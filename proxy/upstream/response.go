@@ -29,6 +29,7 @@ type head struct {
 	keepAlive     bool          // the connection persists (RFC 9112 section 9.3)
 	keepFor       time.Duration // from "keep-alive: timeout=N"; 0: not told
 	upgrade       string        // of 101
+	speaks        bool          // NTLM or Negotiate: see Login
 
 	spans []span
 }
@@ -171,6 +172,7 @@ func (h *head) interpret(s string, minor byte) error {
 	h.keepAlive = minor == '1'
 	h.keepFor = 0
 	h.upgrade = ""
+	h.speaks = false
 	named := false // Connection names fields besides its own words
 	lengths, codings := 0, 0
 	for _, sp := range h.spans {
@@ -200,6 +202,8 @@ func (h *head) interpret(s string, minor byte) error {
 			continue
 		case "proxy-connection", "te":
 			continue
+		case "www-authenticate", "proxy-authenticate":
+			h.speaks = h.speaks || speechOf(value) != speechNone
 		}
 		h.fields = append(h.fields, hpack.HeaderField{Name: name, Value: value})
 	}
