@@ -72,7 +72,7 @@ var rooms = []room{
 	},
 	{
 		path: "proxy",
-		may:  []string{"internal/hostmap", "proxy/balance", "proxy/h2", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
+		may:  []string{"internal/hostmap", "proxy/balance", "proxy/field", "proxy/h2", "proxy/http1", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
 		never: []forbidden{
 			{"k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
 			{"sigs.k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
@@ -80,7 +80,7 @@ var rooms = []room{
 			{"controllers/...", "the cluster and the wire share the host map alone"},
 			{"api/...", "the wire knows no Kubernetes: what it serves is in the host map"},
 		},
-		reason: "the wire judges by the host map, reads by proxy/h2, forwards by proxy/upstream, and proxy/balance says where to",
+		reason: "the wire judges by the host map, reads by proxy/h2 and proxy/http1, forwards by proxy/upstream, and proxy/balance says where to",
 	},
 	{
 		path:   "proxy/balance/...",
@@ -91,6 +91,16 @@ var rooms = []room{
 		path:   "proxy/h2/...",
 		may:    []string{xnet, prometheus},
 		reason: "an HTTP/2 engine knows frames and streams, not hosts and certificates",
+	},
+	{
+		path:   "proxy/http1/...",
+		may:    []string{"proxy/field", xnet, prometheus},
+		reason: "an HTTP/1.1 engine knows messages, not hosts and certificates",
+	},
+	{
+		path:   "proxy/field/...",
+		may:    []string{xnet, prometheus},
+		reason: "what octets a field may have, and what becomes of it, is the same for every protocol and both sides",
 	},
 	{
 		path:   "proxy/upstream/...",

@@ -8,24 +8,16 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/ingress421/ingress421/proxy/h2"
+	"github.com/ingress421/ingress421/proxy/http1"
 )
 
 // closedSourceLimit counts connections refused because their source has as
 // many as it may, beside the reasons of package h2.
 const closedSourceLimit = "source_limit"
-
-// closedHTTP1 counts connections that net/http has ended, for reasons that it
-// does not tell: the client's, idleness, a header that did not come.
-const closedHTTP1 = "ended"
-
-// connKey finds the *conn in the context of an HTTP/1.1 request.
-type connKey struct{}
 
 // newConn registers an accepted connection.
 func (s *Server) newConn(nc net.Conn) *conn {
@@ -73,8 +65,7 @@ func acceptNext(ln net.Listener) (net.Conn, error) {
 	}
 }
 
-// serveTLS does the handshake of a connection and serves it, HTTP/2 itself and
-// HTTP/1.1 by handing it on.
+// serveTLS does the handshake of a connection and serves it.
 func (s *Server) serveTLS(nc net.Conn) {
 	c, ok := s.enter(nc)
 	if !ok {
@@ -97,30 +88,25 @@ func (s *Server) serveTLS(nc net.Conn) {
 	s.serveHTTP1(c, tc)
 }
 
-// serveHTTP1 hands a connection to net/http and waits for its end.
+// serveHTTP1 serves a connection until it ends.
 func (s *Server) serveHTTP1(c *conn, nc net.Conn) {
 	s.metrics.connections.WithLabelValues(protocolHTTP1).Inc()
 	limits := s.limitsOf(c.site)
-	st := s.use(limits)
-	defer s.leave(st)
 	if age := limits.MaxConnectionAge; age > 0 {
 		// Give or take a tenth, so that connections of one moment do not all
 		// come back in another.
 		c.retire = time.Now().Add(age*9/10 + rand.N(age/5+1))
 	}
-	done := make(chan struct{})
-	if s.http1Server(st).conns.hand(&http1Conn{Conn: nc, c: c, done: done}) {
-		<-done
-	} else {
-		_ = nc.Close()
-	}
+	hc := s.http1.NewConn(nc, http1.Limits{
+		MaxHeaderBytes: limits.MaxHeaderBytes, MaxHeaderFields: limits.MaxHeaderFields,
+		HeaderTimeout: limits.HeaderTimeout, IdleTimeout: limits.IdleTimeout, StallTimeout: limits.StallTimeout,
+	}, c)
+	c.setHTTP(hc)
+	reason := hc.Serve()
+	c.setHTTP(nil)
 	s.conns.remove(c)
 	c.login.Close()
 	s.metrics.connections.WithLabelValues(protocolHTTP1).Dec()
-	reason := closedHTTP1
-	if c.isDraining() {
-		reason = h2.ClosedDrained
-	}
 	s.metrics.closed.WithLabelValues(reason).Inc()
 }
 
@@ -172,11 +158,11 @@ func (s *Server) serveHTTP2(c *conn, tc *tls.Conn) {
 	defer s.leave(st)
 	hc := h2.NewConn(tc, st.h2)
 	hc.SetData(c)
-	c.setHTTP2(hc)
+	c.setHTTP(hc)
 	if err := hc.Serve(); err != nil {
 		s.log.Debug("connection ended", "protocol", protocolHTTP2, "peer", c.facts.Peer, "error", err)
 	}
-	c.setHTTP2(nil)
+	c.setHTTP(nil)
 	s.conns.remove(c)
 	c.login.Close()
 	s.metrics.connections.WithLabelValues(protocolHTTP2).Dec()
@@ -191,91 +177,13 @@ func (s *Server) origins(hc *h2.Conn) ([]string, bool) {
 	return s.current().hosts.Origins(&c.facts, uint16(s.cfg.ExternalHTTPSPort))
 }
 
-// http1Conn is a connection handed to net/http, which tells when it has closed
-// it.
-type http1Conn struct {
-	net.Conn
-	c     *conn
-	stuck atomic.Bool // a write has timed out
-	once  sync.Once
-	done  chan struct{}
-}
-
-// Write implements net.Conn.
-func (c *http1Conn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		c.stuck.Store(true)
-	}
-	return n, err
-}
-
-// Close implements net.Conn.
-func (c *http1Conn) Close() error {
-	if c.stuck.Load() {
-		// crypto/tls would wait five seconds more for room for its close_notify.
-		_ = c.c.Close()
-	}
-	err := c.Conn.Close()
-	c.once.Do(func() { close(c.done) })
-	return err
-}
-
-// CloseWrite lets net/http end its side first, so that an answer to a request
-// whose body was not read is not lost in a reset.
-func (c *http1Conn) CloseWrite() error {
-	_ = closeWrite(c.Conn)
-	return nil
-}
-
-// handoff is the listener by which net/http gets connections whose handshake
-// is done.
-type handoff struct {
-	conns  chan net.Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-func newHandoff() *handoff {
-	return &handoff{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-// hand passes a connection on; false once the listener is closed.
-func (h *handoff) hand(c net.Conn) bool {
-	select {
-	case h.conns <- c:
-		return true
-	case <-h.closed:
-		return false
-	}
-}
-
-// Accept implements net.Listener.
-func (h *handoff) Accept() (net.Conn, error) {
-	select {
-	case c := <-h.conns:
-		return c, nil
-	case <-h.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (h *handoff) Close() error {
-	h.once.Do(func() { close(h.closed) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (h *handoff) Addr() net.Addr { return &net.TCPAddr{} }
-
 // serveCleartext serves a connection without TLS.
 func (s *Server) serveCleartext(nc net.Conn) {
 	c, ok := s.enter(nc)
 	if !ok {
 		return
 	}
-	s.serveHTTP1(c, nc)
+	s.serveHTTP1(c, c)
 	s.sources.leave(c.source)
 }
 

@@ -161,9 +161,7 @@ func (s *Server) finish(ex exchange, r *request, body []byte) {
 // complete adds to r.fields what every response of our own has, and returns
 // what of its body is sent.
 func (s *Server) complete(r *request, body []byte) []byte {
-	if r.protocol == protocolHTTP2 { // net/http adds its own
-		r.fields = append(r.fields, field("date", s.date.now(r.start)))
-	}
+	r.fields = append(r.fields, field("date", s.date.now(r.start)))
 	if r.method == http.MethodHead {
 		body = nil
 	}

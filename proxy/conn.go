@@ -7,8 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pires/go-proxyproto"
+
 	"github.com/ingress421/ingress421/internal/hostmap"
-	"github.com/ingress421/ingress421/proxy/h2"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
@@ -47,10 +48,10 @@ type conn struct {
 	settled atomic.Bool
 
 	mu sync.Mutex
-	// h2 is set while the connection speaks HTTP/2. Guarded by mu.
-	h2 *h2.Conn
-	// draining asks an HTTP/1.1 connection to close after its next response,
-	// and tells an HTTP/2 one that is not yet set up to drain. Guarded by mu.
+	// http is set while the connection carries requests. Guarded by mu.
+	http drainer
+	// draining tells a connection that is not yet set up to drain. Guarded by
+	// mu.
 	draining bool
 }
 
@@ -59,7 +60,7 @@ type conn struct {
 func (c *conn) drain() {
 	c.mu.Lock()
 	c.draining = true
-	hc := c.h2
+	hc := c.http
 	c.mu.Unlock()
 	if hc != nil {
 		hc.Drain()
@@ -72,11 +73,22 @@ func (c *conn) isDraining() bool {
 	return c.draining || (!c.retire.IsZero() && time.Now().After(c.retire))
 }
 
-// setHTTP2 notes the HTTP/2 connection, and drains it if that was asked for
-// while the handshake was under way.
-func (c *conn) setHTTP2(hc *h2.Conn) {
+// NetConn is the socket, below TLS and the PROXY protocol.
+func (c *conn) NetConn() net.Conn {
+	if pc, ok := c.Conn.(*proxyproto.Conn); ok {
+		return pc.Raw()
+	}
+	return c.Conn
+}
+
+// drainer is a connection of either protocol.
+type drainer interface{ Drain() }
+
+// setHTTP notes who carries the requests, and drains it if that was asked for
+// while the handshake was under way. nil: nobody any more.
+func (c *conn) setHTTP(hc drainer) {
 	c.mu.Lock()
-	c.h2 = hc
+	c.http = hc
 	draining := c.draining
 	c.mu.Unlock()
 	if draining && hc != nil {

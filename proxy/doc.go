@@ -1,6 +1,6 @@
 // Package proxy is the wire: it terminates TLS, speaks HTTP/2 (package h2) and
-// HTTP/1.1 (net/http), judges every request against the published host map and
-// forwards it to the pods of its backend (package upstream), or answers for
+// HTTP/1.1 (package http1), judges every request against the published host map
+// and forwards it to the pods of its backend (package upstream), or answers for
 // itself.
 //
 // # What is settled when

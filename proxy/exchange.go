@@ -85,8 +85,7 @@ type request struct {
 	// continued: it was told to send it. The body may be read on another
 	// goroutine than the answer is written.
 	continued atomic.Bool
-	// unmet: it waits for something else (RFC 9110 section 10.1.1). net/http
-	// answers such a request itself.
+	// unmet: it waits for something else (RFC 9110 section 10.1.1).
 	unmet bool
 	// absolute: an HTTP/1.1 target in absolute form, beside which Host does
 	// not count.
@@ -111,6 +110,8 @@ type request struct {
 	err      error // the cause of reason, where there is more to say
 	endpoint netip.AddrPort
 	sent     int64
+
+	http1 http1Exchange // of an HTTP/1.1 request
 
 	// Scratch, reused.
 	up      upstream.Request

@@ -257,7 +257,7 @@ func (s *Server) responseFields(r *request, x *upstream.Exchange) []hpack.Header
 	if !server {
 		out = append(out, fieldServer)
 	}
-	if !date && r.protocol == protocolHTTP2 {
+	if !date {
 		// RFC 9110 section 6.6.1: who forwards a response without one adds it.
 		out = append(out, field("date", s.date.now(r.start)))
 	}

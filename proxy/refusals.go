@@ -13,6 +13,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/http1"
 )
 
 // closedProxyHeader counts connections whose PROXY protocol header is missing,
@@ -50,7 +51,7 @@ func (s *Server) turnAway(c *conn, reason string, err error) {
 	_ = c.Close()
 	if gone(err) {
 		// Balancers probe so. It is no fault, and nobody was turned away.
-		s.metrics.closed.WithLabelValues(closedHTTP1).Inc()
+		s.metrics.closed.WithLabelValues(http1.ClosedEnded).Inc()
 		return
 	}
 	s.metrics.closed.WithLabelValues(reason).Inc()

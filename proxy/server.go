@@ -19,6 +19,7 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/balance"
 	"github.com/ingress421/ingress421/proxy/h2"
+	"github.com/ingress421/ingress421/proxy/http1"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
@@ -98,6 +99,7 @@ type Server struct {
 	published chan struct{} // closed by the first Publish
 	once      sync.Once
 
+	http1    *http1.Engine
 	settings settingsList
 	corks    h2.Config // lends buffers to connections whose protocol is not settled
 
@@ -146,6 +148,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(s.endpoints)
 	}
+	s.http1 = s.newHTTP1Engine()
 	s.handshaker = newHandshaker(s.current, s.corks.NewCork)
 	if cfg.MisdirectedLog != nil {
 		s.lines = newLineLog(cfg.MisdirectedLog)
@@ -159,10 +162,6 @@ func New(cfg Config) (*Server, error) {
 const (
 	defaultStallTimeout     = 60 * time.Second
 	defaultHandshakeTimeout = 10 * time.Second
-	defaultHeaderTimeout    = 10 * time.Second
-	defaultIdleTimeout      = 75 * time.Second
-	defaultHeaderBytes      = 64 << 10
-	defaultHeaderFields     = 200
 )
 
 // either is v, or d where v is zero.
@@ -301,7 +300,6 @@ func (s *Server) drain(listeners ...net.Listener) {
 		for _, c := range s.conns.all() {
 			c.drain()
 		}
-		s.eachHTTP1(func(h *http1Server) { h.SetKeepAlivesEnabled(false) })
 		select {
 		case <-accept.C:
 			accepting = false
@@ -314,7 +312,6 @@ func (s *Server) drain(listeners ...net.Listener) {
 	for _, c := range s.conns.all() { // none, unless the time is over
 		_ = c.Close()
 	}
-	s.closeHTTP1()
 }
 
 func closeAll(listeners []net.Listener) {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/h2"
+	"github.com/ingress421/ingress421/proxy/http1"
 )
 
 // slowClient is a connection whose client keeps the server waiting.
@@ -96,19 +97,19 @@ func TestTimes(t *testing.T) {
 		{name: "half a header block beside a request", tls: "h2", say: request("/hold", true, func(fr *http2.Framer) {
 			_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: []byte{0x82}})
 		}), after: headers, reason: h2.ClosedHeaderTimeout},
-		{name: "no request", tls: "http/1.1", after: headers, reason: closedHTTP1},
-		{name: "half a head", tls: "http/1.1", say: half("GET /"), after: headers, reason: closedHTTP1},
-		{name: "a head that trickles", tls: "http/1.1", say: half("GET /"), trickle: "x", after: headers, reason: closedHTTP1},
-		{name: "no request in cleartext", tls: "-", after: headers, reason: closedHTTP1},
-		{name: "half a head in cleartext", tls: "-", say: half("GET /"), after: headers, reason: closedHTTP1},
-		{name: "a head in cleartext that trickles", tls: "-", say: half("GET /"), trickle: "x\r\nX: ", after: headers, reason: closedHTTP1},
-		{name: "half a second head", tls: "http/1.1", say: append(whole("GET /", "\r\n"), half("GET /")...), after: headers, reason: closedHTTP1},
+		{name: "no request", tls: "http/1.1", after: headers, reason: http1.ClosedHeaderTimeout},
+		{name: "half a head", tls: "http/1.1", say: half("GET /"), after: headers, reason: http1.ClosedHeaderTimeout},
+		{name: "a head that trickles", tls: "http/1.1", say: half("GET /"), trickle: "x", after: headers, reason: http1.ClosedHeaderTimeout},
+		{name: "no request in cleartext", tls: "-", after: headers, reason: http1.ClosedHeaderTimeout},
+		{name: "half a head in cleartext", tls: "-", say: half("GET /"), after: headers, reason: http1.ClosedHeaderTimeout},
+		{name: "a head in cleartext that trickles", tls: "-", say: half("GET /"), trickle: "x\r\nX: ", after: headers, reason: http1.ClosedHeaderTimeout},
+		{name: "half a second head", tls: "http/1.1", say: append(whole("GET /", "\r\n"), half("GET /")...), after: headers, reason: http1.ClosedHeaderTimeout},
 
 		{name: "idle from the start", tls: "h2", say: frames(nil), after: idle, reason: h2.ClosedIdle},
 		{name: "idle after a request", tls: "h2", say: request("/", true, nil), after: idle, reason: h2.ClosedIdle},
 		{name: "idle but for PING", tls: "h2", say: frames(nil), trickle: "\x00\x00\x08\x06\x00\x00\x00\x00\x0012345678", after: idle, reason: h2.ClosedIdle},
-		{name: "idle after a request", tls: "http/1.1", say: whole("GET /", "\r\n"), after: idle, reason: closedHTTP1},
-		{name: "idle after a redirect in cleartext", tls: "-", say: whole("GET /", "\r\n"), after: idle, reason: closedHTTP1},
+		{name: "idle after a request", tls: "http/1.1", say: whole("GET /", "\r\n"), after: idle, reason: http1.ClosedIdle},
+		{name: "idle after a redirect in cleartext", tls: "-", say: whole("GET /", "\r\n"), after: idle, reason: http1.ClosedIdle},
 
 		{name: "half a body", tls: "h2", say: request("/read", false, func(fr *http2.Framer) { _ = fr.WriteData(1, false, []byte("x")) }), after: stall, reason: "request"},
 		{name: "half a DATA frame", tls: "h2", say: append(request("/read", false, nil), 0, 0, 9, 0, 0, 0, 0, 0, 1, 'x'), after: stall, reason: h2.ClosedStall},
@@ -117,12 +118,12 @@ func TestTimes(t *testing.T) {
 		{name: "a response unread", tls: "h2", say: request("/big", true, nil), deaf: begun, after: stall, reason: h2.ClosedStall},
 		{name: "no window for a response", tls: "h2", say: request("/big", true, nil), after: stall, reason: "request"},
 		{name: "half a body", tls: "http/1.1", say: whole("POST /read", "Content-Length: 9\r\n\r\nx"), after: stall, reason: "request"},
-		{name: "half a body that goes nowhere", tls: "http/1.1", say: whole("POST /read", "Content-Length: 9\r\n\r\nx"), after: stall, reason: closedHTTP1},
-		{name: "half a chunk", tls: "http/1.1", say: whole("POST /read", "Transfer-Encoding: chunked\r\n\r\n9\r\nx"), after: stall, reason: closedHTTP1},
+		{name: "half a body that goes nowhere", tls: "http/1.1", say: whole("POST /read", "Content-Length: 9\r\n\r\nx"), after: stall, reason: http1.ClosedEnded},
+		{name: "half a chunk", tls: "http/1.1", say: whole("POST /read", "Transfer-Encoding: chunked\r\n\r\n9\r\nx"), after: stall, reason: http1.ClosedEnded},
 		{name: "a body that trickles", tls: "http/1.1", say: whole("POST /read", "Content-Length: 999\r\n\r\n"), trickle: "x", after: stall, reason: "request"},
 		{name: "chunks that trickle", tls: "http/1.1", say: whole("POST /read", "Transfer-Encoding: chunked\r\n\r\n"), trickle: "1\r\nx\r\n", after: stall, reason: "request"},
-		{name: "a response in sips", tls: "http/1.1", say: whole("GET /drip", "\r\n"), deaf: 1, sip: 100, after: stall, reason: closedHTTP1},
-		{name: "a response unread", tls: "http/1.1", say: whole("GET /big", "\r\n"), deaf: begun, after: stall, reason: closedHTTP1},
+		{name: "a response in sips", tls: "http/1.1", say: whole("GET /drip", "\r\n"), deaf: 1, sip: 100, after: stall, reason: http1.ClosedEnded},
+		{name: "a response unread", tls: "http/1.1", say: whole("GET /big", "\r\n"), deaf: begun, after: stall, reason: http1.ClosedStall},
 		{name: "a response unread, its request", tls: "http/1.1", say: whole("GET /big", "\r\n"), deaf: begun, after: stall, reason: "request"},
 	} {
 		t.Run(strings.Join([]string{c.tls, c.name}, " "), func(t *testing.T) { c.run(t) })
@@ -148,7 +149,6 @@ func (c *slowClient) run(t *testing.T) {
 		}
 		s.Publish(m)
 		defer func() {
-			s.closeHTTP1()
 			s.wg.Wait()
 			s.upstream.Close()
 			time.Sleep(10 * time.Minute) // deaf clients, and goroutines that wait for more work, go

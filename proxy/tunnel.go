@@ -7,12 +7,14 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	httpfield "github.com/ingress421/ingress421/proxy/field"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
@@ -32,7 +34,7 @@ func (r *request) upgrade() string {
 			protocol = f.Value
 			n++
 		case "connection":
-			asked = asked || hasToken([]string{f.Value}, "upgrade")
+			asked = asked || httpfield.InList(f.Value, "upgrade")
 		}
 	}
 	switch {
@@ -71,7 +73,7 @@ func (s *Server) tunnel(ex exchange, r *request, x *upstream.Exchange) {
 		status = http.StatusOK
 		r.status = status
 	} else {
-		fields = append(fields, field("connection", "Upgrade"), field("upgrade", r.tunnel))
+		fields = append(fields, field("upgrade", r.tunnel))
 		r.fields = fields
 	}
 	if ex.WriteHeader(status, fields, false) != nil {
@@ -82,7 +84,7 @@ func (s *Server) tunnel(ex exchange, r *request, x *upstream.Exchange) {
 		_ = backend.Close()
 		ex.stopRead()
 	})
-	defer half.timer.Stop()
+	defer half.stop()
 
 	up := make(chan struct{})
 	go func() {
@@ -115,15 +117,20 @@ func (s *Server) tunnel(ex exchange, r *request, x *upstream.Exchange) {
 // must move.
 type halfClosed struct {
 	limit time.Duration
-	begun atomic.Bool
 	timer *time.Timer
+	begun atomic.Bool
+
+	mu   sync.Mutex
+	over bool // the tunnel has; guarded by mu
 }
 
 // newHalfClosed has end called once nothing has moved for the limit.
 func newHalfClosed(limit time.Duration, end func()) *halfClosed {
 	h := &halfClosed{limit: limit}
 	h.timer = time.AfterFunc(limit, func() {
-		if h.begun.Load() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.begun.Load() && !h.over {
 			end()
 		}
 	})
@@ -141,6 +148,14 @@ func (h *halfClosed) moved(int) {
 	if h.begun.Load() {
 		h.timer.Reset(h.limit)
 	}
+}
+
+// stop has end not called any more: what it ends may be another's by then.
+func (h *halfClosed) stop() {
+	h.mu.Lock()
+	h.over = true
+	h.mu.Unlock()
+	h.timer.Stop()
 }
 
 // carry writes to w what it reads from r until either fails, and returns how:

@@ -21,7 +21,7 @@ const (
 	Authority
 )
 
-var classes = func() (t [256]Class) {
+var octets = func() (t [256]Class) {
 	for c := range 256 {
 		switch b := byte(c); {
 		case b >= 'A' && b <= 'Z':
@@ -46,13 +46,13 @@ var classes = func() (t [256]Class) {
 }()
 
 // ClassOf returns what an octet may be part of.
-func ClassOf(b byte) Class { return classes[b] }
+func ClassOf(b byte) Class { return octets[b] }
 
 // IsToken tells whether s is a token: a method, a protocol or a coding (RFC
 // 9110 section 5.6.2).
 func IsToken(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if classes[s[i]]&Token == 0 {
+		if octets[s[i]]&Token == 0 {
 			return false
 		}
 	}
@@ -63,7 +63,7 @@ func IsToken(s string) bool {
 // capital letters (RFC 9113 section 8.2.1).
 func IsName(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if classes[s[i]]&(Token|Upper) != Token {
+		if octets[s[i]]&(Token|Upper) != Token {
 			return false
 		}
 	}
@@ -83,7 +83,7 @@ func IsValue(s string) bool {
 		}
 	}
 	for ; i < len(s); i++ {
-		if classes[s[i]]&Value == 0 {
+		if octets[s[i]]&Value == 0 {
 			return false
 		}
 	}
@@ -97,7 +97,7 @@ func ValueEnd(b []byte, i int) int {
 		for i+8 <= len(b) && !mayHaveControl(binary.LittleEndian.Uint64(b[i:])) {
 			i += 8
 		}
-		if i == len(b) || classes[b[i]]&Value == 0 {
+		if i == len(b) || octets[b[i]]&Value == 0 {
 			return i
 		}
 		i++
@@ -116,7 +116,7 @@ func mayHaveControl(x uint64) bool {
 // section 3.2); of what form it is, it does not tell.
 func IsTarget(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if classes[s[i]]&Target == 0 {
+		if octets[s[i]]&Target == 0 {
 			return false
 		}
 	}
@@ -127,7 +127,7 @@ func IsTarget(s string) bool {
 // empty one is. Which hosts there are, it does not know.
 func IsAuthority(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if classes[s[i]]&Authority == 0 {
+		if octets[s[i]]&Authority == 0 {
 			return false
 		}
 	}

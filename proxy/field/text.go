@@ -38,7 +38,7 @@ func EqualFold(a, b string) bool {
 }
 
 func lower(b byte) byte {
-	if classes[b]&Upper != 0 {
+	if octets[b]&Upper != 0 {
 		return b + 'a' - 'A'
 	}
 	return b

@@ -107,6 +107,7 @@ func TestMetricReasons(t *testing.T) {
 	}
 	for _, tt := range []struct{ label, file, prefix string }{
 		{"reason of connections_closed_total", "proxy/h2/errors.go", "Closed"},
+		{"reason of connections_closed_total", "proxy/http1/errors.go", "Closed"},
 		{"reason of connections_closed_total", "proxy/accept.go", "closed"},
 		{"reason of connections_closed_total", "proxy/refusals.go", "closed"},
 		{"reason of streams_refused_total", "proxy/h2/errors.go", "Refused"},
