@@ -89,7 +89,7 @@ var rooms = []room{
 	},
 	{
 		path:   "proxy/h2/...",
-		may:    []string{xnet, prometheus},
+		may:    []string{"proxy/field", xnet, prometheus},
 		reason: "an HTTP/2 engine knows frames and streams, not hosts and certificates",
 	},
 	{
@@ -104,7 +104,7 @@ var rooms = []room{
 	},
 	{
 		path:   "proxy/upstream/...",
-		may:    []string{xnet, prometheus},
+		may:    []string{"proxy/field", xnet, prometheus},
 		reason: "a pool knows endpoints and protocols, not hosts and certificates",
 	},
 	{

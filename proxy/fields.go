@@ -7,6 +7,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	httpfield "github.com/ingress421/ingress421/proxy/field"
 )
 
 // upstreamFields puts together the fields that go to the backend: the
@@ -22,7 +23,7 @@ func (s *Server) upstreamFields(r *request, trusted bool) []hpack.HeaderField {
 	out := r.header[:0]
 	for i := range r.header {
 		f := &r.header[i]
-		if fieldFate(f.Name) == fateDrop {
+		if !kept(f.Name) {
 			continue
 		}
 		if len(tokens) != 0 && containsToken(tokens, f.Name) && f.Name != hostmap.LoopField {
@@ -111,8 +112,8 @@ func (r *request) trailerNames() []string {
 		if r.header[i].Name != "trailer" {
 			continue
 		}
-		for name := range strings.SplitSeq(r.header[i].Value, ",") {
-			if name = strings.ToLower(strings.Trim(name, " \t")); name != "" && r.keptInTrailer(name) {
+		for name := range httpfield.List(r.header[i].Value) {
+			if name = strings.ToLower(name); r.keptInTrailer(name) {
 				out = append(out, name)
 			}
 		}
@@ -123,7 +124,7 @@ func (r *request) trailerNames() []string {
 // keptInTrailer tells whether a trailer field is for the backend.
 // connectionTokens has noted what the Connection fields name.
 func (r *request) keptInTrailer(name string) bool {
-	return fieldFate(name) == fateKeep && !containsToken(r.clear, name)
+	return kept(name) && !containsToken(r.clear, name)
 }
 
 func join(list, value string) string {
@@ -133,39 +134,11 @@ func join(list, value string) string {
 	return list + ", " + value
 }
 
-// fate is what becomes of a field of the client's.
-type fate uint8
-
-const (
-	fateKeep fate = iota
-	fateDrop
-)
-
-// fieldFate knows fields for one hop (RFC 9110 section 7.6.1), fields that are
-// written anew, and fields by which a backend knows what a proxy vouches for.
-func fieldFate(name string) fate {
-	if strings.IndexByte(name, '_') >= 0 {
-		// CGI and its heirs read '_' and '-' as one (GHSA-x677): a name that
-		// only differs in them is the same name to the backend.
-		if fieldFate(strings.ReplaceAll(name, "_", "-")) != fateKeep {
-			return fateDrop
-		}
-		return fateKeep
-	}
-	switch name {
-	case "host", "content-length", "connection", "keep-alive", "proxy-connection", "te",
-		"transfer-encoding", "upgrade", "trailer", "expect", "http2-settings", "proxy-authenticate",
-		"proxy-authorization":
-		return fateDrop
-	case "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-scheme", "x-forwarded-ssl",
-		"x-forwarded-server", "x-forwarded-client-cert", "x-forwarded-tls-client-cert", "x-real-ip", "x-client-ip", "x-scheme",
-		"x-original-forwarded-for", "client-cert", "client-cert-chain", "front-end-https":
-		return fateDrop
-	}
-	if strings.HasPrefix(name, "ssl-client-") || strings.HasPrefix(name, "x-ssl-client-") {
-		return fateDrop
-	}
-	return fateKeep
+// kept tells whether a field of the client's goes on to the backend: not what is
+// for one hop, what is written anew, or what we vouch for. An expectation is met
+// here.
+func kept(name string) bool {
+	return httpfield.ClientFate(name)&(httpfield.OneHop|httpfield.Framing|httpfield.Vouched) == 0 && name != "expect"
 }
 
 // connectionTokens notes and returns what the Connection fields of an HTTP/1.1
@@ -178,8 +151,8 @@ func (r *request) connectionTokens() []string {
 		if r.header[i].Name != "connection" {
 			continue
 		}
-		for token := range strings.SplitSeq(r.header[i].Value, ",") {
-			r.clear = append(r.clear, strings.TrimSpace(token))
+		for token := range httpfield.List(r.header[i].Value) {
+			r.clear = append(r.clear, token)
 		}
 	}
 	return r.clear
@@ -187,7 +160,7 @@ func (r *request) connectionTokens() []string {
 
 func containsToken(tokens []string, name string) bool {
 	for _, t := range tokens {
-		if strings.EqualFold(t, name) {
+		if httpfield.EqualFold(t, name) {
 			return true
 		}
 	}

@@ -26,17 +26,19 @@ const (
 	HeaderOnly
 )
 
-// FateOf returns the fate of a field by its name in lower case. Names with '_'
-// have that of the name with '-': CGI and its heirs read both as one, so that
-// to a backend a name that only differs in them is the same (GHSA-x677).
-func FateOf(name string) Fate {
+// ClientFate returns the fate of a field that a client sends, by its name in
+// lower case. Names with '_' have that of the name with '-': CGI and its heirs
+// read both as one, so that to a backend a name that only differs in them is the
+// same (GHSA-x677).
+func ClientFate(name string) Fate {
 	if strings.IndexByte(name, '_') >= 0 {
-		return fateOf(strings.ReplaceAll(name, "_", "-"))
+		name = strings.ReplaceAll(name, "_", "-")
 	}
-	return fateOf(name)
+	return FateOf(name)
 }
 
-func fateOf(name string) Fate {
+// FateOf returns the fate of a field by its name in lower case.
+func FateOf(name string) Fate {
 	switch name {
 	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "trailer", "http2-settings":
 		return OneHop | Framing | HeaderOnly

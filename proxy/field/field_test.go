@@ -30,7 +30,7 @@ func isValueByTheBook(s string) bool {
 
 func isTargetByTheBook(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c == 0x7f || c == '#' {
+		if c := s[i]; c <= ' ' || c == 0x7f {
 			return false
 		}
 	}
@@ -200,7 +200,7 @@ func TestFate(t *testing.T) {
 		"content_length":  field.Framing | field.HeaderOnly,
 		"ssl_client_cert": field.Vouched | field.HeaderOnly,
 	} {
-		if got := field.FateOf(name); got != want {
+		if got := field.ClientFate(name); got != want {
 			t.Errorf("%q: %b, want %b", name, got, want)
 		}
 	}
@@ -210,7 +210,7 @@ func TestFate(t *testing.T) {
 func FuzzFate(f *testing.F) {
 	f.Add("x-forwarded_for")
 	f.Fuzz(func(t *testing.T, name string) {
-		if a, b := field.FateOf(name), field.FateOf(strings.ReplaceAll(name, "-", "_")); a != b {
+		if a, b := field.ClientFate(name), field.ClientFate(strings.ReplaceAll(name, "-", "_")); a != b {
 			t.Errorf("%q: %b, with '_' %b", name, a, b)
 		}
 	})
@@ -218,7 +218,7 @@ func FuzzFate(f *testing.F) {
 
 func TestAllocations(t *testing.T) {
 	for what, run := range map[string]func(){
-		"FateOf":  func() { field.FateOf("x-forwarded-for") },
+		"FateOf":  func() { field.ClientFate("x-forwarded-for") },
 		"IsValue": func() { field.IsValue("text/html; charset=utf-8") },
 		"InList":  func() { field.InList("keep-alive, Upgrade", "upgrade") },
 	} {

@@ -13,8 +13,8 @@ const (
 	// Value octets make up field values: field-vchar, obs-text, SP and HTAB
 	// (RFC 9110 section 5.5).
 	Value
-	// Target octets make up request targets: what ends none in a request line,
-	// and begins no fragment, which is never sent (RFC 9112 section 3.2).
+	// Target octets make up request targets: what ends none in a request line
+	// (RFC 9112 section 3).
 	Target
 	// Authority octets make up a host with its port (RFC 3986 section 3.2,
 	// without userinfo and without percent-encoding).
@@ -32,7 +32,7 @@ var octets = func() (t [256]Class) {
 		if c == '\t' || c >= ' ' && c != 0x7f {
 			t[c] |= Value
 		}
-		if c > ' ' && c != 0x7f && c != '#' {
+		if c > ' ' && c != 0x7f {
 			t[c] |= Target
 		}
 	}

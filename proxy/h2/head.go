@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/field"
 )
 
 // blockKind says what a header block is for.
@@ -95,7 +97,7 @@ func (h *headBlock) field(f hpack.HeaderField) {
 	s := h.s
 	switch f.Name {
 	case "content-length":
-		n, ok := parseLength(f.Value)
+		n, ok := field.Length(f.Value)
 		if !ok || s.ContentLength >= 0 {
 			// RFC 9110 section 8.6: more than one, even if they agree,
 			// may be taken as invalid.
@@ -166,19 +168,19 @@ func (h *headBlock) pseudoField(f hpack.HeaderField) {
 	switch f.Name {
 	case ":method":
 		bit, s.Method = seenMethod, f.Value
-		ok = isToken(f.Value)
+		ok = field.IsToken(f.Value)
 	case ":scheme":
 		bit, s.Scheme = seenScheme, f.Value
-		ok = isScheme(f.Value)
+		ok = field.IsScheme(f.Value)
 	case ":authority":
 		bit, s.Authority, s.HasAuthority = seenAuthority, f.Value, true
 		ok = isValue(f.Value)
 	case ":path":
 		bit, s.Path = seenPath, f.Value
-		ok = isTarget(f.Value)
+		ok = field.IsTarget(f.Value)
 	case ":protocol":
 		bit, s.Protocol = seenProtocol, f.Value
-		ok = isToken(f.Value)
+		ok = field.IsToken(f.Value)
 	default:
 		h.bad = "unknown pseudo-header field"
 		return
@@ -226,7 +228,7 @@ func (h *headBlock) check() string {
 // checkField judges a regular field (RFC 9113 section 8.2) and returns why it
 // is malformed, or nothing. telling: it would be so in HTTP/1.1 too.
 func checkField(f hpack.HeaderField) (bad string, telling bool) {
-	if !isFieldName(f.Name) {
+	if !field.IsName(f.Name) {
 		return "bad field name", f.Name == strings.ToLower(f.Name)
 	}
 	if !isValue(f.Value) {
@@ -243,109 +245,9 @@ func checkField(f hpack.HeaderField) (bad string, telling bool) {
 	return "", false
 }
 
-// Classes of octets.
-const (
-	tokenOctet = 1 << iota // RFC 9110 section 5.6.2
-	upperOctet
-	valueOctet  // in a field value: no control characters but HTAB
-	targetOctet // in a request target: as above, and no white space
-)
-
-var octets = octetTable()
-
-func octetTable() (t [256]uint8) {
-	for i := range t {
-		switch {
-		case i >= 'A' && i <= 'Z':
-			t[i] |= tokenOctet | upperOctet
-		case i >= 'a' && i <= 'z', i >= '0' && i <= '9':
-			t[i] |= tokenOctet
-		}
-		if i == '\t' || i >= ' ' && i != 0x7f {
-			t[i] |= valueOctet
-		}
-		if i > ' ' && i != 0x7f {
-			t[i] |= targetOctet
-		}
-	}
-	for _, c := range "!#$%&'*+-.^_`|~" {
-		t[c] |= tokenOctet
-	}
-	return t
-}
-
-func isFieldName(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if octets[s[i]]&(tokenOctet|upperOctet) != tokenOctet {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func isToken(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if octets[s[i]]&tokenOctet == 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isValue reports whether s can be a field value: no control characters, and
-// no white space at its ends (RFC 9113 section 8.2.1).
-func isValue(s string) bool {
-	if s == "" {
-		return true
-	}
-	if first, last := s[0], s[len(s)-1]; first == ' ' || first == '\t' || last == ' ' || last == '\t' {
-		return false
-	}
-	for i := 0; i < len(s); i++ {
-		if octets[s[i]]&valueOctet == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-func isTarget(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if octets[s[i]]&targetOctet == 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isScheme follows RFC 3986 section 3.1.
-func isScheme(s string) bool {
-	for i := 0; i < len(s); i++ {
-		c := s[i] | 0x20
-		switch {
-		case c >= 'a' && c <= 'z':
-		case i > 0 && (s[i] >= '0' && s[i] <= '9' || s[i] == '+' || s[i] == '-' || s[i] == '.'):
-		default:
-			return false
-		}
-	}
-	return s != ""
-}
-
-// parseLength parses a Content-Length: digits only.
-func parseLength(s string) (n int64, ok bool) {
-	if s == "" || len(s) > 18 {
-		return 0, false
-	}
-	for i := 0; i < len(s); i++ {
-		d := s[i] - '0'
-		if d > 9 {
-			return 0, false
-		}
-		n = n*10 + int64(d)
-	}
-	return n, true
-}
+// isValue tells whether s can be a field value: no control characters, and no
+// white space at its ends (RFC 9113 section 8.2.1).
+func isValue(s string) bool { return field.IsTrimmed(s) && field.IsValue(s) }
 
 // parseUrgency finds u=0..7 in a priority field value (RFC 9218 section 4.1);
 // anything else leaves the urgency as it is.

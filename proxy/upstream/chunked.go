@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/field"
 )
 
 // chunkState is what comes next in a chunked body (RFC 9112 section 7.1).
@@ -52,7 +54,7 @@ func chunkLine(b []byte) (size int64, n int, err error) {
 		return 0, 0, malformed("bad chunk size")
 	}
 	for _, c := range rest {
-		if octets[c]&octetValue == 0 {
+		if field.ClassOf(c)&field.Value == 0 {
 			return 0, 0, malformed("control character in a chunk extension")
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/ingress421/ingress421/proxy/field"
 )
 
 // h2Attempts is how many connections one request may be written to: a backend
@@ -123,7 +125,7 @@ func (r *Request) announced() (names []string) {
 		return nil
 	}
 	for _, name := range r.TrailerNames {
-		if isLowerToken(name) && !notInTrailer(name) {
+		if field.IsName(name) && !notInTrailer(name) {
 			names = append(names, name)
 		}
 	}

@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/field"
 )
 
 // hostile is a connection whose peer says fixed octets once a request has come,
@@ -56,7 +58,7 @@ func FuzzH2Response(f *testing.F) {
 		write(http2.NewFramer(&b, nil), func(fields ...string) []byte {
 			head.Reset()
 			for i := 0; i < len(fields); i += 2 {
-				_ = enc.WriteField(field(fields[i], fields[i+1]))
+				_ = enc.WriteField(newField(fields[i], fields[i+1]))
 			}
 			return bytes.Clone(head.Bytes())
 		})
@@ -147,7 +149,7 @@ func FuzzH2Response(f *testing.F) {
 func clean(t *testing.T, h []hpack.HeaderField) {
 	if err := checkFields(h); err != nil {
 		for _, f := range h {
-			if f.Name != "trailer" && (!isLowerToken(f.Name) || !isValue(f.Value) || framing(f.Name)) {
+			if f.Name != "trailer" && (!field.IsName(f.Name) || !field.IsValue(f.Value) || framing(f.Name)) {
 				t.Errorf("%q: %q", f.Name, f.Value)
 			}
 		}

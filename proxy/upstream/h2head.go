@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/field"
 )
 
 const (
@@ -65,11 +67,11 @@ func (h *h2head) field(f hpack.HeaderField) {
 		h.over = true
 		return
 	}
-	if !isLowerToken(f.Name) {
+	if !field.IsName(f.Name) {
 		h.bad = "bad field name"
 		return
 	}
-	if !isValue(f.Value) {
+	if !field.IsValue(f.Value) {
 		h.bad = "control character in a field value"
 		return
 	}
@@ -81,7 +83,7 @@ func (h *h2head) field(f hpack.HeaderField) {
 		h.bad = "connection-specific field" // RFC 9113 section 8.2.2
 		return
 	case "content-length":
-		n, ok := parseLength(f.Value)
+		n, ok := field.Length(f.Value)
 		if !ok || h.length >= 0 {
 			h.bad = "bad or more than one content-length"
 		}
@@ -102,7 +104,7 @@ func (h *h2head) field(f hpack.HeaderField) {
 func (h *h2head) announce(value string) {
 	for name := range strings.SplitSeq(value, ",") {
 		name = strings.ToLower(strings.Trim(name, " \t"))
-		if isLowerToken(name) && !notInTrailer(name) {
+		if field.IsName(name) && !notInTrailer(name) {
 			h.names = append(h.names, name)
 		}
 	}

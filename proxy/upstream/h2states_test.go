@@ -63,7 +63,7 @@ func numbered(i int) *Request {
 		r = postOf("body", -1)()
 		r.BodyWhole = false
 	}
-	r.Header = append(r.Header, field("n", fmt.Sprint(i)))
+	r.Header = append(r.Header, newField("n", fmt.Sprint(i)))
 	return r
 }
 

@@ -19,4 +19,6 @@ func sortedKeys(h http.Header) []string { return slices.Sorted(maps.Keys(h)) }
 // it may.
 func parts(answer string) string { return strings.Replace(answer, " whole ", " ", 1) }
 
-func field(name, value string) hpack.HeaderField { return hpack.HeaderField{Name: name, Value: value} }
+func newField(name, value string) hpack.HeaderField {
+	return hpack.HeaderField{Name: name, Value: value}
+}

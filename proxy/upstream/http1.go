@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/ingress421/ingress421/proxy/field"
 )
 
 // outcome of one attempt.
@@ -203,7 +205,7 @@ func (e *Exchange) readHead(r *Request) (first bool, err error) {
 		}
 		if e.head.status == 101 {
 			switch {
-			case r.Upgrade == "" || !equalFold(e.head.upgrade, strings.ToLower(r.Upgrade)):
+			case r.Upgrade == "" || !field.EqualFold(e.head.upgrade, strings.ToLower(r.Upgrade)):
 				return false, malformed("switched to a protocol that was not asked for")
 			case e.send != nil && !e.send.settle():
 				return false, malformed("switched protocols before it had the whole request")

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/ingress421/ingress421/proxy/field"
 )
 
 // NTLM and Negotiate log a connection in, not a request (RFC 4559 section 6):
@@ -235,7 +237,7 @@ func speechOf(value string) speech {
 	for part := range strings.SplitSeq(value, ",") {
 		part = strings.Trim(part, " \t")
 		end := strings.IndexAny(part, " \t")
-		if end < 0 || !equalFold(part[:end], "ntlm") && !equalFold(part[:end], "negotiate") {
+		if end < 0 || !field.EqualFold(part[:end], "ntlm") && !field.EqualFold(part[:end], "negotiate") {
 			continue
 		}
 		if begins(strings.TrimLeft(part[end:], " \t")) {

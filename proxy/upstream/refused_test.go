@@ -150,14 +150,14 @@ func TestUselessConnections(t *testing.T) {
 					conns.Add(1)
 					tt.greet(c)
 				}, func(*framesConn, framesRequest) {}))
-				for range 10 {
-					before := conns.Load()
+				for i := range int64(10) {
 					start := time.Now()
 					if got := roundTrip(p, req()); got != tt.want && got != "error reset" {
 						t.Errorf("got %s, want %s", got, tt.want)
 					}
-					if n := conns.Load() - before; n > 3 {
-						t.Errorf("%d connections for one request", n)
+					// In all, as one may be accepted when its request is over.
+					if n := conns.Load(); n > 3*(i+1) {
+						t.Errorf("%d connections for %d requests", n, i+1)
 					}
 					if took := time.Since(start); took > 2*time.Second {
 						t.Errorf("took %v", took)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/field"
 )
 
 // Request is one request as it goes to a backend. It is read until Do returns
@@ -85,16 +87,9 @@ func idempotent(method string) bool {
 	return false
 }
 
-// framing fields are written by this package alone: a second one from outside
-// would let a client choose where its request ends.
-func framing(name string) bool {
-	switch name {
-	case "host", "content-length", "transfer-encoding", "connection", "keep-alive",
-		"proxy-connection", "upgrade", "te", "trailer", "http2-settings":
-		return true
-	}
-	return false
-}
+// framing tells of fields that are written by this package alone: a second one
+// from outside would let a client choose where its request ends.
+func framing(name string) bool { return field.FateOf(name)&field.Framing != 0 }
 
 // bodyFraming is how the end of a request body is told.
 type bodyFraming uint8
@@ -116,16 +111,15 @@ var (
 // token, and no value may hold control characters (but a tab).
 func (r *Request) check() error {
 	// A 2xx to CONNECT has no body but a tunnel: it must never meet a pool.
-	if !isToken(r.Method) || r.Method == "CONNECT" {
+	if !field.IsToken(r.Method) || r.Method == "CONNECT" {
 		return errMethod
 	}
-	if !isPath(r.Path) {
+	// A target has no fragment (RFC 9112 section 3.2).
+	if !field.IsTarget(r.Path) || r.Path[0] != '/' && r.Path != "*" || strings.IndexByte(r.Path, '#') >= 0 {
 		return errPath
 	}
-	for i := 0; i < len(r.Host); i++ {
-		if octets[r.Host[i]]&octetHost == 0 {
-			return errHost
-		}
+	if !field.IsAuthority(r.Host) {
+		return errHost
 	}
 	if r.Upgrade != "" && !Upgradable(r.Upgrade) {
 		return errUpgrade
@@ -139,11 +133,11 @@ func (r *Request) check() error {
 // to the backend that nobody has looked at.
 func Upgradable(protocol string) bool {
 	name, version, versioned := strings.Cut(protocol, "/")
-	if !isToken(name) || versioned && !isToken(version) {
+	if !field.IsToken(name) || versioned && !field.IsToken(version) {
 		return false
 	}
 	for _, own := range [...]string{"http", "h2c", "h2", "h3", "tls"} {
-		if equalFold(name, own) {
+		if field.EqualFold(name, own) {
 			return false
 		}
 	}
@@ -153,10 +147,10 @@ func Upgradable(protocol string) bool {
 func checkFields(fields []hpack.HeaderField) error {
 	for i := range fields {
 		f := &fields[i]
-		if !isLowerToken(f.Name) {
+		if !field.IsName(f.Name) {
 			return fmt.Errorf("field name %.64q is not a lower-case token", f.Name)
 		}
-		if !isValue(f.Value) {
+		if !field.IsValue(f.Value) {
 			return fmt.Errorf("field %s has a control character in its value", f.Name)
 		}
 		if framing(f.Name) {
@@ -222,7 +216,7 @@ func (r *Request) headSize() int {
 func (r *Request) appendTrailerNames(b []byte) []byte {
 	start := len(b)
 	for _, name := range r.TrailerNames {
-		if !isLowerToken(name) || notInTrailer(name) {
+		if !field.IsName(name) || notInTrailer(name) {
 			continue
 		}
 		if len(b) == start {
@@ -268,25 +262,12 @@ func appendLastChunk(b []byte, trailer []hpack.HeaderField) []byte {
 	b = append(b, "0\r\n"...)
 	for i := range trailer {
 		f := &trailer[i]
-		if isLowerToken(f.Name) && isValue(f.Value) && !notInTrailer(f.Name) {
+		if field.IsName(f.Name) && field.IsValue(f.Value) && !notInTrailer(f.Name) {
 			b = appendField(b, f)
 		}
 	}
 	return append(b, "\r\n"...)
 }
 
-// notInTrailer is RFC 9110 section 6.5.1: fields that frame, route or
-// authenticate a message must come before its content.
-func notInTrailer(name string) bool {
-	if framing(name) {
-		return true
-	}
-	switch name {
-	case "authorization", "proxy-authorization", "cookie", "set-cookie",
-		"content-encoding", "content-type", "content-range", "expect", "max-forwards",
-		"cache-control", "forwarded", "x-forwarded-for", "x-forwarded-host",
-		"x-forwarded-proto", "x-forwarded-port", "x-real-ip":
-		return true
-	}
-	return false
-}
+// notInTrailer is RFC 9110 section 6.5.1.
+func notInTrailer(name string) bool { return field.FateOf(name)&field.HeaderOnly != 0 }

@@ -2,11 +2,12 @@ package upstream
 
 import (
 	"bytes"
-	"encoding/binary"
 	"strings"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/field"
 )
 
 // Limits on response heads and trailers. A backend is not trusted either.
@@ -86,7 +87,7 @@ func (h *head) parseStatus(line []byte) (minor byte, err error) {
 	if h.status < 100 || len(line) > 12 && line[12] != ' ' {
 		return 0, malformed("bad status code")
 	}
-	if valueEnd(line, 12) != len(line) {
+	if field.ValueEnd(line, 12) != len(line) {
 		return 0, malformed("control character in reason phrase")
 	}
 	return minor, nil
@@ -106,11 +107,11 @@ func (h *head) scan(b []byte, i int) (end int, err error) {
 		}
 		name := i
 		for ; i < len(b); i++ {
-			o := octets[b[i]]
-			if o&octetToken == 0 {
+			o := field.ClassOf(b[i])
+			if o&field.Token == 0 {
 				break
 			}
-			if o&octetUpper != 0 {
+			if o&field.Upper != 0 {
 				b[i] += 'a' - 'A'
 			}
 		}
@@ -122,7 +123,7 @@ func (h *head) scan(b []byte, i int) (end int, err error) {
 		for i++; i < len(b) && (b[i] == ' ' || b[i] == '\t'); i++ {
 		}
 		value := i
-		i = valueEnd(b, i)
+		i = field.ValueEnd(b, i)
 		n := lineEnd(b, i)
 		if n == 0 {
 			return 0, malformed("control character in a field value")
@@ -149,20 +150,6 @@ func lineEnd(b []byte, i int) int {
 	return 0
 }
 
-// valueEnd returns where the octets end, from i on, that a value may have.
-func valueEnd(b []byte, i int) int {
-	for {
-		// Eight at a time, while none is a control character.
-		for i+8 <= len(b) && !hasControl(binary.LittleEndian.Uint64(b[i:])) {
-			i += 8
-		}
-		if i == len(b) || octets[b[i]]&octetValue == 0 {
-			return i
-		}
-		i++
-	}
-}
-
 // interpret makes fields of the spans of s and takes out what concerns this
 // connection alone.
 func (h *head) interpret(s string, minor byte) error {
@@ -179,14 +166,14 @@ func (h *head) interpret(s string, minor byte) error {
 		name, value := s[sp.name:sp.nameEnd], s[sp.value:sp.valueEnd]
 		switch name {
 		case "content-length":
-			n, ok := parseLength(value)
+			n, ok := field.Length(value)
 			if lengths++; !ok || lengths > 1 {
 				return malformed("bad or more than one content-length")
 			}
 			h.contentLength = n
 			continue
 		case "transfer-encoding":
-			if codings++; codings > 1 || !equalFold(value, "chunked") {
+			if codings++; codings > 1 || !field.EqualFold(value, "chunked") {
 				return malformed("transfer coding that is not chunked")
 			}
 			h.chunked = true
@@ -224,13 +211,13 @@ func (h *head) interpret(s string, minor byte) error {
 func (h *head) connection(value string, minor byte) (named bool) {
 	for option := range strings.SplitSeq(value, ",") {
 		switch option = strings.Trim(option, " \t"); {
-		case equalFold(option, "close"):
+		case field.EqualFold(option, "close"):
 			h.keepAlive = false
-		case equalFold(option, "keep-alive"):
+		case field.EqualFold(option, "keep-alive"):
 			if minor == '0' {
 				h.keepAlive = true
 			}
-		case option == "", equalFold(option, "upgrade"):
+		case option == "", field.EqualFold(option, "upgrade"):
 		default:
 			named = true
 		}
@@ -249,15 +236,13 @@ func (h *head) dropNamed(s string) {
 	h.fields = kept
 }
 
-func (h *head) names(s, field string) bool {
+func (h *head) names(s, name string) bool {
 	for _, sp := range h.spans {
 		if s[sp.name:sp.nameEnd] != "connection" {
 			continue
 		}
-		for option := range strings.SplitSeq(s[sp.value:sp.valueEnd], ",") {
-			if equalFold(strings.Trim(option, " \t"), field) {
-				return true
-			}
+		if field.InList(s[sp.value:sp.valueEnd], name) {
+			return true
 		}
 	}
 	return false
@@ -280,30 +265,15 @@ func parseTrailer(b []byte) (fields []hpack.HeaderField, n int, err error) {
 	return fields, n, nil
 }
 
-// parseLength is a Content-Length: digits only, and less than 10^18.
-func parseLength(s string) (int64, bool) {
-	if s == "" || len(s) > 18 {
-		return 0, false
-	}
-	var n int64
-	for i := 0; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(s[i]-'0')
-	}
-	return n, true
-}
-
 // keepAliveTimeout reads "timeout=N" of a Keep-Alive field: the backend's own
 // idle limit in seconds, as Node, Apache and others tell it. 0: not told.
 func keepAliveTimeout(value string) time.Duration {
 	for option := range strings.SplitSeq(value, ",") {
 		name, arg, _ := strings.Cut(strings.Trim(option, " \t"), "=")
-		if !equalFold(name, "timeout") {
+		if !field.EqualFold(name, "timeout") {
 			continue
 		}
-		if n, ok := parseLength(arg); ok && n > 0 && n < 1e6 {
+		if n, ok := field.Length(arg); ok && n > 0 && n < 1e6 {
 			return time.Duration(n) * time.Second
 		}
 	}
@@ -315,21 +285,4 @@ func trimCR(line []byte) []byte {
 		return line[:n-1]
 	}
 	return line
-}
-
-// equalFold compares with a lower-case word, ASCII letters only.
-func equalFold(s, lower string) bool {
-	if len(s) != len(lower) {
-		return false
-	}
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -48,7 +48,7 @@ func TestCookiesBehindTLS(t *testing.T) {
 	seen := make(chan []string, 1)
 	p := newClient(t, Config{}).Pool(tlsHTTP1(t, func(w http.ResponseWriter, r *http.Request) { seen <- r.Header["Cookie"] }))
 	r := get("/")
-	r.Header = append(r.Header, field("cookie", "a=b"), field("x", "y"), field("cookie", "c=d"))
+	r.Header = append(r.Header, newField("cookie", "a=b"), newField("x", "y"), newField("cookie", "c=d"))
 	roundTrip(p, r)
 	if got := <-seen; len(got) != 1 || got[0] != "a=b; c=d" {
 		t.Errorf("got %q", got)

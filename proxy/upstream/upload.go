@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/field"
 )
 
 // keptUpload is how much of a body that is still coming is kept, so that it can
@@ -115,7 +117,7 @@ func (u *upload) read(p []byte) (int, error) {
 	var fields []hpack.HeaderField
 	if err == io.EOF && u.trailer != nil {
 		for _, f := range u.trailer() {
-			if isLowerToken(f.Name) && isValue(f.Value) && !notInTrailer(f.Name) {
+			if field.IsName(f.Name) && field.IsValue(f.Value) && !notInTrailer(f.Name) {
 				fields = append(fields, f)
 			}
 		}
