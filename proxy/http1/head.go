@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
@@ -143,7 +144,8 @@ func (x *Exchange) parseLine(line string) bool {
 	}
 	x.Method, x.Target = line[:sp[0]], line[sp[0]+1:sp[1]]
 	version := line[sp[1]+1:]
-	if !field.IsToken(x.Method) || !field.IsTarget(x.Target) {
+	// A target has no fragment (RFC 9112 section 3.2).
+	if !field.IsToken(x.Method) || !field.IsTarget(x.Target) || strings.IndexByte(x.Target, '#') >= 0 {
 		return false
 	}
 	if len(version) != len("HTTP/1.1") || version[:5] != "HTTP/" || version[6] != '.' ||
