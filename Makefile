@@ -29,7 +29,7 @@ help: ## Print this
 
 .PHONY: build
 build: ## Build bin/ingress421, a static binary
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X github.com/ingress421/ingress421/internal/cli.version=$(VERSION)' -o bin/ingress421 .
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X github.com/ingress421/ingress421/cmd.version=$(VERSION)' -o bin/ingress421 .
 
 .PHONY: demo
 demo: build ## See 421 at work: own certificates, backends and requests, on loopback
@@ -79,7 +79,7 @@ chart: bin/tools/helm ## Lint the Helm chart, and render it to bin/chart.yaml
 
 .PHONY: image
 image: ## Build the container image with docker, podman or buildah, whichever works
-	CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags '-s -w -X github.com/ingress421/ingress421/internal/cli.version=$(VERSION)' -o bin/image/ingress421 .
+	CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags '-s -w -X github.com/ingress421/ingress421/cmd.version=$(VERSION)' -o bin/image/ingress421 .
 	cp LICENSE bin/image/LICENSE
 	sh hack/image.sh $(IMAGE) Dockerfile bin/image
 

@@ -5,9 +5,9 @@ package main
 import (
 	"os"
 
-	"github.com/ingress421/ingress421/internal/cli"
+	"github.com/ingress421/ingress421/cmd"
 )
 
 func main() {
-	os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(cmd.Main(os.Args[1:], os.Stdout, os.Stderr))
 }

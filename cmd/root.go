@@ -1,4 +1,4 @@
-package cli
+package cmd
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ingress421/ingress421/cmd/process"
 )
 
 // Exit codes.
@@ -42,7 +44,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	err := root.ExecuteContext(ctx)
 	// The last words may find no reader, and the end must not wait for one.
 	say := func(format string, args ...any) {
-		within(lastWords, func() { fmt.Fprintf(stderr, format, args...) })
+		process.LastWords(func() { fmt.Fprintf(stderr, format, args...) })
 	}
 	var usage usageError
 	switch {

@@ -1,69 +1,25 @@
-package cli
+package cmd
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"os/signal"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/ingress421/ingress421/controllers"
-	"github.com/ingress421/ingress421/internal/admin"
-	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/cmd/process"
 	"github.com/ingress421/ingress421/proxy"
 )
 
-// defaultController is the spec.controller of the IngressClasses that are ours.
-const defaultController = "ingress421.dev/controller"
-
-// runConfig is what `run` was asked for, checked.
-type runConfig struct {
-	Manifests          string
-	Kubeconfig         string
-	Namespaces         []string
-	Controller         string
-	HTTPAddr           string
-	HTTPSAddr          string
-	MetricsAddr        string
-	AdminAddr          string
-	PublishService     types.NamespacedName
-	PublishAddresses   []string
-	DefaultCertificate types.NamespacedName
-	ProxyProtocolFrom  []netip.Prefix
-	ExternalHTTPSPort  int
-	AllowSharedHosts   bool
-	DrainTimeout       time.Duration
-	AccessLog          string
-	Limits             hostmap.Limits
-
-	Log    *slog.Logger
-	Stdout io.Writer // access log; neither may block for long
-	Stderr io.Writer // a line for each 421, if Log is enabled for level info
-}
-
-// addresses are what a server listens on, as host:port; "" for no listener.
-type addresses struct {
-	HTTP, HTTPS, Metrics, Admin string
-}
-
 func newRun() *cobra.Command {
 	var (
-		c                                               runConfig
+		c                                               process.Config
 		publishService, defaultCertificate, level       string
 		proxyProtocolFrom, namespaces, publishAddresses []string
 	)
@@ -94,7 +50,7 @@ func newRun() *cobra.Command {
 				return usagef("--manifests: want a folder") // nobody who names one means the cluster
 			}
 			c.Namespaces, c.PublishAddresses = namespaces, publishAddresses
-			if err = c.check(); err != nil {
+			if err = check(&c); err != nil {
 				return err
 			}
 			lost := func(log string) func(uint64) {
@@ -102,16 +58,16 @@ func newRun() *cobra.Command {
 					c.Log.Warn("log lines were lost, nobody has read them", "log", log, "lines", lines)
 				}
 			}
-			stdout, stderr := newOutlet(cmd.OutOrStdout(), lost("stdout")), newOutlet(cmd.ErrOrStderr(), lost("stderr"))
-			defer stdout.close()
-			defer stderr.close()
+			stdout, stderr := process.NewOutlet(cmd.OutOrStdout(), lost("stdout")), process.NewOutlet(cmd.ErrOrStderr(), lost("stderr"))
+			defer stdout.Close()
+			defer stderr.Close()
 			if c.Log, err = newLog(stderr, level); err != nil {
 				return err
 			}
 			c.Stdout, c.Stderr = stdout, stderr
 			// Whoever reads the log may go. Serving goes on.
 			signal.Ignore(syscall.SIGPIPE)
-			return runServer(cmd.Context(), c, nil)
+			return process.Run(cmd.Context(), c, nil)
 		},
 	}
 	f := cmd.Flags()
@@ -119,7 +75,7 @@ func newRun() *cobra.Command {
 	f.StringVar(&c.Manifests, "manifests", "", "serve this folder of Kubernetes YAML instead of a cluster")
 	f.StringVar(&c.Kubeconfig, "kubeconfig", "", "the cluster to serve; without it $KUBECONFIG, ~/.kube/config, the pod's own")
 	f.StringSliceVar(&namespaces, "namespace", nil, "watch these namespaces only")
-	f.StringVar(&c.Controller, "controller-name", defaultController, "serve IngressClasses with this spec.controller")
+	f.StringVar(&c.Controller, "controller-name", process.DefaultController, "serve IngressClasses with this spec.controller")
 	f.StringVar(&c.HTTPAddr, "http-addr", ":8080", "listen for cleartext HTTP/1.1")
 	f.StringVar(&c.HTTPSAddr, "https-addr", ":8443", "listen for TLS")
 	f.StringVar(&c.MetricsAddr, "metrics-addr", ":9090", "listen for /metrics, /livez and /readyz")
@@ -138,7 +94,7 @@ func newRun() *cobra.Command {
 }
 
 // check refuses what contradicts itself.
-func (c *runConfig) check() error {
+func check(c *process.Config) error {
 	switch {
 	case c.Manifests != "" && (c.Kubeconfig != "" || len(c.Namespaces) != 0):
 		return usagef("--manifests does not go with --kubeconfig or --namespace")
@@ -181,134 +137,6 @@ func (c *runConfig) check() error {
 		}
 	}
 	return nil
-}
-
-// runServer serves until ctx ends and requests under way are finished. serving,
-// where it is not nil, is told once requests are taken.
-func runServer(ctx context.Context, c runConfig, serving func(addresses)) error {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	lost := make(admin.LinesLost)
-	for name, w := range map[string]io.Writer{"stdout": c.Stdout, "stderr": c.Stderr} {
-		if o, ok := w.(*outlet); ok {
-			lost[name] = o.lost.Load
-		}
-	}
-	registry.MustRegister(lost)
-	var misdirectedLog io.Writer
-	if c.Log.Enabled(ctx, slog.LevelInfo) {
-		misdirectedLog = c.Stderr
-	}
-	// A cluster takes a moment to learn that a pod is going, and sends it new
-	// connections until then.
-	var drainAccept time.Duration
-	if c.Manifests == "" {
-		drainAccept = 5 * time.Second
-	}
-	self := newSelf(&c)
-	server, err := proxy.New(proxy.Config{
-		HTTPAddr: c.HTTPAddr, HTTPSAddr: c.HTTPSAddr, ExternalHTTPSPort: c.ExternalHTTPSPort,
-		ProxyProtocolFrom: c.ProxyProtocolFrom, Limits: c.Limits, DrainTimeout: c.DrainTimeout, DrainAccept: drainAccept,
-		Log: c.Log, MisdirectedLog: misdirectedLog, AccessLog: c.AccessLog, AccessLogTo: c.Stdout,
-		Self: self.current, Registerer: registry,
-	})
-	if err != nil {
-		return err
-	}
-	recorder, health := admin.NewRecorder(c.Log), new(admin.Health)
-	registry.MustRegister(recorder)
-	follow, err := c.source(server.Publish, recorder.Record, self.current)
-	if err != nil {
-		return err
-	}
-
-	// The source and the listeners for operators outlive the drain: endpoints
-	// go on changing while requests finish, and somebody wants to watch.
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer stop(nil)
-	background := func(f func() error) {
-		wg.Go(func() {
-			if err := f(); err != nil {
-				stop(err)
-			}
-		})
-	}
-
-	var at addresses
-	for _, l := range []struct {
-		name, addr string
-		handler    http.Handler
-		bound      *string
-	}{
-		{"metrics", c.MetricsAddr, admin.MetricsHandler(prometheus.Gatherers{registry, controllers.Gatherer()}, health), &at.Metrics},
-		{"admin", c.AdminAddr, admin.Handler(recorder), &at.Admin},
-	} {
-		if l.addr == "" {
-			continue
-		}
-		ln, err := net.Listen("tcp", l.addr)
-		if err != nil {
-			return fmt.Errorf("listen for %s: %w", l.name, err)
-		}
-		*l.bound = ln.Addr().String()
-		srv := admin.NewServer(l.handler, c.Log)
-		defer srv.Close()
-		background(func() error {
-			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-				return fmt.Errorf("serve %s: %w", l.name, err)
-			}
-			return nil
-		})
-	}
-	c.Log.Info("listening", "metrics", at.Metrics, "admin", at.Admin)
-
-	background(func() error { return follow(work) })
-	wg.Go(func() { releaseMemory(work) })
-
-	// Either the process is asked to stop, or something in the background has
-	// failed.
-	serve, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	defer context.AfterFunc(work, func() { end(context.Cause(work)) })()
-
-	httpLn, httpsLn, err := server.Listen(serve)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	if httpLn != nil {
-		at.HTTP = httpLn.Addr().String()
-	}
-	if httpsLn != nil {
-		at.HTTPS = httpsLn.Addr().String()
-	}
-	self.listen(at)
-	defer context.AfterFunc(serve, health.SetDraining)()
-	health.SetReady()
-	c.Log.Info("serving", "http", at.HTTP, "https", at.HTTPS, "metrics", at.Metrics, "admin", at.Admin)
-	if serving != nil {
-		serving(at)
-	}
-	if err := server.Run(serve, httpLn, httpsLn); err != nil {
-		return err
-	}
-	if ctx.Err() == nil {
-		return context.Cause(serve)
-	}
-	c.Log.Info("stopped")
-	return nil
-}
-
-func newLog(w io.Writer, level string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, usagef("--log-level: want debug, info, warn or error")
-	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
 }
 
 // namespacedName parses namespace/name; "" is none.

@@ -1,4 +1,4 @@
-package cli
+package process
 
 import (
 	"net"
@@ -8,7 +8,7 @@ import (
 
 func TestSelf(t *testing.T) {
 	t.Setenv("POD_IPS", "10.1.2.3,fd00::3, nonsense")
-	c := &runConfig{
+	c := &Config{
 		HTTPAddr: ":8080", HTTPSAddr: "127.0.0.1:0", MetricsAddr: "0.0.0.0:9090", AdminAddr: "127.0.0.1:9421",
 		PublishAddresses: []string{"192.0.2.1", "lb.example"}, ExternalHTTPSPort: 8444,
 	}
@@ -37,7 +37,7 @@ func TestSelf(t *testing.T) {
 		}
 	}
 	check("before it listens", want)
-	s.listen(addresses{HTTP: "[::]:8080", HTTPS: "127.0.0.1:43210", Metrics: "[::]:9090", Admin: "127.0.0.1:9421"})
+	s.listen(Addresses{HTTP: "[::]:8080", HTTPS: "127.0.0.1:43210", Metrics: "[::]:9090", Admin: "127.0.0.1:9421"})
 	want["127.0.0.1:43210"], want["127.0.0.2:43210"] = true, false
 	check("once it listens", want)
 }

@@ -1,4 +1,4 @@
-package cli
+package process
 
 import (
 	"net"
@@ -32,7 +32,7 @@ type interfaces struct {
 
 // newSelf begins with the listeners that c asks for; a port that the system
 // chooses is not known before it is listened on.
-func newSelf(c *runConfig) *self {
+func newSelf(c *Config) *self {
 	s := &self{told: addrsIn(os.Getenv("POD_IPS"))}
 	for _, text := range c.PublishAddresses {
 		if a, err := netip.ParseAddr(text); err == nil {
@@ -42,12 +42,12 @@ func newSelf(c *runConfig) *self {
 			}
 		}
 	}
-	s.listen(addresses{HTTP: c.HTTPAddr, HTTPS: c.HTTPSAddr, Metrics: c.MetricsAddr, Admin: c.AdminAddr})
+	s.listen(Addresses{HTTP: c.HTTPAddr, HTTPS: c.HTTPSAddr, Metrics: c.MetricsAddr, Admin: c.AdminAddr})
 	return s
 }
 
 // listen notes what is listened on.
-func (s *self) listen(at addresses) {
+func (s *self) listen(at Addresses) {
 	listeners := s.published
 	for _, addr := range []string{at.HTTP, at.HTTPS, at.Metrics, at.Admin} {
 		if addr == "" {

@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"bytes"
@@ -6,46 +6,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
-
-func TestDemoIsAsTheRuleSays(t *testing.T) {
-	record := filepath.Join(t.TempDir(), "table.txt")
-	var stdout, stderr bytes.Buffer
-	began := time.Now()
-	if code := Main([]string{"demo", "--record", record}, &stdout, &stderr); code != exitOK {
-		t.Errorf("exit code %d, want %d\n%s\n%s", code, exitOK, &stdout, &stderr)
-	}
-	t.Logf("took %v", time.Since(began))
-	if stderr.Len() != 0 {
-		t.Errorf("standard error: %s", &stderr)
-	}
-	for line := range strings.Lines(stdout.String()) {
-		line = strings.TrimSuffix(line, "\n")
-		if n := utf8.RuneCountInString(line); n > 100 {
-			t.Errorf("%d columns, want 100 at most: %s", n, line)
-		}
-		if strings.HasPrefix(line, "!") || strings.HasSuffix(line, " ") {
-			t.Errorf("line %q", line)
-		}
-	}
-	recorded, err := os.ReadFile(record)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(stdout.String(), string(recorded)); diff != "" {
-		t.Errorf("recorded otherwise than printed:\n%s", diff)
-	}
-}
 
 func TestDemoScriptHasEveryVerdict(t *testing.T) {
 	type kind struct {
@@ -54,7 +22,7 @@ func TestDemoScriptHasEveryVerdict(t *testing.T) {
 		reported bool
 	}
 	seen := make(map[kind]bool)
-	for _, v := range demoScript {
+	for _, v := range script {
 		for _, s := range v.steps {
 			seen[kind{s.want.status, s.want.reason, s.want.reported}] = true
 		}
@@ -78,40 +46,40 @@ func TestDemoScriptHasEveryVerdict(t *testing.T) {
 }
 
 func TestDemoSeesWhatIsWrong(t *testing.T) {
-	at := slices.IndexFunc(demoScript, func(v demoVisit) bool { return v.serverName == "pay.shop.test" })
-	right := demoScript[at]
+	at := slices.IndexFunc(script, func(v visit) bool { return v.serverName == "pay.shop.test" })
+	right := script[at]
 	tests := []struct {
 		name   string
-		change func(*demoVisit)
+		change func(*visit)
 		print  string
 	}{
 		{
 			name: "status", print: "  the rule says",
-			change: func(v *demoVisit) { v.steps[1].want = served("web") },
+			change: func(v *visit) { v.steps[1].want = served("web") },
 		},
 		{
 			name: "reason", print: "  the rule says",
-			change: func(v *demoVisit) { v.steps[1].want.reason = "server_name" },
+			change: func(v *visit) { v.steps[1].want.reason = "server_name" },
 		},
 		{
 			name: "retry", print: "  the rule says",
-			change: func(v *demoVisit) { v.steps[1].want.retry = "no" },
+			change: func(v *visit) { v.steps[1].want.retry = "no" },
 		},
 		{
 			name: "backend", print: "  the rule says",
-			change: func(v *demoVisit) { v.steps[0].want.backend = "web" },
+			change: func(v *visit) { v.steps[0].want.backend = "web" },
 		},
 		{
 			name: "certificate", print: `served the certificate of "pay.shop.test", and not of "*.shop.test"`,
-			change: func(v *demoVisit) { v.certificate = "*.shop.test" },
+			change: func(v *visit) { v.certificate = "*.shop.test" },
 		},
 		{
 			name: "handshake that is refused", print: "unrecognized name",
-			change: func(v *demoVisit) { v.serverName = "plain.test" },
+			change: func(v *visit) { v.serverName = "plain.test" },
 		},
 		{
 			name: "handshake that is not refused", print: "taken",
-			change: func(v *demoVisit) { v.steps = []demoStep{{"", refused("unrecognized name")}} },
+			change: func(v *visit) { v.steps = []step{{"", refused("unrecognized name")}} },
 		},
 	}
 	for _, tt := range tests {
@@ -119,7 +87,7 @@ func TestDemoSeesWhatIsWrong(t *testing.T) {
 			v := right
 			v.steps = slices.Clone(right.steps)
 			tt.change(&v)
-			out, err := runScript(t, []demoVisit{v})
+			out, err := runScript(t, []visit{v})
 			if err == nil || !strings.Contains(err.Error(), "not what the rule says") {
 				t.Errorf("error %v, want one that says so", err)
 			}
@@ -128,14 +96,14 @@ func TestDemoSeesWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
-	if out, err := runScript(t, []demoVisit{right}); err != nil {
+	if out, err := runScript(t, []visit{right}); err != nil {
 		t.Errorf("unchanged: %v\n%s", err, out)
 	}
 }
 
-func runScript(t *testing.T, script []demoVisit) (string, error) {
+func runScript(t *testing.T, script []visit) (string, error) {
 	var out bytes.Buffer
-	err := runDemo(t.Context(), demoConfig{Script: script, Out: &out, Log: slog.New(slog.DiscardHandler), Stderr: io.Discard})
+	err := run(t.Context(), Config{Out: &out, Log: slog.New(slog.DiscardHandler), Stderr: io.Discard}, script)
 	return out.String(), err
 }
 
@@ -144,7 +112,7 @@ func TestDemoKeepsServing(t *testing.T) {
 	out := &notifier{want: "# with one: 200\n", seen: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- runDemo(ctx, demoConfig{Keep: true, Script: demoScript[:1], Out: out, Log: slog.New(slog.DiscardHandler), Stderr: io.Discard})
+		ended <- run(ctx, Config{Keep: true, Out: out, Log: slog.New(slog.DiscardHandler), Stderr: io.Discard}, script[:1])
 	}()
 	select {
 	case <-out.seen:
@@ -198,7 +166,7 @@ func TestReadOrigins(t *testing.T) {
 
 func TestReadSeries(t *testing.T) {
 	line := `ingress421_misdirected_requests_total{enforcement="report",host="a.test",protocol="h2",reason="certificate",retry="yes",rule="certificate"} 3`
-	want := demoSeries{
+	want := series{
 		metric: metricMisdirected, host: "a.test", reason: "certificate", rule: "certificate",
 		enforcement: "report", protocol: "h2", retry: "yes",
 	}

@@ -1,13 +1,13 @@
-package cli
+package demo
 
 import (
 	"net/url"
 	"strings"
 )
 
-// demoVisit is one connection and the requests that are sent on it, one after
+// visit is one connection and the requests that are sent on it, one after
 // the other, as a client does that holds on to its connection.
-type demoVisit struct {
+type visit struct {
 	title string
 	// serverName is asked for in the handshake.
 	serverName string
@@ -18,18 +18,18 @@ type demoVisit struct {
 	// certificate is the name that the served leaf must have; "" where the
 	// handshake must be refused, and in cleartext.
 	certificate string
-	steps       []demoStep
+	steps       []step
 }
 
-// demoStep is one request and what the rule says of it.
-type demoStep struct {
+// step is one request and what the rule says of it.
+type step struct {
 	// url is what is asked for. It is "" for a handshake that is to be refused.
 	url  string
-	want demoOutcome
+	want outcome
 }
 
-// demoOutcome is what became of a request, as far as the rule says it.
-type demoOutcome struct {
+// outcome is what became of a request, as far as the rule says it.
+type outcome struct {
 	// status is the response's, or one of those of handshakes.
 	status int
 	// reason is that of the response and of the metric, or the TLS alert.
@@ -46,29 +46,29 @@ type demoOutcome struct {
 
 // What stands for a status where the handshake is what matters.
 const (
-	demoHandshakeRefused = 0
-	demoHandshakeTaken   = -1
+	handshakeRefused = 0
+	handshakeTaken   = -1
 )
 
-func served(backend string) demoOutcome { return demoOutcome{status: 200, backend: backend} }
+func served(backend string) outcome { return outcome{status: 200, backend: backend} }
 
-func misdirected(reason, retry string) demoOutcome {
-	return demoOutcome{status: 421, reason: reason, retry: retry}
+func misdirected(reason, retry string) outcome {
+	return outcome{status: 421, reason: reason, retry: retry}
 }
 
-func refused(alert string) demoOutcome {
-	return demoOutcome{status: demoHandshakeRefused, reason: alert}
+func refused(alert string) outcome {
+	return outcome{status: handshakeRefused, reason: alert}
 }
 
-func notFound(reason string) demoOutcome { return demoOutcome{status: 404, reason: reason} }
+func notFound(reason string) outcome { return outcome{status: 404, reason: reason} }
 
-// demoScript has every verdict of the rule in it. What it expects follows from
-// demo_ingresses.yaml and demoSecrets.
-var demoScript = []demoVisit{
+// script has every verdict of the rule in it. What it expects follows from
+// ingresses.yaml and secrets.
+var script = []visit{
 	{
 		title:      "One HTTP/2 connection, used for whatever has the same address, as browsers do",
 		serverName: "www.shop.test", protocol: "h2", certificate: "*.shop.test",
-		steps: []demoStep{
+		steps: []step{
 			{"https://www.shop.test/", served("web")},
 			{"https://blog.shop.test/", served("blog")},
 			{"https://api.shop.test/v1/items", served("api")},
@@ -82,7 +82,7 @@ var demoScript = []demoVisit{
 			{"https://login.shop.test/", misdirected("server_name", "yes")},
 			{"https://partner.shop.test/", misdirected("tls_policy", "yes")},
 			{"https://vault.shop.test/", misdirected("tls_policy", "no")},
-			{"https://old.test/", demoOutcome{status: 200, reason: "certificate", reported: true, retry: "yes", backend: "old"}},
+			{"https://old.test/", outcome{status: 200, reason: "certificate", reported: true, retry: "yes", backend: "old"}},
 			{"https://free.test/", served("free")},
 			{"http://www.shop.test/", misdirected("scheme", "no")},
 		},
@@ -90,22 +90,22 @@ var demoScript = []demoVisit{
 	{
 		title:      "After retry=yes: new connections, each for the host that was refused",
 		serverName: "news.test", protocol: "h2", certificate: "news.test",
-		steps: []demoStep{{"https://news.test/", served("news")}},
+		steps: []step{{"https://news.test/", served("news")}},
 	},
 	{
 		serverName: "pay.shop.test", protocol: "h2", certificate: "pay.shop.test",
-		steps: []demoStep{
+		steps: []step{
 			{"https://pay.shop.test/", served("pay")},
 			{"https://www.shop.test/", misdirected("certificate", "yes")},
 		},
 	},
 	{
 		serverName: "login.shop.test", protocol: "h2", certificate: "*.shop.test",
-		steps: []demoStep{{"https://login.shop.test/", served("login")}},
+		steps: []step{{"https://login.shop.test/", served("login")}},
 	},
 	{
 		serverName: "partner.shop.test", protocol: "h2", clientCert: true, certificate: "*.shop.test",
-		steps: []demoStep{
+		steps: []step{
 			{"https://partner.shop.test/", served("partner")},
 			{"https://blog.shop.test/", served("blog")},
 		},
@@ -113,7 +113,7 @@ var demoScript = []demoVisit{
 	{
 		title:      "HTTP/1.1 over TLS is judged by the same rule",
 		serverName: "www.shop.test", protocol: "http/1.1", certificate: "*.shop.test",
-		steps: []demoStep{
+		steps: []step{
 			{"https://www.shop.test/", served("web")},
 			{"https://blog.shop.test/", served("blog")},
 			{"https://news.test/", misdirected("certificate", "yes")},
@@ -123,9 +123,9 @@ var demoScript = []demoVisit{
 	{
 		title:    "Cleartext",
 		protocol: "",
-		steps: []demoStep{
+		steps: []step{
 			{"http://plain.test/", served("plain")},
-			{"http://www.shop.test/", demoOutcome{status: 308, location: "https://www.shop.test/"}},
+			{"http://www.shop.test/", outcome{status: 308, location: "https://www.shop.test/"}},
 			{"http://partner.shop.test/", misdirected("tls_policy", "no")},
 			{"https://www.shop.test/", misdirected("scheme", "no")},
 		},
@@ -133,20 +133,20 @@ var demoScript = []demoVisit{
 	{
 		title:      "Handshakes that are refused: no client certificate, no CA to check one, no certificate to serve",
 		serverName: "partner.shop.test", protocol: "h2",
-		steps: []demoStep{{"", refused("certificate required")}},
+		steps: []step{{"", refused("certificate required")}},
 	},
 	{
 		serverName: "vault.shop.test", protocol: "h2", clientCert: true,
-		steps: []demoStep{{"", refused("unrecognized name")}},
+		steps: []step{{"", refused("unrecognized name")}},
 	},
 	{
 		serverName: "plain.test", protocol: "h2",
-		steps: []demoStep{{"", refused("unrecognized name")}},
+		steps: []step{{"", refused("unrecognized name")}},
 	},
 }
 
 // target takes an address as a request carries it apart.
-func (s demoStep) target() (scheme, authority, path string) {
+func (s step) target() (scheme, authority, path string) {
 	u, err := url.Parse(s.url)
 	if err != nil {
 		return "", s.url, "/"
@@ -156,7 +156,7 @@ func (s demoStep) target() (scheme, authority, path string) {
 
 // asked is what the table says was asked for: the authority, with its path
 // unless that is "/", and with its scheme where it is not the connection's.
-func (s demoStep) asked(v demoVisit) string {
+func (s step) asked(v visit) string {
 	if s.url == "" {
 		return "(handshake)"
 	}

@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"bytes"
@@ -13,9 +13,9 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// demoHTTP2 is a connection that speaks HTTP/2, frame by frame: a whole client
+// http2Client is a connection that speaks HTTP/2, frame by frame: a whole client
 // would open a second connection where this one is to be used again.
-type demoHTTP2 struct {
+type http2Client struct {
 	nc     net.Conn
 	framer *http2.Framer
 	fields *hpack.Encoder
@@ -29,11 +29,11 @@ type demoHTTP2 struct {
 // frameOrigin is the type of an ORIGIN frame (RFC 8336 section 2.1).
 const frameOrigin http2.FrameType = 0xc
 
-// newDemoHTTP2 exchanges prefaces and SETTINGS. It waits for the server's
+// newHTTP2Client exchanges prefaces and SETTINGS. It waits for the server's
 // first: one that refuses the client certificate sends an alert in its place,
 // and what we had sent by then would reset the connection before that is read.
-func newDemoHTTP2(nc net.Conn) (*demoHTTP2, error) {
-	c := &demoHTTP2{nc: nc, framer: http2.NewFramer(nc, nc), stream: 1}
+func newHTTP2Client(nc net.Conn) (*http2Client, error) {
+	c := &http2Client{nc: nc, framer: http2.NewFramer(nc, nc), stream: 1}
 	c.fields = hpack.NewEncoder(&c.block)
 	c.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	f, err := c.framer.ReadFrame()
@@ -52,15 +52,15 @@ func newDemoHTTP2(nc net.Conn) (*demoHTTP2, error) {
 	return c, c.framer.WriteSettingsAck()
 }
 
-func (c *demoHTTP2) close() error {
+func (c *http2Client) close() error {
 	_ = c.framer.WriteGoAway(0, http2.ErrCodeNo, nil)
 	return c.nc.Close()
 }
 
-// ask implements demoClient.
-func (c *demoHTTP2) ask(scheme, authority, path string) (demoAnswer, error) {
-	if err := c.nc.SetDeadline(time.Now().Add(demoTimeout)); err != nil {
-		return demoAnswer{}, err
+// ask implements client.
+func (c *http2Client) ask(scheme, authority, path string) (answer, error) {
+	if err := c.nc.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return answer{}, err
 	}
 	c.block.Reset()
 	for _, f := range []hpack.HeaderField{
@@ -69,7 +69,7 @@ func (c *demoHTTP2) ask(scheme, authority, path string) (demoAnswer, error) {
 		{Name: "user-agent", Value: "ingress421-demo"},
 	} {
 		if err := c.fields.WriteField(f); err != nil {
-			return demoAnswer{}, err
+			return answer{}, err
 		}
 	}
 	stream := c.stream
@@ -78,29 +78,29 @@ func (c *demoHTTP2) ask(scheme, authority, path string) (demoAnswer, error) {
 		StreamID: stream, BlockFragment: c.block.Bytes(), EndStream: true, EndHeaders: true,
 	})
 	if err != nil {
-		return demoAnswer{}, err
+		return answer{}, err
 	}
-	answer := demoAnswer{fields: make(map[string]string)}
+	a := answer{fields: make(map[string]string)}
 	for {
 		f, err := c.framer.ReadFrame()
 		if err != nil {
-			return demoAnswer{}, err
+			return answer{}, err
 		}
-		over, err := c.take(f, stream, &answer)
+		over, err := c.take(f, stream, &a)
 		if err != nil || over {
-			return answer, err
+			return a, err
 		}
 	}
 }
 
 // take uses a frame, and tells whether it ends the response on a stream.
-func (c *demoHTTP2) take(f http2.Frame, stream uint32, answer *demoAnswer) (over bool, err error) {
+func (c *http2Client) take(f http2.Frame, stream uint32, a *answer) (over bool, err error) {
 	switch f := f.(type) {
 	case *http2.MetaHeadersFrame:
 		for _, h := range f.Fields {
-			answer.fields[h.Name] = h.Value
+			a.fields[h.Name] = h.Value
 		}
-		if answer.status, err = strconv.Atoi(f.PseudoValue("status")); err != nil {
+		if a.status, err = strconv.Atoi(f.PseudoValue("status")); err != nil {
 			return false, fmt.Errorf("response without a status: %w", err)
 		}
 		return f.StreamEnded() && f.StreamID == stream, nil

@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"crypto"
@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// demoSecrets are the names on the certificate of each kubernetes.io/tls
+// secrets are the names on the certificate of each kubernetes.io/tls
 // Secret. They overlap, as real ones do.
-var demoSecrets = []struct {
+var secrets = []struct {
 	name  string
 	hosts []string
 }{
@@ -26,22 +26,22 @@ var demoSecrets = []struct {
 	{"free-tls", []string{"free.test"}},
 }
 
-// demoCA signs the demo's certificates, of servers and of the client.
-type demoCA struct {
+// issuer signs the demo's certificates, of servers and of the client.
+type issuer struct {
 	cert *x509.Certificate
 	key  crypto.Signer
 	pem  []byte
 }
 
-// demoKeyPair is a certificate and its key in PEM.
-type demoKeyPair struct{ cert, key []byte }
+// keyPair is a certificate and its key in PEM.
+type keyPair struct{ cert, key []byte }
 
-// demoLifetime is how long the demo's certificates are valid: as long as
+// lifetime is how long the demo's certificates are valid: as long as
 // somebody may leave --keep running.
-const demoLifetime = 7 * 24 * time.Hour
+const lifetime = 7 * 24 * time.Hour
 
-func newDemoCA() (*demoCA, error) {
-	ca := &demoCA{}
+func newIssuer() (*issuer, error) {
+	ca := &issuer{}
 	key, der, err := ca.sign(&x509.Certificate{
 		Subject: pkix.Name{CommonName: "ingress421 demo CA"},
 		IsCA:    true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
@@ -58,7 +58,7 @@ func newDemoCA() (*demoCA, error) {
 
 // sign makes a key and signs a certificate for it: by the CA, or, while that
 // has no key, by itself.
-func (ca *demoCA) sign(template *x509.Certificate) (crypto.Signer, []byte, error) {
+func (ca *issuer) sign(template *x509.Certificate) (crypto.Signer, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
@@ -67,7 +67,7 @@ func (ca *demoCA) sign(template *x509.Certificate) (crypto.Signer, []byte, error
 		return nil, nil, err
 	}
 	now := time.Now()
-	template.NotBefore, template.NotAfter = now.Add(-time.Hour), now.Add(demoLifetime)
+	template.NotBefore, template.NotAfter = now.Add(-time.Hour), now.Add(lifetime)
 	parent, signer := template, crypto.Signer(key)
 	if ca.key != nil {
 		parent, signer = ca.cert, ca.key
@@ -77,7 +77,7 @@ func (ca *demoCA) sign(template *x509.Certificate) (crypto.Signer, []byte, error
 }
 
 // server makes the key pair of a server.
-func (ca *demoCA) server(hosts []string) (demoKeyPair, error) {
+func (ca *issuer) server(hosts []string) (keyPair, error) {
 	return ca.pair(&x509.Certificate{
 		Subject: pkix.Name{CommonName: hosts[0]}, DNSNames: hosts,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
@@ -85,23 +85,23 @@ func (ca *demoCA) server(hosts []string) (demoKeyPair, error) {
 }
 
 // client makes the key pair of a client.
-func (ca *demoCA) client(name string) (demoKeyPair, error) {
+func (ca *issuer) client(name string) (keyPair, error) {
 	return ca.pair(&x509.Certificate{
 		Subject:  pkix.Name{CommonName: name},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 }
 
-func (ca *demoCA) pair(template *x509.Certificate) (demoKeyPair, error) {
+func (ca *issuer) pair(template *x509.Certificate) (keyPair, error) {
 	key, der, err := ca.sign(template)
 	if err != nil {
-		return demoKeyPair{}, fmt.Errorf("make a certificate for %s: %w", template.Subject.CommonName, err)
+		return keyPair{}, fmt.Errorf("make a certificate for %s: %w", template.Subject.CommonName, err)
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return demoKeyPair{}, fmt.Errorf("make a certificate for %s: %w", template.Subject.CommonName, err)
+		return keyPair{}, fmt.Errorf("make a certificate for %s: %w", template.Subject.CommonName, err)
 	}
-	return demoKeyPair{
+	return keyPair{
 		cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		key:  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}),
 	}, nil

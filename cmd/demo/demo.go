@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"context"
@@ -7,99 +7,64 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"github.com/ingress421/ingress421/cmd/process"
 	"github.com/ingress421/ingress421/proxy"
 )
 
-// demoConfig is what `demo` was asked for, checked.
-type demoConfig struct {
-	Keep   bool
-	Script []demoVisit
-
+// Config says what of the demo to show.
+type Config struct {
+	Keep   bool // go on serving until the context ends
 	Out    io.Writer
 	Record io.Writer    // takes the table too; may be nil
 	Log    *slog.Logger // of the server
 	Stderr io.Writer    // its 421 lines
 }
 
-func newDemo() *cobra.Command {
-	var record, level string
-	c := demoConfig{Script: demoScript, Log: slog.New(slog.DiscardHandler), Stderr: io.Discard}
-	cmd := &cobra.Command{
-		Use:   "demo",
-		Short: "See it at work: own certificates, backends and requests, on loopback",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if level != "" {
-				if c.Log, err = newLog(cmd.ErrOrStderr(), level); err != nil {
-					return err
-				}
-				c.Stderr = cmd.ErrOrStderr()
-			}
-			c.Out = cmd.OutOrStdout()
-			if record == "" {
-				return runDemo(cmd.Context(), c)
-			}
-			f, err := os.Create(record)
-			if err != nil {
-				return fmt.Errorf("keep the table: %w", err)
-			}
-			c.Record = f
-			return errors.Join(runDemo(cmd.Context(), c), f.Close())
-		},
-	}
-	f := cmd.Flags()
-	f.SortFlags = false
-	f.BoolVar(&c.Keep, "keep", false, "go on serving until Ctrl-C, and say how to ask by hand")
-	f.StringVar(&record, "record", "", "write the table to this file too")
-	f.StringVar(&level, "log-level", "", "show the server's log: debug, info, warn or error")
-	return cmd
-}
+// Run serves a folder of its own, sends requests to it, and prints what comes
+// of them. It fails if that is not what the rule says.
+func Run(ctx context.Context, c Config) error { return run(ctx, c, script) }
 
-// runDemo serves a folder of its own, asks what the script says, and prints
-// what comes of it. It fails if that is not what the script expects.
-func runDemo(ctx context.Context, c demoConfig) (err error) {
-	w, err := newDemoWorld(ctx)
+// run is Run with a script of its own.
+func run(ctx context.Context, c Config, script []visit) (err error) {
+	w, err := newWorld(ctx)
 	if err != nil {
 		return fmt.Errorf("set the demo up: %w", err)
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 
 	ctx, stop := context.WithCancel(ctx)
-	started, ended := make(chan addresses, 1), make(chan error, 1)
+	started, ended := make(chan process.Addresses, 1), make(chan error, 1)
 	go func() {
-		ended <- runServer(ctx, runConfig{
-			Manifests: w.manifests, Controller: defaultController,
+		ended <- process.Run(ctx, process.Config{
+			Manifests: w.manifests, Controller: process.DefaultController,
 			HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", MetricsAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0",
 			ExternalHTTPSPort: 443, DrainTimeout: time.Second, AccessLog: proxy.AccessLogOff,
 			Log: c.Log, Stdout: io.Discard, Stderr: c.Stderr,
-		}, func(at addresses) { started <- at })
+		}, func(at process.Addresses) { started <- at })
 	}()
 	defer func() {
 		stop()
 		err = errors.Join(err, <-ended)
 	}()
-	var at addresses
+	var at process.Addresses
 	select {
 	case at = <-started:
 	case err := <-ended:
 		ended <- err
 		return errors.New("the server ended before it served")
 	}
-	d := demo{world: w, at: at, table: demoTable{c.Out}}
+	d := demo{world: w, at: at, table: table{c.Out}}
 	if c.Record != nil {
 		d.table.out = io.MultiWriter(c.Out, c.Record)
 	}
-	if err := d.run(ctx, c.Script); err != nil {
+	if err := d.run(ctx, script); err != nil {
 		return err
 	}
 	if c.Keep {
-		demoTable{c.Out}.byHand(w, at)
+		table{c.Out}.byHand(w, at)
 		<-ctx.Done()
 	}
 	return d.verdict()
@@ -107,18 +72,18 @@ func runDemo(ctx context.Context, c demoConfig) (err error) {
 
 // demo is one run of a script.
 type demo struct {
-	world *demoWorld
-	at    addresses
-	table demoTable
+	world *world
+	at    process.Addresses
+	table table
 
-	counters demoCounters // at the last look
-	asked    int          // rows so far
-	wrong    int          // of them and of what else was looked at
+	counters counters // at the last look
+	asked    int      // rows so far
+	wrong    int      // of them and of what else was looked at
 }
 
 // run prints everything but what --keep adds.
-func (d *demo) run(ctx context.Context, script []demoVisit) (err error) {
-	if d.counters, err = scrapeDemo(ctx, d.at.Metrics); err != nil {
+func (d *demo) run(ctx context.Context, script []visit) (err error) {
+	if d.counters, err = scrape(ctx, d.at.Metrics); err != nil {
 		return err
 	}
 	d.table.hosts(d.world)
@@ -144,9 +109,9 @@ func (d *demo) verdict() error {
 }
 
 // visit opens a connection and sends its requests.
-func (d *demo) visit(ctx context.Context, v demoVisit) error {
+func (d *demo) visit(ctx context.Context, v visit) error {
 	client, state, err := d.world.dial(ctx, d.at, v)
-	var refusal *demoRefused
+	var refusal *refusedError
 	switch {
 	case errors.As(err, &refusal):
 		d.row(v, v.steps[0], refused(refusal.alert))
@@ -156,7 +121,7 @@ func (d *demo) visit(ctx context.Context, v demoVisit) error {
 	}
 	defer func() { _ = client.close() }()
 	if v.steps[0].url == "" {
-		d.row(v, v.steps[0], demoOutcome{status: demoHandshakeTaken})
+		d.row(v, v.steps[0], outcome{status: handshakeTaken})
 		return nil
 	}
 	if name := leafName(state); name != v.certificate {
@@ -170,13 +135,13 @@ func (d *demo) visit(ctx context.Context, v demoVisit) error {
 		}
 		d.row(v, s, got)
 	}
-	if c, ok := client.(*demoHTTP2); ok && c.origins != nil {
+	if c, ok := client.(*http2Client); ok && c.origins != nil {
 		d.table.origins(v.serverName, c.origins)
 	}
 	return nil
 }
 
-func (d *demo) row(v demoVisit, s demoStep, got demoOutcome) {
+func (d *demo) row(v visit, s step, got outcome) {
 	d.asked++
 	if got != s.want {
 		d.wrong++
@@ -185,18 +150,18 @@ func (d *demo) row(v demoVisit, s demoStep, got demoOutcome) {
 }
 
 // ask sends one request. What the client is not told, the metric tells.
-func (d *demo) ask(ctx context.Context, client demoClient, s demoStep) (demoOutcome, error) {
+func (d *demo) ask(ctx context.Context, client client, s step) (outcome, error) {
 	answer, err := client.ask(s.target())
 	if err != nil {
-		return demoOutcome{}, err
+		return outcome{}, err
 	}
-	got := demoOutcome{
+	got := outcome{
 		status: answer.status, backend: answer.fields["x-backend"], location: answer.fields["location"],
 		reason: proxyStatusDetails(answer.fields["proxy-status"]),
 	}
 	before := d.counters
-	if d.counters, err = scrapeDemo(ctx, d.at.Metrics); err != nil {
-		return demoOutcome{}, err
+	if d.counters, err = scrape(ctx, d.at.Metrics); err != nil {
+		return outcome{}, err
 	}
 	for _, counted := range d.counters.since(before, metricMisdirected) {
 		got.retry = counted.retry

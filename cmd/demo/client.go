@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"bufio"
@@ -11,41 +11,43 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/ingress421/ingress421/cmd/process"
 )
 
-// demoClient is a connection on which requests are sent, one after the other,
+// client is a connection on which requests are sent, one after the other,
 // for whatever host: what it was opened for does not bind it.
-type demoClient interface {
+type client interface {
 	// ask sends a GET for what a URL's parts name and returns the response.
-	ask(scheme, authority, path string) (demoAnswer, error)
+	ask(scheme, authority, path string) (answer, error)
 	close() error
 }
 
-// demoAnswer is a response. Its body has been read to its end.
-type demoAnswer struct {
+// answer is a response. Its body has been read to its end.
+type answer struct {
 	status int
 	// fields are the header fields by their names in lower case; of several
 	// lines the last.
 	fields map[string]string
 }
 
-// demoTimeout bounds a handshake and each request.
-const demoTimeout = 5 * time.Second
+// timeout bounds a handshake and each request.
+const timeout = 5 * time.Second
 
-// demoRefused is a handshake that the server ended with an alert.
-type demoRefused struct{ alert string }
+// refusedError is a handshake that the server ended with an alert.
+type refusedError struct{ alert string }
 
-func (e *demoRefused) Error() string { return "handshake refused: " + e.alert }
+func (e *refusedError) Error() string { return "handshake refused: " + e.alert }
 
 // dial opens the connection of a visit.
-func (w *demoWorld) dial(ctx context.Context, at addresses, v demoVisit) (demoClient, *tls.ConnectionState, error) {
-	dialer := &net.Dialer{Timeout: demoTimeout}
+func (w *world) dial(ctx context.Context, at process.Addresses, v visit) (client, *tls.ConnectionState, error) {
+	dialer := &net.Dialer{Timeout: timeout}
 	if v.protocol == "" {
 		nc, err := dialer.DialContext(ctx, "tcp", at.HTTP)
 		if err != nil {
 			return nil, nil, err
 		}
-		return &demoHTTP1{nc: nc, rd: bufio.NewReader(nc), scheme: "http"}, nil, nil
+		return &http1Client{nc: nc, rd: bufio.NewReader(nc), scheme: "http"}, nil, nil
 	}
 	nc, err := dialer.DialContext(ctx, "tcp", at.HTTPS)
 	if err != nil {
@@ -59,7 +61,7 @@ func (w *demoWorld) dial(ctx context.Context, at addresses, v demoVisit) (demoCl
 	return client, state, nil
 }
 
-func (w *demoWorld) handshake(ctx context.Context, nc net.Conn, v demoVisit) (demoClient, *tls.ConnectionState, error) {
+func (w *world) handshake(ctx context.Context, nc net.Conn, v visit) (client, *tls.ConnectionState, error) {
 	cfg := &tls.Config{
 		MinVersion: tls.VersionTLS12, RootCAs: w.roots,
 		ServerName: v.serverName, NextProtos: []string{v.protocol},
@@ -67,7 +69,7 @@ func (w *demoWorld) handshake(ctx context.Context, nc net.Conn, v demoVisit) (de
 	if v.clientCert {
 		cfg.Certificates = []tls.Certificate{w.client}
 	}
-	if err := nc.SetDeadline(time.Now().Add(demoTimeout)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, nil, err
 	}
 	tc := tls.Client(nc, cfg)
@@ -79,10 +81,10 @@ func (w *demoWorld) handshake(ctx context.Context, nc net.Conn, v demoVisit) (de
 		return nil, nil, fmt.Errorf("the server chose the protocol %q, not %q", state.NegotiatedProtocol, v.protocol)
 	}
 	if v.protocol == "h2" {
-		client, err := newDemoHTTP2(tc)
+		client, err := newHTTP2Client(tc)
 		return client, &state, err
 	}
-	return &demoHTTP1{nc: tc, rd: bufio.NewReader(tc), scheme: "https"}, &state, nil
+	return &http1Client{nc: tc, rd: bufio.NewReader(tc), scheme: "https"}, &state, nil
 }
 
 // refusal finds the server's alert in an error of crypto/tls. With TLS 1.3 a
@@ -91,42 +93,42 @@ func (w *demoWorld) handshake(ctx context.Context, nc net.Conn, v demoVisit) (de
 func refusal(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "remote error" {
-		return &demoRefused{alert: strings.TrimPrefix(op.Err.Error(), "tls: ")}
+		return &refusedError{alert: strings.TrimPrefix(op.Err.Error(), "tls: ")}
 	}
 	return err
 }
 
-// demoHTTP1 is a connection that speaks HTTP/1.1.
-type demoHTTP1 struct {
+// http1Client is a connection that speaks HTTP/1.1.
+type http1Client struct {
 	nc     net.Conn
 	rd     *bufio.Reader
 	scheme string // of the connection
 }
 
-func (c *demoHTTP1) close() error { return c.nc.Close() }
+func (c *http1Client) close() error { return c.nc.Close() }
 
-// ask implements demoClient. A scheme that is not the connection's can be said
+// ask implements client. A scheme that is not the connection's can be said
 // in absolute form alone (RFC 9112 section 3.2.2).
-func (c *demoHTTP1) ask(scheme, authority, path string) (demoAnswer, error) {
-	if err := c.nc.SetDeadline(time.Now().Add(demoTimeout)); err != nil {
-		return demoAnswer{}, err
+func (c *http1Client) ask(scheme, authority, path string) (answer, error) {
+	if err := c.nc.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return answer{}, err
 	}
 	target := path
 	if scheme != c.scheme {
 		target = scheme + "://" + authority + path
 	}
 	if _, err := fmt.Fprintf(c.nc, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ingress421-demo\r\n\r\n", target, authority); err != nil {
-		return demoAnswer{}, err
+		return answer{}, err
 	}
 	resp, err := http.ReadResponse(c.rd, &http.Request{Method: http.MethodGet})
 	if err != nil {
-		return demoAnswer{}, err
+		return answer{}, err
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return demoAnswer{}, err
+		return answer{}, err
 	}
-	answer := demoAnswer{status: resp.StatusCode, fields: make(map[string]string)}
+	answer := answer{status: resp.StatusCode, fields: make(map[string]string)}
 	for name, values := range resp.Header {
 		answer.fields[strings.ToLower(name)] = values[len(values)-1]
 	}

@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"cmp"
@@ -9,31 +9,32 @@ import (
 	"strings"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/cmd/process"
 )
 
-// demoTable prints what the demo found, in lines of at most 100 columns.
-type demoTable struct{ out io.Writer }
+// table prints what the demo found, in lines of at most 100 columns.
+type table struct{ out io.Writer }
 
 const (
-	demoHostColumns    = "  %-18s %-13s %-14s %s"
-	demoRowColumns     = "%1s %-18s %-23s %-8s %-21s %-6s %s"
-	demoCounterColumns = "  %-18s %-18s %-17s %-12s %-9s %-6s %5s"
+	hostColumns    = "  %-18s %-13s %-14s %s"
+	rowColumns     = "%1s %-18s %-23s %-8s %-21s %-6s %s"
+	counterColumns = "  %-18s %-18s %-17s %-12s %-9s %-6s %5s"
 )
 
 // line prints a line without white space at its end.
-func (t demoTable) line(format string, args ...any) {
+func (t table) line(format string, args ...any) {
 	fmt.Fprintln(t.out, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
 // hosts prints what is served.
-func (t demoTable) hosts(w *demoWorld) {
+func (t table) hosts(w *world) {
 	names := make(map[string]string)
-	for _, s := range demoSecrets {
+	for _, s := range secrets {
 		names[s.name] = strings.Join(s.hosts, " ")
 	}
 	t.line("What is served")
 	t.line("")
-	t.line(demoHostColumns, "host", "Secret", "certificate", "annotations of its Ingress")
+	t.line(hostColumns, "host", "Secret", "certificate", "annotations of its Ingress")
 	for _, ing := range w.ingresses {
 		var notes []string
 		for _, name := range slices.Sorted(maps.Keys(ing.Annotations)) {
@@ -44,7 +45,7 @@ func (t demoTable) hosts(w *demoWorld) {
 			name = entry.SecretName
 		}
 		for _, rule := range ing.Spec.Rules {
-			t.line(demoHostColumns, rule.Host, name, cmp.Or(names[name], "-"), strings.Join(notes, " "))
+			t.line(hostColumns, rule.Host, name, cmp.Or(names[name], "-"), strings.Join(notes, " "))
 		}
 	}
 	t.line("")
@@ -52,17 +53,17 @@ func (t demoTable) hosts(w *demoWorld) {
 }
 
 // visit prints the heading of a connection, where it has one.
-func (t demoTable) visit(v demoVisit) {
+func (t table) visit(v visit) {
 	if v.title == "" {
 		return
 	}
 	t.line("")
 	t.line("%s", v.title)
-	t.line(demoRowColumns, "", "SNI", "asked for", "status", "reason", "retry", "backend")
+	t.line(rowColumns, "", "SNI", "asked for", "status", "reason", "retry", "backend")
 }
 
 // row prints one request, with what was expected below it if that differs.
-func (t demoTable) row(v demoVisit, s demoStep, got demoOutcome) {
+func (t table) row(v visit, s step, got outcome) {
 	t.cells(mark(got == s.want), cmp.Or(v.serverName, "-"), s.asked(v), got)
 	if got != s.want {
 		t.cells("", "", "  the rule says", s.want)
@@ -76,11 +77,11 @@ func mark(ok bool) string {
 	return "!"
 }
 
-func (t demoTable) cells(mark, serverName, asked string, o demoOutcome) {
+func (t table) cells(mark, serverName, asked string, o outcome) {
 	status, reason := "refused", o.reason
 	switch o.status {
-	case demoHandshakeRefused:
-	case demoHandshakeTaken:
+	case handshakeRefused:
+	case handshakeTaken:
 		status = "taken"
 	default:
 		status = fmt.Sprint(o.status)
@@ -91,11 +92,11 @@ func (t demoTable) cells(mark, serverName, asked string, o demoOutcome) {
 	if o.location != "" {
 		reason = "to " + o.location
 	}
-	t.line(demoRowColumns, mark, serverName, asked, status, reason, o.retry, o.backend)
+	t.line(rowColumns, mark, serverName, asked, status, reason, o.retry, o.backend)
 }
 
 // origins prints what an ORIGIN frame said.
-func (t demoTable) origins(serverName string, origins []string) {
+func (t table) origins(serverName string, origins []string) {
 	list := strings.Join(origins, " ")
 	if list == "" {
 		list = "no other host"
@@ -104,21 +105,21 @@ func (t demoTable) origins(serverName string, origins []string) {
 }
 
 // wrong prints what else is not as it should be.
-func (t demoTable) wrong(format string, args ...any) { t.line("! "+format, args...) }
+func (t table) wrong(format string, args ...any) { t.line("! "+format, args...) }
 
 // counters prints what the metrics say of all of it.
-func (t demoTable) counters(c demoCounters) {
+func (t table) counters(c counters) {
 	t.line("")
 	t.line("What the metrics say")
 	t.line("")
 	t.line("%s", metricMisdirected)
-	t.line(demoCounterColumns, "host", "reason", "rule", "enforcement", "protocol", "retry", "count")
-	t.series(c, metricMisdirected, func(s demoSeries, n int) {
-		t.line(demoCounterColumns, s.host, s.reason, s.rule, s.enforcement, s.protocol, s.retry, fmt.Sprint(n))
+	t.line(counterColumns, "host", "reason", "rule", "enforcement", "protocol", "retry", "count")
+	t.series(c, metricMisdirected, func(s series, n int) {
+		t.line(counterColumns, s.host, s.reason, s.rule, s.enforcement, s.protocol, s.retry, fmt.Sprint(n))
 	})
 	t.line("")
 	t.line("%s (clients that came back with the right SNI)", metricRecovered)
-	t.series(c, metricRecovered, func(s demoSeries, n int) {
+	t.series(c, metricRecovered, func(s series, n int) {
 		if n > 0 {
 			t.line("  %-18s %5d", s.host, n)
 		}
@@ -126,8 +127,8 @@ func (t demoTable) counters(c demoCounters) {
 	t.line("")
 }
 
-func (t demoTable) series(c demoCounters, metric string, print func(demoSeries, int)) {
-	all := slices.SortedFunc(maps.Keys(c), demoSeries.compare)
+func (t table) series(c counters, metric string, print func(series, int)) {
+	all := slices.SortedFunc(maps.Keys(c), series.compare)
 	for _, s := range all {
 		if s.metric == metric {
 			print(s, c[s])
@@ -136,7 +137,7 @@ func (t demoTable) series(c demoCounters, metric string, print func(demoSeries, 
 }
 
 // byHand prints how to ask by hand what the demo has asked.
-func (t demoTable) byHand(w *demoWorld, at addresses) {
+func (t table) byHand(w *world, at process.Addresses) {
 	port := at.HTTPS[strings.LastIndexByte(at.HTTPS, ':')+1:]
 	t.line("Still serving, until Ctrl-C. The folder of manifests may be edited: %s", w.manifests)
 	t.line("The metrics are at http://%s/metrics, the host map at http://%s/", at.Metrics, at.Admin)

@@ -1,4 +1,4 @@
-package cli
+package process
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 // source watches the folder or the cluster that c names and publishes host
 // maps until its context ends. A cluster that c does not lead to is an error
 // at once.
-func (c *runConfig) source(
+func (c *Config) source(
 	publish func(*hostmap.Map), report func(*hostmap.Map, []hostmap.Problem, time.Duration), self func() hostmap.Self,
 ) (func(context.Context) error, error) {
 	if c.Manifests != "" {

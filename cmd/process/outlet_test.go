@@ -1,4 +1,4 @@
-package cli
+package process
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ func TestOutletWaitsForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader, writer := io.Pipe()
 		var told []uint64
-		o := newOutlet(writer, func(lost uint64) { told = append(told, lost) })
+		o := NewOutlet(writer, func(lost uint64) { told = append(told, lost) })
 		line := []byte(strings.Repeat("x", 1023) + "\n")
 		const lines = 3 * maxBacklog / 1024
 		began := time.Now()
@@ -35,7 +35,7 @@ func TestOutletWaitsForNobody(t *testing.T) {
 		var read bytes.Buffer
 		ended := make(chan struct{})
 		go func() { defer close(ended); _, _ = io.Copy(&read, reader) }()
-		o.close()
+		o.Close()
 		_ = writer.Close()
 		<-ended
 		if n := uint64(bytes.Count(read.Bytes(), line)); n+lost != lines || read.Len() != int(n)*len(line) {
@@ -50,10 +50,10 @@ func TestOutletWaitsForNobody(t *testing.T) {
 func TestOutletEndsWithoutItsReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader, writer := io.Pipe()
-		o := newOutlet(writer, func(uint64) {})
+		o := NewOutlet(writer, func(uint64) {})
 		_, _ = io.WriteString(o, "last words\n")
 		began := time.Now()
-		o.close()
+		o.Close()
 		if took := time.Since(began); took != lastWords {
 			t.Errorf("the end took %v, want %v", took, lastWords)
 		}
@@ -66,8 +66,8 @@ func TestOutletThatIsBroken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader, writer := io.Pipe()
 		_ = reader.CloseWithError(errors.New("gone"))
-		var o *outlet
-		o = newOutlet(writer, func(uint64) { _, _ = io.WriteString(o, "lines were lost\n") })
+		var o *Outlet
+		o = NewOutlet(writer, func(uint64) { _, _ = io.WriteString(o, "lines were lost\n") })
 		for range 3 {
 			_, _ = io.WriteString(o, "a\nb\n")
 			synctest.Wait() // for ever, if a loss made another
@@ -75,6 +75,6 @@ func TestOutletThatIsBroken(t *testing.T) {
 		if n := o.lost.Load(); n != 6 {
 			t.Errorf("%d lines lost, want 6", n)
 		}
-		o.close()
+		o.Close()
 	})
 }

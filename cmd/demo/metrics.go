@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"bufio"
@@ -16,20 +16,20 @@ const (
 	metricRecovered   = "ingress421_misdirected_recovered_total"
 )
 
-// demoSeries is one series of a metric of misdirected requests. It has no more
+// series is one series of a metric of misdirected requests. It has no more
 // labels than the metric; what a metric lacks is "".
-type demoSeries struct {
+type series struct {
 	metric                                           string
 	host, reason, rule, enforcement, protocol, retry string
 }
 
-// demoCounters are the values of all series of metricMisdirected and
+// counters are the values of all series of metricMisdirected and
 // metricRecovered.
-type demoCounters map[demoSeries]int
+type counters map[series]int
 
-// scrapeDemo reads the counters from the server's own metrics address.
-func scrapeDemo(ctx context.Context, addr string) (demoCounters, error) {
-	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+// scrape reads the counters from the server's own metrics address.
+func scrape(ctx context.Context, addr string) (counters, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
 	if err != nil {
@@ -43,7 +43,7 @@ func scrapeDemo(ctx context.Context, addr string) (demoCounters, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("read metrics: %s", resp.Status)
 	}
-	counters := make(demoCounters)
+	counters := make(counters)
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
 		if s, n, ok := readSeries(lines.Text()); ok {
@@ -58,7 +58,7 @@ func scrapeDemo(ctx context.Context, addr string) (demoCounters, error) {
 
 // readSeries reads a line of the Prometheus text format if it is of the
 // metrics shown. The values of their labels hold no quotes and no commas.
-func readSeries(line string) (s demoSeries, n int, ok bool) {
+func readSeries(line string) (s series, n int, ok bool) {
 	name, rest, labelled := strings.Cut(line, "{")
 	if !labelled || name != metricMisdirected && name != metricRecovered {
 		return s, 0, false
@@ -92,8 +92,8 @@ func readSeries(line string) (s demoSeries, n int, ok bool) {
 
 // since returns the series of a metric that have grown, in order, each as
 // often as it was counted.
-func (c demoCounters) since(before demoCounters, metric string) []demoSeries {
-	var grown []demoSeries
+func (c counters) since(before counters, metric string) []series {
+	var grown []series
 	for s, n := range c {
 		if s.metric != metric {
 			continue
@@ -102,11 +102,11 @@ func (c demoCounters) since(before demoCounters, metric string) []demoSeries {
 			grown = append(grown, s)
 		}
 	}
-	slices.SortFunc(grown, demoSeries.compare)
+	slices.SortFunc(grown, series.compare)
 	return grown
 }
 
-func (s demoSeries) compare(t demoSeries) int {
+func (s series) compare(t series) int {
 	return cmp.Or(
 		strings.Compare(s.host, t.host), strings.Compare(s.reason, t.reason), strings.Compare(s.rule, t.rule),
 		strings.Compare(s.enforcement, t.enforcement), strings.Compare(s.protocol, t.protocol), strings.Compare(s.retry, t.retry),

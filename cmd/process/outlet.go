@@ -1,4 +1,4 @@
-package cli
+package process
 
 import (
 	"bytes"
@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// maxBacklog bounds what an outlet holds, in octets; while a write is under
+	// maxBacklog bounds what an Outlet holds, in octets; while a write is under
 	// way it holds as much again.
 	maxBacklog = 4 << 20
 	// lastWords bounds the wait at the end for a reader who has stopped.
 	lastWords = 2 * time.Second
 )
 
-// outlet is standard output or standard error for lines that nobody waits for:
+// Outlet is standard output or standard error for lines that nobody waits for:
 // a pipe whose reader has stopped would otherwise hold up whoever logs, which is
 // who publishes and who serves. Lines that find no room are lost and counted.
 // Its methods may be called from any goroutine.
-type outlet struct {
+type Outlet struct {
 	to   io.Writer
 	tell func(lost uint64) // how many were lost, once the reader reads again; it may write
 	lost atomic.Uint64
@@ -32,16 +32,16 @@ type outlet struct {
 	done   chan struct{}
 }
 
-// newOutlet makes an outlet, whose close must be called.
-func newOutlet(to io.Writer, tell func(lost uint64)) *outlet {
-	o := &outlet{to: to, tell: tell, wake: make(chan struct{}, 1), done: make(chan struct{})}
+// NewOutlet makes an Outlet, whose Close must be called.
+func NewOutlet(to io.Writer, tell func(lost uint64)) *Outlet {
+	o := &Outlet{to: to, tell: tell, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go o.run()
 	return o
 }
 
 // Write implements io.Writer. p holds whole lines. It never waits for the
 // reader, and always succeeds.
-func (o *outlet) Write(p []byte) (int, error) {
+func (o *Outlet) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	fits := p
 	if room := maxBacklog - len(o.buf); len(p) > room {
@@ -61,7 +61,7 @@ func (o *outlet) Write(p []byte) (int, error) {
 }
 
 // run is the one goroutine that writes.
-func (o *outlet) run() {
+func (o *Outlet) run() {
 	defer close(o.done)
 	var spare []byte
 	var told uint64
@@ -93,8 +93,8 @@ func (o *outlet) run() {
 	}
 }
 
-// close writes what is left, for as long as lastWords.
-func (o *outlet) close() {
+// Close writes what is left, for as long as lastWords.
+func (o *Outlet) Close() {
 	o.mu.Lock()
 	o.closed = true
 	o.mu.Unlock()
@@ -102,17 +102,21 @@ func (o *outlet) close() {
 	case o.wake <- struct{}{}:
 	default:
 	}
-	within(lastWords, func() { <-o.done })
+	LastWords(func() { <-o.done })
 }
 
-// within runs f, and waits for its end for as long as d.
-func within(d time.Duration, f func()) {
+// Lost is how many lines were lost so far.
+func (o *Outlet) Lost() uint64 { return o.lost.Load() }
+
+// LastWords runs f, which writes to a reader that may have stopped, and waits
+// for its end for two seconds at most.
+func LastWords(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		f()
 	}()
-	timer := time.NewTimer(d)
+	timer := time.NewTimer(lastWords)
 	defer timer.Stop()
 	select {
 	case <-done:

@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"bytes"
@@ -25,14 +25,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-//go:embed demo_ingresses.yaml
-var demoIngresses []byte
+//go:embed ingresses.yaml
+var ingresses []byte
 
-// demoNamespace has all of the demo's Secrets.
-const demoNamespace = "demo"
+// namespace has all of the demo's Secrets.
+const namespace = "demo"
 
-// demoWorld is what the demo serves and what it asks with. Close it.
-type demoWorld struct {
+// world is what the demo serves and what it asks with. Close it.
+type world struct {
 	// dir is a temporary folder with ca.crt, client.crt and client.key.
 	dir string
 	// manifests is the folder within dir that is served.
@@ -45,14 +45,14 @@ type demoWorld struct {
 	backends []*http.Server
 }
 
-// newDemoWorld makes certificates, starts a backend for each Service that an
+// newWorld makes certificates, starts a backend for each Service that an
 // Ingress names, and writes the manifests.
-func newDemoWorld(ctx context.Context) (_ *demoWorld, err error) {
+func newWorld(ctx context.Context) (_ *world, err error) {
 	dir, err := os.MkdirTemp("", "ingress421-demo-")
 	if err != nil {
 		return nil, err
 	}
-	w := &demoWorld{dir: dir, manifests: filepath.Join(dir, "manifests"), roots: x509.NewCertPool()}
+	w := &world{dir: dir, manifests: filepath.Join(dir, "manifests"), roots: x509.NewCertPool()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
@@ -73,7 +73,7 @@ func newDemoWorld(ctx context.Context) (_ *demoWorld, err error) {
 		return nil, err
 	}
 	for name, content := range map[string][]byte{
-		"manifests/ingresses.yaml": demoIngresses, "manifests/secrets.yaml": secrets, "manifests/services.yaml": services,
+		"manifests/ingresses.yaml": ingresses, "manifests/secrets.yaml": secrets, "manifests/services.yaml": services,
 	} {
 		if err := w.write(name, content); err != nil {
 			return nil, err
@@ -83,19 +83,19 @@ func newDemoWorld(ctx context.Context) (_ *demoWorld, err error) {
 }
 
 // close stops the backends and removes the folder.
-func (w *demoWorld) close() error {
+func (w *world) close() error {
 	for _, b := range w.backends {
 		_ = b.Close()
 	}
 	return os.RemoveAll(w.dir)
 }
 
-func (w *demoWorld) write(name string, content []byte) error {
+func (w *world) write(name string, content []byte) error {
 	return os.WriteFile(filepath.Join(w.dir, filepath.FromSlash(name)), content, 0o600)
 }
 
-func (w *demoWorld) readIngresses() error {
-	for _, text := range bytes.Split(demoIngresses, []byte("\n---\n")) {
+func (w *world) readIngresses() error {
+	for _, text := range bytes.Split(ingresses, []byte("\n---\n")) {
 		ing := &networkingv1.Ingress{}
 		if err := yaml.UnmarshalStrict(text, ing); err != nil {
 			return fmt.Errorf("read the demo's Ingresses: %w", err)
@@ -107,8 +107,8 @@ func (w *demoWorld) readIngresses() error {
 
 // makeSecrets makes the CA and all certificates, and returns the Secrets as
 // YAML.
-func (w *demoWorld) makeSecrets() ([]byte, error) {
-	ca, err := newDemoCA()
+func (w *world) makeSecrets() ([]byte, error) {
+	ca, err := newIssuer()
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (w *demoWorld) makeSecrets() ([]byte, error) {
 		}
 	}
 	objects := []any{secret("partners-ca", corev1.SecretTypeOpaque, map[string][]byte{"ca.crt": ca.pem})}
-	for _, s := range demoSecrets {
+	for _, s := range secrets {
 		pair, err := ca.server(s.hosts)
 		if err != nil {
 			return nil, err
@@ -140,7 +140,7 @@ func (w *demoWorld) makeSecrets() ([]byte, error) {
 
 // startBackends starts a backend for each Service that an Ingress names, and
 // returns Services and EndpointSlices as YAML.
-func (w *demoWorld) startBackends(ctx context.Context) ([]byte, error) {
+func (w *world) startBackends(ctx context.Context) ([]byte, error) {
 	namespaces := make(map[string]string) // by Service, each of which has a name of its own
 	for _, ing := range w.ingresses {
 		for _, rule := range ing.Spec.Rules {
@@ -161,13 +161,13 @@ func (w *demoWorld) startBackends(ctx context.Context) ([]byte, error) {
 }
 
 // startBackend serves an echo on a port of loopback.
-func (w *demoWorld) startBackend(ctx context.Context, name string) (port int32, err error) {
+func (w *world) startBackend(ctx context.Context, name string) (port int32, err error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
 	srv := &http.Server{
-		Handler:           demoEcho(name),
+		Handler:           echo(name),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
@@ -180,8 +180,8 @@ func (w *demoWorld) startBackend(ctx context.Context, name string) (port int32, 
 	return int32(addr.Port), nil
 }
 
-// demoEcho is a backend that says who it is and what it was sent.
-func demoEcho(name string) http.Handler {
+// echo is a backend that says who it is and what it was sent.
+func echo(name string) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		rw.Header().Set("X-Backend", name)
@@ -201,7 +201,7 @@ func meta(namespace, name string) metav1.ObjectMeta {
 func secret(name string, kind corev1.SecretType, data map[string][]byte) *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-		ObjectMeta: meta(demoNamespace, name), Type: kind, Data: data,
+		ObjectMeta: meta(namespace, name), Type: kind, Data: data,
 	}
 }
 

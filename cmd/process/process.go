@@ -1,0 +1,176 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ingress421/ingress421/controllers"
+	"github.com/ingress421/ingress421/internal/admin"
+	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy"
+)
+
+// DefaultController is the spec.controller of the IngressClasses that are ours.
+const DefaultController = "ingress421.dev/controller"
+
+// Config says what to serve and where. Its values have been checked.
+type Config struct {
+	Manifests          string
+	Kubeconfig         string
+	Namespaces         []string
+	Controller         string
+	HTTPAddr           string
+	HTTPSAddr          string
+	MetricsAddr        string
+	AdminAddr          string
+	PublishService     types.NamespacedName
+	PublishAddresses   []string
+	DefaultCertificate types.NamespacedName
+	ProxyProtocolFrom  []netip.Prefix
+	ExternalHTTPSPort  int
+	AllowSharedHosts   bool
+	DrainTimeout       time.Duration
+	AccessLog          string
+	Limits             hostmap.Limits
+
+	Log    *slog.Logger
+	Stdout io.Writer // access log; neither may block for long
+	Stderr io.Writer // a line for each 421, if Log is enabled for level info
+}
+
+// Addresses are what a server listens on, as host:port; "" for no listener.
+type Addresses struct {
+	HTTP, HTTPS, Metrics, Admin string
+}
+
+// Run serves until ctx ends and requests under way are finished. serving,
+// where it is not nil, is told once requests are taken.
+func Run(ctx context.Context, c Config, serving func(Addresses)) error {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	lost := make(admin.LinesLost)
+	for name, w := range map[string]io.Writer{"stdout": c.Stdout, "stderr": c.Stderr} {
+		if o, ok := w.(*Outlet); ok {
+			lost[name] = o.Lost
+		}
+	}
+	registry.MustRegister(lost)
+	var misdirectedLog io.Writer
+	if c.Log.Enabled(ctx, slog.LevelInfo) {
+		misdirectedLog = c.Stderr
+	}
+	// A cluster takes a moment to learn that a pod is going, and sends it new
+	// connections until then.
+	var drainAccept time.Duration
+	if c.Manifests == "" {
+		drainAccept = 5 * time.Second
+	}
+	self := newSelf(&c)
+	server, err := proxy.New(proxy.Config{
+		HTTPAddr: c.HTTPAddr, HTTPSAddr: c.HTTPSAddr, ExternalHTTPSPort: c.ExternalHTTPSPort,
+		ProxyProtocolFrom: c.ProxyProtocolFrom, Limits: c.Limits, DrainTimeout: c.DrainTimeout, DrainAccept: drainAccept,
+		Log: c.Log, MisdirectedLog: misdirectedLog, AccessLog: c.AccessLog, AccessLogTo: c.Stdout,
+		Self: self.current, Registerer: registry,
+	})
+	if err != nil {
+		return err
+	}
+	recorder, health := admin.NewRecorder(c.Log), new(admin.Health)
+	registry.MustRegister(recorder)
+	follow, err := c.source(server.Publish, recorder.Record, self.current)
+	if err != nil {
+		return err
+	}
+
+	// The source and the listeners for operators outlive the drain: endpoints
+	// go on changing while requests finish, and somebody wants to watch.
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	background := func(f func() error) {
+		wg.Go(func() {
+			if err := f(); err != nil {
+				stop(err)
+			}
+		})
+	}
+
+	var at Addresses
+	for _, l := range []struct {
+		name, addr string
+		handler    http.Handler
+		bound      *string
+	}{
+		{"metrics", c.MetricsAddr, admin.MetricsHandler(prometheus.Gatherers{registry, controllers.Gatherer()}, health), &at.Metrics},
+		{"admin", c.AdminAddr, admin.Handler(recorder), &at.Admin},
+	} {
+		if l.addr == "" {
+			continue
+		}
+		ln, err := net.Listen("tcp", l.addr)
+		if err != nil {
+			return fmt.Errorf("listen for %s: %w", l.name, err)
+		}
+		*l.bound = ln.Addr().String()
+		srv := admin.NewServer(l.handler, c.Log)
+		defer srv.Close()
+		background(func() error {
+			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve %s: %w", l.name, err)
+			}
+			return nil
+		})
+	}
+	c.Log.Info("listening", "metrics", at.Metrics, "admin", at.Admin)
+
+	background(func() error { return follow(work) })
+	wg.Go(func() { releaseMemory(work) })
+
+	// Either the process is asked to stop, or something in the background has
+	// failed.
+	serve, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer context.AfterFunc(work, func() { end(context.Cause(work)) })()
+
+	httpLn, httpsLn, err := server.Listen(serve)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	if httpLn != nil {
+		at.HTTP = httpLn.Addr().String()
+	}
+	if httpsLn != nil {
+		at.HTTPS = httpsLn.Addr().String()
+	}
+	self.listen(at)
+	defer context.AfterFunc(serve, health.SetDraining)()
+	health.SetReady()
+	c.Log.Info("serving", "http", at.HTTP, "https", at.HTTPS, "metrics", at.Metrics, "admin", at.Admin)
+	if serving != nil {
+		serving(at)
+	}
+	if err := server.Run(serve, httpLn, httpsLn); err != nil {
+		return err
+	}
+	if ctx.Err() == nil {
+		return context.Cause(serve)
+	}
+	c.Log.Info("stopped")
+	return nil
+}
