@@ -205,7 +205,7 @@ func echoFrames(nc net.Conn) {
 }
 
 func BenchmarkParseHead(b *testing.B) {
-	var h head
+	var h http1Head
 	buf := make([]byte, len(smallResponse))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -2,63 +2,10 @@ package upstream
 
 import (
 	"context"
-	"crypto/x509"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 )
-
-// Protocol is what an endpoint speaks.
-type Protocol uint8
-
-const (
-	HTTP1 Protocol = iota // HTTP/1.1 in cleartext
-	H2C                   // HTTP/2 in cleartext, with prior knowledge
-	HTTPS                 // TLS; HTTP/2 or HTTP/1.1, as ALPN settles it
-	GRPC                  // as H2C, with "te: trailers"
-	GRPCS                 // TLS and HTTP/2 only, with "te: trailers"
-)
-
-func (p Protocol) String() string {
-	switch p {
-	case H2C:
-		return "h2c"
-	case HTTPS:
-		return "https"
-	case GRPC:
-		return "grpc"
-	case GRPCS:
-		return "grpcs"
-	}
-	return "http"
-}
-
-// Target is where a Pool's connections lead. Two that differ in anything but
-// CAs have pools of their own: a connection made for one server name never
-// carries requests for another.
-type Target struct {
-	Addr     netip.AddrPort
-	Protocol Protocol
-	// ServerName is the SNI for TLS protocols; Request.ServerName overrides it.
-	// Empty: none is sent.
-	ServerName string
-	// CAs verify the backend's certificate, for ServerName. When it is nil the
-	// certificate is NOT verified: the connection is secret from onlookers, but
-	// whoever answers at Addr is believed.
-	CAs *x509.CertPool
-	// CAID is the identity of CAs: two Targets with the same CAID have the same
-	// CAs. Empty if and only if CAs is nil.
-	CAID string
-}
-
-// key is a Target as its pool is found by.
-type key struct {
-	addr       netip.AddrPort
-	protocol   Protocol
-	serverName string
-	caID       string
-}
 
 // Defaults of Config.
 const (
@@ -114,13 +61,18 @@ func setDefault(d *time.Duration, to time.Duration) {
 	}
 }
 
-// Client holds the pools. Its methods may be called from any goroutine.
-type Client struct {
-	cfg       Config
-	buffers   buffers
-	exchanges sync.Pool
+// common is what all pools of a Client have in common.
+type common struct {
+	cfg       Config    // immutable
+	buffers   buffers   // lent to exchanges and connections
+	exchanges sync.Pool // of *Exchange
 	streams   sync.Pool // of *h2stream
 	process   Budget    // what the windows of all responses are larger than need be
+}
+
+// Client holds the pools. Its methods may be called from any goroutine.
+type Client struct {
+	common
 
 	mu     sync.Mutex
 	pools  map[key]*Pool // guarded by mu
@@ -129,23 +81,19 @@ type Client struct {
 
 // New returns a Client without connections. Close it when it is done.
 func New(cfg Config) *Client {
-	return &Client{cfg: cfg.withDefaults(), pools: make(map[key]*Pool)}
+	return &Client{common: common{cfg: cfg.withDefaults()}, pools: make(map[key]*Pool)}
 }
 
 // Pool returns the one Pool of t, which it makes if need be. Call it when a map
 // is published, not for each request.
 func (c *Client) Pool(t Target) *Pool {
-	k := key{addr: t.Addr, protocol: t.Protocol}
-	switch t.Protocol {
-	case HTTPS, GRPCS:
-		k.serverName, k.caID = t.ServerName, t.CAID
-	}
+	k := t.key()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.pools[k]; p != nil {
 		return p
 	}
-	p := newPool(c, t)
+	p := newPool(&c.common, t)
 	if c.closed {
 		p.retire()
 		return p

@@ -5,7 +5,8 @@
 // endpoint's address, the protocol spoken there, and for TLS the server name
 // and the CAs. Pools outlive host maps: whoever publishes a map resolves each
 // endpoint to its Pool once, and Retain lets go of those that no map names any
-// more. Requests never look anything up.
+// more. Requests never look anything up. A Pool has its connections from one
+// dialer, and keeps those of HTTP/1.1 in an http1Idle, those of HTTP/2 in an h2set.
 //
 // An Exchange is one request and its response:
 //
@@ -15,14 +16,21 @@
 //	if err := ex.Do(&req); err != nil { ... } // always an *Error
 //	if body, ok := ex.Whole(); ok { ... one write ... } else { ... ex.Read ... }
 //
-// HTTP/1.1 is spoken as follows. Two thirds of a proxy's processor time
+// There are two clients behind it, for HTTP/1.1 and for HTTP/2: an http1Exchange and
+// an h2Exchange are both a carrier, and what both need to know is in a call. The
+// Pool says which way a request goes; where ALPN then settles otherwise, the other
+// client carries it.
+//
+// # HTTP/1.1
+//
+// Two thirds of a proxy's processor time
 // are system calls, so it is arranged around them: the request head and a small
 // body leave in one write, the response head and a small body come back in one
 // read, both on the goroutine that calls Do. The head is checked and its names
 // lower-cased where it lies in the read buffer, then copied to one string of
 // which all names and values are substrings. Buffers come from a pool when a
 // request needs them; an idle connection holds none. Deadlines are moved only
-// when the one in force is off by more than a sixteenth (see conn.armRead). A
+// when the one in force is off by more than a sixteenth (see http1Conn.armRead). A
 // connection goes back to its pool when the last byte of the response has been
 // read into memory, not when the client has got it.
 //
@@ -46,7 +54,7 @@
 //     9110 section 9.2.2), or
 //   - the peer's kernel says that nobody can have read it: it closed the
 //     connection, acknowledged nothing of the request, and answered with a reset
-//     (Linux only; see conn.delivered).
+//     (Linux only; see http1Conn.delivered).
 //
 // Everything else is reported with Error.Sent, and is not repeated. A body is
 // not read before there is a connection: without Error.Sent and Error.BodyRead
@@ -71,7 +79,7 @@
 //
 // H2C, GRPC and GRPCS speak HTTP/2, by this package's own client on the Framer
 // and hpack of golang.org/x/net; HTTPS speaks what ALPN settles, on connections
-// apart for each server name. Both clients stand behind the same Exchange.
+// apart for each server name.
 //
 // An h2set is the few connections of a Pool, an h2conn one of them, an h2stream
 // an exchange on it. One goroutine reads a connection. It never waits for a

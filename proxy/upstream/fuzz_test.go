@@ -84,7 +84,7 @@ func receive(t testing.TB, method string, response []byte, step int) received {
 		}
 	}
 	e.Close()
-	got.kept = len(p.idle)
+	got.kept = len(p.http1.conns)
 	return got
 }
 
@@ -187,8 +187,8 @@ func FuzzRequest(f *testing.F) {
 		}
 		e := p.Start()
 		err := e.Do(r)
-		if e.send != nil {
-			<-e.send.done
+		if e.http1.response.sender != nil {
+			<-e.http1.response.sender.done
 		}
 		e.Close()
 		if err != nil {

@@ -113,10 +113,9 @@ var (
 // is sent first leaves with the first request. The read loop is for the caller to
 // start.
 func newH2conn(t *h2set, nc net.Conn, own bool) *h2conn {
-	client := t.pool.client
 	c := &h2conn{
-		set: t, nc: nc, own: own, buffers: &client.buffers, streams: &client.streams, process: &client.process,
-		stall: client.cfg.SendTimeout, born: time.Now(),
+		set: t, nc: nc, own: own, buffers: &t.buffers, streams: &t.streams, process: &t.process,
+		stall: t.cfg.SendTimeout, born: time.Now(),
 		open: make(map[uint32]*h2stream), max: 1, nextID: 1, recvAvail: h2ConnWindow,
 		streamSend: h2DefaultWindow, maxList: math.MaxUint32, fire: math.MaxInt64, idleSince: 1,
 	}
@@ -295,15 +294,6 @@ func (c *h2conn) kill(e *Error) {
 	if !closing {
 		hangUp(c.nc)
 	}
-}
-
-// hangUp closes the socket beneath TLS first: crypto/tls would wait up to 5 s
-// for a peer that does not read to take its close_notify.
-func hangUp(nc net.Conn) {
-	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		_ = t.NetConn().Close()
-	}
-	_ = nc.Close()
 }
 
 // closeStream takes s off the connection, and gives its place to another.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/ingress421/ingress421/proxy/field"
 )
 
@@ -13,54 +15,59 @@ import (
 // 6.8 and 8.7).
 const h2Attempts = 2
 
-// doH2 is Do over HTTP/2, or errSpeaksHTTP1 if the endpoint turns out not to.
-func (e *Exchange) doH2(r *Request) error {
-	e.up = newUpload(r, &e.pool.client.buffers)
-	patience := e.readTimeout
+// h2Exchange is an exchange that HTTP/2 carries, on one stream after the other.
+type h2Exchange struct {
+	call *call // immutable
+
+	stream *h2stream // nil before there is one
+	body   *upload   // the request's; nil without one
+}
+
+// do is Exchange.Do, or *speaksHTTP1 if the backend turns out to choose that.
+func (e *h2Exchange) do(r *Request) error {
+	e.body = newUpload(r, &e.call.pool.buffers)
+	patience := e.call.readTimeout
 	var not *h2conn
 	for n := 1; ; n++ {
-		c, err := e.findH2(r, not, patience)
-		if err == errSpeaksHTTP1 {
-			e.up = nil
-		}
+		c, err := e.find(r, not, patience)
 		if err != nil {
 			return err
 		}
-		failed := e.sendH2(r, c, patience)
+		failed := e.send(r, c, patience)
 		if failed == nil {
-			failed = e.h2.awaitHead(r.Interim)
+			failed = e.stream.awaitHead(r.Interim)
 		}
 		if failed == nil {
-			e.beginH2(patience)
+			e.begin(patience)
 			return nil
 		}
-		if failed.Reason != ReasonRefused || failed.Sent || n == h2Attempts || e.isCanceled() || !e.up.again() {
+		if failed.Reason != ReasonRefused || failed.Sent || n == h2Attempts || e.call.isCanceled() || !e.body.again() {
 			return e.failHead(failed)
 		}
 		not = c
-		patience = e.h2.patience(e.readTimeout)
-		e.leaveH2()
+		patience = e.stream.patience(e.call.readTimeout)
+		e.leave()
 	}
 }
 
-// findH2 returns a connection with a place for a stream, any but not.
-func (e *Exchange) findH2(r *Request, not *h2conn, patience time.Duration) (*h2conn, error) {
-	t := e.pool.h2
+// find returns a connection with a place for a stream, any but not.
+func (e *h2Exchange) find(r *Request, not *h2conn, patience time.Duration) (*h2conn, error) {
+	t := e.call.pool.h2
 	fresh := r.Fresh && not == nil
 	if c := t.current.Load(); !fresh && c != nil && c != not && c.reserve() {
 		return c, nil
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	if !e.attach(nil, stop) {
-		return nil, e.fail(ReasonCanceled, errCanceled, false)
+	if !e.call.attach(nil, stop) {
+		return nil, e.fail(&Error{Reason: ReasonCanceled, Err: errCanceled})
 	}
 	var found h2found
 	var err *Error
 	if r.Fresh {
-		found, err = t.own(ctx, e.connectTimeout)
+		found, err = t.own(ctx, e.call.connectTimeout)
 	} else {
-		w := h2wanted{not: not, ctx: ctx, connect: e.connectTimeout}
+		w := h2wanted{not: not, ctx: ctx, connect: e.call.connectTimeout}
 		if patience > 0 {
 			w.until = time.Now().Add(patience)
 		}
@@ -68,29 +75,27 @@ func (e *Exchange) findH2(r *Request, not *h2conn, patience time.Duration) (*h2c
 	}
 	switch {
 	case err != nil:
-		return nil, e.fail(err.Reason, err.Err, false)
+		return nil, e.fail(err)
 	case found.http1 && not == nil:
-		e.given = found.given
-		return nil, errSpeaksHTTP1
+		return nil, &speaksHTTP1{found.given}
 	case found.http1:
 		if found.given != nil {
-			e.pool.put(found.given, time.Now(), 0)
+			e.call.pool.http1.put(found.given, time.Now(), 0)
 		}
-		return nil, e.fail(ReasonRefused, errGoneAway, false)
+		return nil, e.fail(&Error{Reason: ReasonRefused, Err: errGoneAway})
 	}
 	return found.c, nil
 }
 
-// sendH2 sends the request on c, where it has a place.
-func (e *Exchange) sendH2(r *Request, c *h2conn, patience time.Duration) *Error {
-	s := c.newStream(e, r)
-	s.read = patience
-	e.h2 = s
-	if !e.attach(s, nil) {
+// send sends the request on c, where it has a place.
+func (e *h2Exchange) send(r *Request, c *h2conn, patience time.Duration) *Error {
+	s := c.newStream(r, patience, e.call.sendTimeout)
+	e.stream = s
+	if !e.call.attach(s, nil) {
 		c.release()
 		return &Error{Reason: ReasonCanceled, Err: errCanceled}
 	}
-	u := e.up
+	u := e.body
 	if u == nil {
 		length := int64(-1)
 		if r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH" {
@@ -132,67 +137,74 @@ func (r *Request) announced() (names []string) {
 	return names
 }
 
-// beginH2 takes over the response's head.
-func (e *Exchange) beginH2(patience time.Duration) {
-	s := e.h2
-	if patience != e.readTimeout {
+// begin takes over the response's head.
+func (e *h2Exchange) begin(patience time.Duration) {
+	s := e.stream
+	if patience != e.call.readTimeout {
 		s.c.mu.Lock()
-		s.read = e.readTimeout
+		s.read = e.call.readTimeout
 		s.c.mu.Unlock()
 	}
-	e.Status, e.Header, e.ContentLength = s.status, s.header, s.length
-	if e.up != nil {
-		e.up.forget()
+	if e.body != nil {
+		e.body.forget()
 	}
 }
 
-func (e *Exchange) wholeH2() ([]byte, bool) {
-	if e.h2.taken {
-		return nil, e.h2.recvEnd
+func (e *h2Exchange) answer() (status int, fields []hpack.HeaderField, contentLength int64) {
+	return e.stream.status, e.stream.header, e.stream.length
+}
+
+func (e *h2Exchange) whole() ([]byte, bool) {
+	s := e.stream
+	if s.taken {
+		return nil, s.recvEnd
 	}
-	body, ok := e.h2.whole()
-	if ok {
-		e.h2.taken = true
-		e.trailer = e.h2.trailer
-	}
+	body, ok := s.whole()
+	s.taken = ok
 	return body, ok
 }
 
-func (e *Exchange) readH2(p []byte) (int, error) {
-	if e.err != nil {
-		return 0, e.err
-	}
-	n, err := e.h2.readBody(p)
+func (e *h2Exchange) read(p []byte) (int, error) {
+	n, err := e.stream.readBody(p)
 	var failed *Error
 	if errors.As(err, &failed) {
-		return n, e.failH2(failed)
-	}
-	if err != nil {
-		e.trailer = e.h2.trailer
+		return n, e.fail(failed)
 	}
 	return n, err
 }
 
-// leaveH2 lets go of the stream.
-func (e *Exchange) leaveH2() {
-	e.attach(nil, nil)
-	e.h2.end()
-	e.h2 = nil
+func (e *h2Exchange) trailers() []hpack.HeaderField { return e.stream.trailer }
+
+// leave lets go of the stream.
+func (e *h2Exchange) leave() {
+	e.call.attach(nil, nil)
+	e.stream.end()
+	e.stream = nil
 }
 
-// failH2 makes the error of a stream that of the exchange. That reading the
-// request's body has failed explains it better than what the stream says.
-func (e *Exchange) failH2(failed *Error) error {
-	reason, cause := failed.Reason, failed.Err
-	if err := e.up.failure(); err != nil {
-		reason, cause = ReasonBodyAborted, err
+func (e *h2Exchange) close() {
+	if e.stream != nil {
+		e.leave()
 	}
-	return e.fail(reason, cause, failed.Sent)
+	if e.body != nil {
+		e.body.release()
+		e.body = nil
+	}
 }
 
-// failHead is failH2 before there was a head.
-func (e *Exchange) failHead(failed *Error) error {
-	err := e.failH2(failed)
-	e.err.Silent = e.err.Reason == ReasonReset && failed.Sent && e.h2.unheard()
-	return err
+// fail makes the error of a stream that of the exchange. That reading the
+// request's body has failed explains it better than what the stream says.
+func (e *h2Exchange) fail(of *Error) *Error {
+	failed := Error{Reason: of.Reason, Err: of.Err, Sent: of.Sent, BodyRead: e.body.touched()}
+	if err := e.body.failure(); err != nil {
+		failed.Reason, failed.Err = ReasonBodyAborted, err
+	}
+	return e.call.fail(failed)
+}
+
+// failHead is fail before there was a head.
+func (e *h2Exchange) failHead(of *Error) *Error {
+	failed := e.fail(of)
+	failed.Silent = failed.Reason == ReasonReset && failed.Sent && e.stream.unheard()
+	return failed
 }

@@ -191,7 +191,7 @@ func (c *h2conn) block(p []byte, last bool) error {
 	c.heard = c.lastRead.Load()
 	err := s.takeHead(h)
 	if err != nil {
-		c.refuse(s, err)
+		c.condemn(s, err)
 	}
 	return nil
 }

@@ -290,7 +290,7 @@ func (c *h2conn) readGoAway(fh http2.FrameHeader) error {
 	c.mu.Lock()
 	for id, s := range c.open {
 		if id > last {
-			s.refused(errGoneAway)
+			s.unprocessed(errGoneAway)
 		}
 	}
 	c.leave()
@@ -298,9 +298,9 @@ func (c *h2conn) readGoAway(fh http2.FrameHeader) error {
 	return c.rd.skip(int(fh.Length) - 8)
 }
 
-// refused ends a stream that the backend says it has not processed. An interim
+// unprocessed ends a stream that the backend says it has not processed. An interim
 // response tells otherwise. Callers hold mu.
-func (s *h2stream) refused(err error) {
+func (s *h2stream) unprocessed(err error) {
 	s.fail(&Error{Reason: ReasonRefused, Err: err, Sent: s.nInterim > 0 || s.gotHead})
 }
 
@@ -352,9 +352,9 @@ func (c *h2conn) readWindowUpdate(fh http2.FrameHeader) error {
 	case s == nil:
 		return c.gone(fh.StreamID)
 	case inc == 0:
-		c.refuse(s, malformed("WINDOW_UPDATE of 0"))
+		c.condemn(s, malformed("WINDOW_UPDATE of 0"))
 	case !s.out.add(inc):
-		c.refuse(s, malformed("window over 2^31-1"))
+		c.condemn(s, malformed("window over 2^31-1"))
 	default:
 		c.enqueue(s)
 		c.pump()
@@ -371,9 +371,9 @@ func (c *h2conn) gone(id uint32) error {
 	return nil
 }
 
-// refuse ends a stream of which the backend has said something that it must not.
+// condemn ends a stream of which the backend has said something that it must not.
 // Callers hold mu.
-func (c *h2conn) refuse(s *h2stream, err error) {
+func (c *h2conn) condemn(s *h2stream, err error) {
 	s.abort(&Error{Reason: parseReason(err), Err: err, Sent: true})
 }
 
@@ -407,7 +407,7 @@ func (c *h2conn) readReset(fh http2.FrameHeader) error {
 		c.closeStream(s)
 		s.wcond.Broadcast()
 	case code == http2.ErrCodeRefusedStream && !s.gotHead:
-		s.refused(errRefused)
+		s.unprocessed(errRefused)
 	default:
 		s.fail(&Error{Reason: ReasonReset, Err: http2.StreamError{StreamID: s.id, Code: code}, Sent: true})
 	}
@@ -447,7 +447,7 @@ func (c *h2conn) readData(fh http2.FrameHeader) error {
 		return err
 	}
 	if err := s.takeData(p, total, end); err != nil {
-		c.refuse(s, err)
+		c.condemn(s, err)
 	}
 	c.mu.Unlock()
 	return nil

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -13,10 +14,15 @@ import (
 // all others are full.
 const h2MaxConns = 64
 
+var errNoStream = errors.New("no stream on which the backend takes the request")
+
 // h2set is the connections of a Pool that speak HTTP/2. Its mu is taken after
 // an h2conn's, if both are.
 type h2set struct {
-	pool    *Pool                  // immutable
+	*common
+	dialer  *dialer                // immutable
+	http1   *http1Idle             // immutable; where connections go that turn out to be HTTP/1.1's
+	grpc    bool                   // immutable; requests go with "te: trailers"
 	current atomic.Pointer[h2conn] // where to ask for a stream first
 	asking  atomic.Int64           // len(waiters), to be read without mu
 
@@ -34,8 +40,8 @@ type h2dial struct {
 	done   chan struct{} // closed at the end; what follows is valid then
 	err    error
 	c      *h2conn
-	http1  bool  // the backend speaks HTTP/1.1
-	given  *conn // guarded by the set's mu; on which it does, for one of them
+	http1  bool       // the backend speaks HTTP/1.1
+	given  *http1Conn // guarded by the set's mu; on which it does, for one of them
 }
 
 // useless is 1 if dialling has led to a connection that is gone already.
@@ -135,9 +141,9 @@ type h2wanted struct {
 
 // h2found is where an exchange may go on.
 type h2found struct {
-	c     *h2conn // with a place for a stream
-	http1 bool    // the backend speaks HTTP/1.1
-	given *conn   // on which it does; nil: another exchange has got it
+	c     *h2conn    // with a place for a stream
+	http1 bool       // the backend speaks HTTP/1.1
+	given *http1Conn // on which it does; nil: another exchange has got it
 }
 
 // stream finds a connection with a place for a stream.
@@ -284,7 +290,7 @@ func (t *h2set) part(d *h2dial) {
 
 // run dials.
 func (t *h2set) run(ctx context.Context, d *h2dial, timeout time.Duration) {
-	nc, h2, err := t.pool.connectNet(ctx, timeout)
+	nc, h2, err := t.dialer.dialEither(ctx, timeout)
 	switch {
 	case err != nil:
 		d.err = err
@@ -295,7 +301,7 @@ func (t *h2set) run(ctx context.Context, d *h2dial, timeout time.Duration) {
 	}
 	t.mu.Lock()
 	if d.http1 {
-		d.given = newConn(nc)
+		d.given = newHTTP1Conn(nc)
 	}
 	if t.dial == d {
 		t.dial = nil
@@ -309,7 +315,7 @@ func (t *h2set) run(ctx context.Context, d *h2dial, timeout time.Duration) {
 }
 
 // taken returns the connection of HTTP/1.1 that dialling has led to, once.
-func (t *h2set) taken(d *h2dial) *conn {
+func (t *h2set) taken(d *h2dial) *http1Conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := d.given
@@ -320,18 +326,18 @@ func (t *h2set) taken(d *h2dial) *conn {
 // keep gives to the Pool what nobody has taken.
 func (t *h2set) keep(d *h2dial) {
 	if c := t.taken(d); c != nil {
-		t.pool.put(c, time.Now(), 0)
+		t.http1.put(c, time.Now(), 0)
 	}
 }
 
 // own opens a connection for one exchange, with its stream.
 func (t *h2set) own(ctx context.Context, timeout time.Duration) (h2found, *Error) {
-	nc, h2, err := t.pool.connectNet(ctx, timeout)
+	nc, h2, err := t.dialer.dialEither(ctx, timeout)
 	switch {
 	case err != nil:
 		return h2found{}, &Error{Reason: dialReason(err), Err: err}
 	case !h2:
-		return h2found{http1: true, given: newConn(nc)}, nil
+		return h2found{http1: true, given: newHTTP1Conn(nc)}, nil
 	}
 	c := newH2conn(t, nc, true)
 	go c.serve()

@@ -511,8 +511,8 @@ func TestBudget(t *testing.T) {
 		for _, e := range held {
 			e.Close()
 		}
-		if budget.used.Load() != 0 || p.client.process.used.Load() != 0 {
-			t.Errorf("%d and %d kept of the budgets", budget.used.Load(), p.client.process.used.Load())
+		if budget.used.Load() != 0 || p.process.used.Load() != 0 {
+			t.Errorf("%d and %d kept of the budgets", budget.used.Load(), p.process.used.Load())
 		}
 		synctest.Wait()
 	})

@@ -91,13 +91,13 @@ type interim struct {
 }
 
 // newStream makes a stream for r, which has a reserved place.
-func (c *h2conn) newStream(e *Exchange, r *Request) *h2stream {
+func (c *h2conn) newStream(r *Request, read, send time.Duration) *h2stream {
 	s, ok := c.streams.Get().(*h2stream)
 	if !ok {
 		s = new(h2stream)
 	}
 	*s = h2stream{
-		c: c, budget: r.Budget, method: r.Method, read: e.readTimeout, send: e.sendTimeout,
+		c: c, budget: r.Budget, method: r.Method, read: read, send: send,
 		header: s.header[:0], body: spool{parts: s.body.parts[:0]}, length: -1,
 	}
 	s.in.avail, s.in.size = h2FirstWindow, h2FirstWindow
@@ -137,7 +137,7 @@ func (s *h2stream) openStream(r *Request, part h2Part, length int64, names []str
 	s.enter(now)
 	end := part.end && len(part.data) == 0 && len(part.trailer) == 0
 	c.appendHead(s.id, end, func(b []byte) []byte {
-		return r.appendH2Head(b, c.set.pool.tls != nil, c.set.pool.grpc(), length, names)
+		return r.appendH2Head(b, c.set.dialer.tls != nil, c.set.grpc, length, names)
 	})
 	s.turnSince = now
 	switch {

@@ -198,7 +198,7 @@ func TestResponses(t *testing.T) {
 			if got := roundTrip(p, r); got != tt.want {
 				t.Errorf("got  %.300s\nwant %.300s", got, tt.want)
 			}
-			if got := len(p.idle); got != tt.idle {
+			if got := len(p.http1.conns); got != tt.idle {
 				t.Errorf("%d connections kept, want %d", got, tt.idle)
 			}
 		})
@@ -215,7 +215,7 @@ func TestCloseDelimited(t *testing.T) {
 		if got := roundTrip(p, get("/")); !strings.HasSuffix(got, `"`+body+`"`) {
 			t.Errorf("got %.100s", got)
 		}
-		if len(p.idle) != 0 {
+		if len(p.http1.conns) != 0 {
 			t.Error("connection kept")
 		}
 	}
@@ -312,10 +312,10 @@ func TestRequests(t *testing.T) {
 			got := roundTrip(p, &tt.req)
 			if got == `200 whole ""` {
 				got = <-seen
-				if len(p.idle) != 1 {
+				if len(p.http1.conns) != 1 {
 					t.Error("connection not kept")
 				}
-			} else if len(p.idle) != 0 {
+			} else if len(p.http1.conns) != 0 {
 				t.Error("connection kept")
 			}
 			if got != tt.want {

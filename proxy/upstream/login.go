@@ -37,7 +37,7 @@ type Login struct {
 // heldConn is a connection to be used by requests for the same host alone: a
 // client that trusts one host with its login has not trusted its neighbours.
 type heldConn struct {
-	c    *conn
+	c    *http1Conn
 	pool *Pool
 	host string
 	// midway is the request that goes on with the handshake begun here, "" when
@@ -81,7 +81,7 @@ func (h *heldConn) isFor(r *Request, words speech) bool {
 func handshakeOf(r *Request) string { return r.Method + " " + r.Path }
 
 // take returns a connection of p that is held for r, or nil.
-func (l *Login) take(p *Pool, r *Request, words speech, now time.Time, strict bool) *conn {
+func (l *Login) take(p *Pool, r *Request, words speech, now time.Time, strict bool) *http1Conn {
 	if !l.HoldsAny() {
 		return nil
 	}
@@ -91,7 +91,7 @@ func (l *Login) take(p *Pool, r *Request, words speech, now time.Time, strict bo
 			return nil
 		}
 		p.held.Add(-1)
-		if !(strict && p.mayClose(c, now)) && p.fit(c, now) {
+		if !(strict && p.http1.mayClose(c, now)) && p.http1.fit(c, now) {
 			return c
 		}
 		_ = c.nc.Close()
@@ -99,7 +99,7 @@ func (l *Login) take(p *Pool, r *Request, words speech, now time.Time, strict bo
 }
 
 // remove takes the newest out that fits.
-func (l *Login) remove(fits func(*heldConn) bool) *conn {
+func (l *Login) remove(fits func(*heldConn) bool) *http1Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := len(l.held) - 1; i >= 0; i-- {
@@ -120,11 +120,11 @@ func (l *Login) cut(i int) heldConn {
 	return h
 }
 
-// keep holds h.c for the next request that it is for. keepFor is as for Pool.put.
+// keep holds h.c for the next request that it is for. keepFor is as for http1Idle.put.
 func (l *Login) keep(h heldConn, now time.Time, keepFor time.Duration) {
-	h.c.rest(now, heldIdle, keepFor)
-	many := h.pool.held.Add(1) > int64(h.pool.client.cfg.MaxIdlePerEndpoint)
-	if l == nil || many || h.pool.isRetired() {
+	h.c.park(now, heldIdle, keepFor)
+	many := h.pool.held.Add(1) > int64(h.pool.cfg.MaxIdlePerEndpoint)
+	if l == nil || many || h.pool.http1.isRetired() {
 		h.drop()
 		return
 	}

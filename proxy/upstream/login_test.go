@@ -143,14 +143,14 @@ func TestLoginsOfAPoolAreBounded(t *testing.T) {
 // other connections are held on.
 func TestLoginIsHeldAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &Pool{client: New(Config{})}
+		p := New(Config{}).Pool(Target{})
 		var l Login
 		defer l.Close()
 		ends := make([]net.Conn, 2)
 		hold := func(i int) {
 			var ours net.Conn
 			ours, ends[i] = net.Pipe()
-			l.keep(heldConn{c: newConn(ours), pool: p, host: "h"}, time.Now(), 0)
+			l.keep(heldConn{c: newHTTP1Conn(ours), pool: p, host: "h"}, time.Now(), 0)
 		}
 		hold(0)
 		time.Sleep(50 * time.Second)

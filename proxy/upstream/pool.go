@@ -1,48 +1,41 @@
 package upstream
 
 import (
-	"context"
-	"crypto/tls"
-	"math"
-	"net"
+	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
-// forgetAfter is how long a backend's closing of idle connections is held
-// against it: it may have been restarted.
-const forgetAfter = time.Minute
+// maxNames bounds the server names that one Pool keeps connections for. They
+// may come from requests.
+const maxNames = 256
 
-// Pool is the connections to one Target. It lives longer than any host map that
-// names it. Its methods may be called from any goroutine.
+// Pool is the connections to one Target, of either protocol. It lives longer than
+// any host map that names it. Its methods may be called from any goroutine.
 type Pool struct {
-	client *Client
-	target Target
-	addr   string        // target.Addr, for dialling
-	tls    *tls.Config   // immutable; nil for cleartext
-	h2     *h2set        // immutable; nil for HTTP1
-	alpn   atomic.Uint32 // what the endpoint last chose; with tls
+	*common
+	target Target     // immutable
+	dialer *dialer    // immutable
+	http1  *http1Idle // immutable
+	h2     *h2set     // immutable; nil where the protocol is HTTP1
 
 	mu      sync.Mutex
 	names   map[string]*Pool // guarded by mu; for requests with server names of their own
-	idle    []*conn          // guarded by mu; the last is the newest
-	reaper  *time.Timer      // guarded by mu; nil until first needed
-	armed   bool             // guarded by mu; the reaper will run
-	endured time.Duration    // guarded by mu; idle for so long, a connection was found closed; 0: none was
-	learned time.Time        // guarded by mu; when that was
 	retired bool             // guarded by mu
 
 	held atomic.Int64 // connections that Logins hold
 }
 
-func newPool(c *Client, t Target) *Pool {
-	p := &Pool{client: c, target: t, addr: t.Addr.String()}
-	if t.Protocol == HTTPS || t.Protocol == GRPCS {
-		p.tls = t.tlsConfig()
-	}
-	if t.Protocol != HTTP1 {
-		p.h2 = &h2set{pool: p}
+func newPool(c *common, t Target) *Pool {
+	return (&Pool{common: c, target: t}).over(newDialer(&c.cfg, &t))
+}
+
+// over gives p its connections, which d opens.
+func (p *Pool) over(d *dialer) *Pool {
+	p.dialer = d
+	p.http1 = &http1Idle{limit: p.cfg.IdleTimeout, most: p.cfg.MaxIdlePerEndpoint}
+	if p.target.Protocol != HTTP1 {
+		p.h2 = &h2set{common: p.common, dialer: d, http1: p.http1, grpc: p.target.Protocol.grpc()}
 	}
 	return p
 }
@@ -50,178 +43,93 @@ func newPool(c *Client, t Target) *Pool {
 // Target returns what the Pool was made for.
 func (p *Pool) Target() Target { return p.target }
 
-// Start returns an Exchange for one request. It must be closed.
-func (p *Pool) Start() *Exchange {
-	e, ok := p.client.exchanges.Get().(*Exchange)
-	if !ok {
-		e = new(Exchange)
+// named returns the Pool for requests with a server name of their own: a
+// connection made for one never carries requests for another.
+func (p *Pool) named(name string) *Pool {
+	if name == "" || name == p.target.ServerName || !p.target.Protocol.secure() {
+		return p
 	}
-	e.pool = p
-	return e
-}
-
-// take returns the idle connection that was used last, or nil. Each is looked at
-// before: whatever it says would be taken for the answer to the next request.
-// With strict, for a request that cannot be repeated, those are left alone that
-// the backend may be about to close.
-func (p *Pool) take(now time.Time, strict bool) *conn {
-	for {
-		p.mu.Lock()
-		n := len(p.idle)
-		if n == 0 || strict && now.Sub(p.idle[n-1].idleSince) >= p.patience(now) {
-			p.mu.Unlock()
-			return nil
-		}
-		c := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
-		p.mu.Unlock()
-
-		if p.fit(c, now) {
-			return c
-		}
-		_ = c.nc.Close()
-	}
-}
-
-// fit reports that c, which was idle, can carry a request.
-func (p *Pool) fit(c *conn, now time.Time) bool {
-	idle := now.Sub(c.idleSince)
-	if idle >= c.idleLimit {
-		return false
-	}
-	switch c.look() {
-	case quiet:
-		return true
-	case ended:
-		p.learn(now, idle)
-	}
-	return false
-}
-
-// learn notes that the backend has closed a connection idle for so long.
-func (p *Pool) learn(now time.Time, idle time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.endured == 0 || idle < p.endured || now.Sub(p.learned) > forgetAfter {
-		p.endured, p.learned = idle, now
+	if n := p.names[name]; n != nil {
+		return n
 	}
-}
-
-// patience is how long the backend is known to keep an idle connection: half of
-// the shortest time that it did not, lately. p.mu is held.
-func (p *Pool) patience(now time.Time) time.Duration {
-	if p.endured == 0 || now.Sub(p.learned) > forgetAfter {
-		return math.MaxInt64
-	}
-	return p.endured / 2
-}
-
-// mayClose reports that the backend may be about to close c.
-func (p *Pool) mayClose(c *conn, now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return now.Sub(c.idleSince) >= p.patience(now)
-}
-
-func (p *Pool) isRetired() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.retired
-}
-
-// put keeps c for another request. keepFor is the backend's own idle limit, 0
-// if it is not known.
-func (p *Pool) put(c *conn, now time.Time, keepFor time.Duration) {
-	c.rest(now, p.client.cfg.IdleTimeout, keepFor)
-	p.mu.Lock()
-	if p.retired || len(p.idle) >= p.client.cfg.MaxIdlePerEndpoint {
-		p.mu.Unlock()
-		_ = c.nc.Close()
-		return
-	}
-	p.idle = append(p.idle, c)
-	if !p.armed {
-		p.arm()
-	}
-	p.mu.Unlock()
-}
-
-// arm has the idle connections looked through in a while: a connection is open
-// for at most five quarters of its limit. p.mu is held.
-func (p *Pool) arm() {
-	p.armed = true
-	after := p.client.cfg.IdleTimeout / 4
-	if p.reaper == nil {
-		p.reaper = time.AfterFunc(after, p.reap)
-	} else {
-		p.reaper.Reset(after)
-	}
-}
-
-// reap closes what has been idle for too long.
-func (p *Pool) reap() {
-	now := time.Now()
-	var gone []*conn
-	p.mu.Lock()
-	kept := p.idle[:0]
-	for _, c := range p.idle {
-		if now.Sub(c.idleSince) < c.idleLimit {
-			kept = append(kept, c)
-		} else {
-			gone = append(gone, c)
+	n := &Pool{common: p.common, target: p.target}
+	n.target.ServerName = name
+	n.over(p.dialer.named(&n.target))
+	if len(p.names) >= maxNames {
+		for other, o := range p.names {
+			if o.unused() {
+				delete(p.names, other)
+			}
 		}
 	}
-	clear(p.idle[len(kept):])
-	p.idle = kept
-	p.armed = false
-	if len(kept) > 0 && !p.retired {
-		p.arm()
+	if p.retired || len(p.names) >= maxNames {
+		n.retire() // its connections end with their requests
 	}
-	p.mu.Unlock()
-	for _, c := range gone {
-		_ = c.nc.Close()
+	if len(p.names) >= maxNames {
+		return n
 	}
+	if p.names == nil {
+		p.names = make(map[string]*Pool)
+	}
+	p.names[name] = n
+	return n
 }
+
+// unused says that there are no connections to keep.
+func (p *Pool) unused() bool { return p.http1.empty() && p.h2.empty() }
 
 // retire closes the idle connections and keeps no more.
 func (p *Pool) retire() {
 	p.mu.Lock()
-	gone, names := p.idle, p.names
-	p.idle, p.names, p.retired = nil, nil, true
-	if p.reaper != nil {
-		p.reaper.Stop()
-	}
+	names := p.names
+	p.names, p.retired = nil, true
 	p.mu.Unlock()
-	for _, c := range gone {
-		_ = c.nc.Close()
-	}
 	for _, n := range names {
 		n.retire()
 	}
+	p.http1.retire()
 	if p.h2 != nil {
 		p.h2.retire()
 	}
 }
 
-// dial opens a connection for HTTP/1.1 within the timeout; it ends early with
-// ctx.
-func (p *Pool) dial(ctx context.Context, timeout time.Duration) (*conn, error) {
-	if p.tls != nil {
-		return p.dialHTTP1(ctx, timeout, false)
-	}
-	nc, err := p.dialNet(ctx, timeout)
-	if err != nil {
-		return nil, err
-	}
-	return newConn(nc), nil
+// way is by which client a request goes to a backend.
+type way uint8
+
+const (
+	wayHTTP1      way = iota // of HTTP/1.1, and not otherwise
+	wayHTTP1First            // of HTTP/1.1, unless the backend has come to choose HTTP/2
+	wayHTTP2First            // of HTTP/2, unless the backend chooses HTTP/1.1
+	wayNone                  // nothing that the backend speaks can carry it
+)
+
+var (
+	errSpeaksH2  = errors.New("the backend chooses HTTP/2")
+	errNoUpgrade = errors.New("HTTP/2 knows no Upgrade")
+)
+
+// speaksHTTP1 says that a backend chooses HTTP/1.1.
+type speaksHTTP1 struct {
+	given *http1Conn // on which it does; nil: another exchange has got it
 }
 
-func (p *Pool) dialNet(ctx context.Context, timeout time.Duration) (net.Conn, error) {
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
+func (*speaksHTTP1) Error() string { return "the backend chooses HTTP/1.1" }
+
+// way says by which client r goes.
+func (p *Pool) way(r *Request) way {
+	switch {
+	case p.h2 == nil:
+		return wayHTTP1
+	case r.Upgrade != "" && p.target.Protocol != HTTPS:
+		return wayNone
+	case r.Upgrade != "", p.target.Protocol == HTTPS && (r.speaks() != speechNone || r.Login.Holds(p, r)):
+		// HTTP/2 has no Upgrade, and its connections are not one client's to log
+		// in on.
+		return wayHTTP1
+	case p.dialer.lastChoice() == alpnHTTP1:
+		return wayHTTP1First
 	}
-	return p.client.cfg.Dial(ctx, "tcp", p.addr)
+	return wayHTTP2First
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -87,24 +86,24 @@ func idempotent(method string) bool {
 	return false
 }
 
+// inHand says that all of the request will be in memory before any of it is sent. Of a
+// body of unknown length nobody can tell.
+func (r *Request) inHand() bool {
+	return r.Body == nil || r.ContentLength == 0 || r.BodyWhole && r.ContentLength > 0 && r.ContentLength <= wholeBody
+}
+
 // framing tells of fields that are written by this package alone: a second one
 // from outside would let a client choose where its request ends.
 func framing(name string) bool { return field.FateOf(name)&field.Framing != 0 }
-
-// bodyFraming is how the end of a request body is told.
-type bodyFraming uint8
-
-const (
-	framingNone    bodyFraming = iota // no body, no field
-	framingLength                     // Content-Length
-	framingChunked                    // Transfer-Encoding: chunked
-)
 
 var (
 	errMethod  = errors.New("method is CONNECT or not a token")
 	errPath    = errors.New("path has characters that end a request line, or is not in origin-form")
 	errHost    = errors.New("host has characters that no host has")
 	errUpgrade = errors.New("upgrade is not to one protocol, or to one that carries requests")
+
+	errBodyShort = errors.New("request body ended before its declared length")
+	errBodyLong  = errors.New("request body is longer than declared")
 )
 
 // check refuses what would not arrive as it was meant: each name must be a
@@ -158,115 +157,6 @@ func checkFields(fields []hpack.HeaderField) error {
 		}
 	}
 	return nil
-}
-
-// appendHead appends the request head for HTTP/1.1 (RFC 9112 section 3), with
-// the empty line at its end. The request must have passed check.
-func (r *Request) appendHead(b []byte, framing bodyFraming, length int64) []byte {
-	b = append(b, r.Method...)
-	b = append(b, ' ')
-	b = append(b, r.Path...)
-	b = append(b, " HTTP/1.1\r\nhost: "...)
-	b = append(b, r.Host...)
-	b = append(b, "\r\n"...)
-	cookies := false
-	for i := range r.Header {
-		f := &r.Header[i]
-		if f.Name == "cookie" {
-			if !cookies {
-				cookies = true
-				b = appendCookies(b, r.Header[i:])
-			}
-			continue
-		}
-		b = appendField(b, f)
-	}
-	switch {
-	case framing == framingChunked:
-		b = append(b, "transfer-encoding: chunked\r\n"...)
-		b = r.appendTrailerNames(b)
-	case framing == framingLength:
-		b = append(b, "content-length: "...)
-		b = strconv.AppendInt(b, length, 10)
-		b = append(b, "\r\n"...)
-	case r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH":
-		// RFC 9110 section 8.6: a method that gives content a meaning says so
-		// when there is none.
-		b = append(b, "content-length: 0\r\n"...)
-	}
-	if r.Upgrade != "" {
-		b = append(b, "connection: upgrade\r\nupgrade: "...)
-		b = append(b, r.Upgrade...)
-		b = append(b, "\r\n"...)
-	}
-	return append(b, "\r\n"...)
-}
-
-// headSize is about how many octets appendHead appends, so that a large head
-// does not grow into its buffer and leave all sizes before behind.
-func (r *Request) headSize() int {
-	n := len(r.Method) + len(r.Path) + len(r.Host) + 256
-	for i := range r.Header {
-		n += len(r.Header[i].Name) + len(r.Header[i].Value) + 4
-	}
-	return n
-}
-
-// appendTrailerNames appends the Trailer field, if there is something to name.
-func (r *Request) appendTrailerNames(b []byte) []byte {
-	start := len(b)
-	for _, name := range r.TrailerNames {
-		if !field.IsName(name) || notInTrailer(name) {
-			continue
-		}
-		if len(b) == start {
-			b = append(b, "trailer: "...)
-		} else {
-			b = append(b, ", "...)
-		}
-		b = append(b, name...)
-	}
-	if len(b) > start {
-		b = append(b, "\r\n"...)
-	}
-	return b
-}
-
-func appendField(b []byte, f *hpack.HeaderField) []byte {
-	b = append(b, f.Name...)
-	b = append(b, ": "...)
-	b = append(b, f.Value...)
-	return append(b, "\r\n"...)
-}
-
-// appendCookies joins what HTTP/2 may split (RFC 9113 section 8.2.3).
-func appendCookies(b []byte, fields []hpack.HeaderField) []byte {
-	b = append(b, "cookie: "...)
-	first := true
-	for i := range fields {
-		if fields[i].Name != "cookie" {
-			continue
-		}
-		if !first {
-			b = append(b, "; "...)
-		}
-		first = false
-		b = append(b, fields[i].Value...)
-	}
-	return append(b, "\r\n"...)
-}
-
-// appendLastChunk ends a chunked body (RFC 9112 section 7.1). Trailer fields
-// that cannot be written are left out: the body is as good without them.
-func appendLastChunk(b []byte, trailer []hpack.HeaderField) []byte {
-	b = append(b, "0\r\n"...)
-	for i := range trailer {
-		f := &trailer[i]
-		if field.IsName(f.Name) && field.IsValue(f.Value) && !notInTrailer(f.Name) {
-			b = appendField(b, f)
-		}
-	}
-	return append(b, "\r\n"...)
 }
 
 // notInTrailer is RFC 9110 section 6.5.1.

@@ -123,7 +123,8 @@ func TestUnknownBackend(t *testing.T) {
 		}))
 		ts.EnableHTTP2 = len(protocols) == 2
 		ts.StartTLS()
-		p := newClient(t, Config{}).Pool(Target{Addr: netip.MustParseAddrPort(ts.Listener.Addr().String()), Protocol: HTTPS})
+		client := newClient(t, Config{})
+		p := client.Pool(Target{Addr: netip.MustParseAddrPort(ts.Listener.Addr().String()), Protocol: HTTPS})
 		want := `200 proto=HTTP/1.1 whole ""`
 		if ts.EnableHTTP2 {
 			want = `200 proto=HTTP/2.0 whole ""`
@@ -141,7 +142,7 @@ func TestUnknownBackend(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		p.client.Close()
+		client.Close()
 		ts.Close()
 	}
 }

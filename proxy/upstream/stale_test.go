@@ -240,7 +240,7 @@ func TestUnaskedBytes(t *testing.T) {
 
 // trusting makes the pool's idle connections say that they are open.
 func trusting(p *Pool) {
-	for _, c := range p.idle {
+	for _, c := range p.http1.conns {
 		c.probe = func(uintptr) { c.found = quiet }
 	}
 }

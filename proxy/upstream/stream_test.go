@@ -34,7 +34,7 @@ func TestEarlyResponse(t *testing.T) {
 		default:
 			t.Error("the body was not stopped")
 		}
-		if len(p.idle) != 0 {
+		if len(p.http1.conns) != 0 {
 			t.Error("the connection was kept with half a request on it")
 		}
 	})
@@ -228,7 +228,7 @@ func TestUpgrade(t *testing.T) {
 				t.Errorf("read %d bytes of a canceled tunnel", n)
 			}
 			e.Close()
-			if len(p.idle) != 0 {
+			if len(p.http1.conns) != 0 {
 				t.Error("connection kept")
 			}
 		})
@@ -272,7 +272,7 @@ func TestSegments(t *testing.T) {
 			if got != `200 x=y "hello world" t=u` {
 				t.Errorf("segments of %d: %s", size, got)
 			}
-			if len(p.idle) != 1 {
+			if len(p.http1.conns) != 1 {
 				t.Errorf("segments of %d: connection not kept", size)
 			}
 		})

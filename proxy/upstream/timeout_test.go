@@ -327,7 +327,7 @@ func TestCancel(t *testing.T) {
 				if took := time.Since(start); took > time.Second {
 					t.Errorf("took %v", took)
 				}
-				if len(p.idle) != 0 {
+				if len(p.http1.conns) != 0 {
 					t.Error("connection kept")
 				}
 			})
@@ -339,15 +339,15 @@ func TestIdleConnections(t *testing.T) {
 	ok := "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 	open := func(p *Pool, n int) {
 		for range n {
-			if c, err := p.dial(context.Background(), 0); err == nil {
-				p.put(c, time.Now(), 0)
+			if nc, err := p.dialer.dial(context.Background(), 0); err == nil {
+				p.http1.put(newHTTP1Conn(nc), time.Now(), 0)
 			}
 		}
 	}
 	idle := func(p *Pool) int {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return len(p.idle)
+		p.http1.mu.Lock()
+		defer p.http1.mu.Unlock()
+		return len(p.http1.conns)
 	}
 	t.Run("closed after the limit", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -439,7 +439,7 @@ func TestIdleConnections(t *testing.T) {
 			post := get("/")
 			post.Method = "POST"
 			roundTrip(p, post)
-			p.learn(time.Now(), time.Second)
+			p.http1.learn(time.Now(), time.Second)
 			time.Sleep(600 * time.Millisecond)
 			roundTrip(p, get("/"))
 			if got := conns.Load(); got != 1 {

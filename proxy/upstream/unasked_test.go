@@ -63,10 +63,10 @@ func TestOctetsAfterTheResponse(t *testing.T) {
 			if got := roundTrip(p, first); got[0] != '2' && got[0] != '3' {
 				t.Fatal(got)
 			}
-			if len(p.idle) != 1 {
-				t.Fatalf("%d idle connections", len(p.idle))
+			if len(p.http1.conns) != 1 {
+				t.Fatalf("%d idle connections", len(p.http1.conns))
 			}
-			idle := p.idle[0]
+			idle := p.http1.conns[0]
 			close(free)
 			for idle.look() == quiet {
 				time.Sleep(100 * time.Microsecond) // the kernel has no event for another reader
@@ -89,7 +89,7 @@ func TestLook(t *testing.T) {
 		if got := roundTrip(p, get("/")); got != `200 whole "ok"` {
 			t.Fatal(got)
 		}
-		if len(p.idle) != 1 || p.idle[0].look() != quiet {
+		if len(p.http1.conns) != 1 || p.http1.conns[0].look() != quiet {
 			t.Fatal("an idle connection is not quiet")
 		}
 	}
@@ -155,7 +155,7 @@ func TestLookAboveTLS(t *testing.T) {
 func BenchmarkLook(b *testing.B) {
 	p := newClient(b, Config{}).Pool(Target{Addr: backend(b, answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))})
 	roundTrip(p, get("/"))
-	c := p.idle[0]
+	c := p.http1.conns[0]
 	b.ReportAllocs()
 	for b.Loop() {
 		if c.look() != quiet {

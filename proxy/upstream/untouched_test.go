@@ -59,7 +59,7 @@ func TestBodyReadBeforeRepetition(t *testing.T) {
 		if got := roundTrip(p, get("/")); got != `200 whole ""` {
 			t.Fatal(got)
 		}
-		p.idle[0].nc.(*deaf).now.Store(true)
+		p.http1.conns[0].nc.(*deaf).now.Store(true)
 		e := p.Start()
 		err := e.Do(&Request{Method: "POST", Path: "/", Host: "h", Body: strings.NewReader("x"), ContentLength: length, BodyWhole: true})
 		e.Close()

@@ -51,8 +51,6 @@ func (e *Error) Unwrap() error { return e.Err }
 var (
 	errCanceled  = errors.New("canceled")
 	errTruncated = errors.New("connection closed within the response")
-
-	errSpeaksHTTP1 = errors.New("the backend chooses HTTP/1.1")
 )
 
 // malformed is what is wrong with a response: the text of a bad_response.

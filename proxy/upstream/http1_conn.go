@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// conn is a connection that speaks HTTP/1.1. It belongs to one exchange at a
-// time, or to its pool while idle.
-type conn struct {
+// http1Conn is a connection that speaks HTTP/1.1. It belongs to one exchange at a
+// time, or to an http1Idle or a Login.
+type http1Conn struct {
 	nc    net.Conn
 	raw   syscall.RawConn // of the socket, below TLS; nil if there is no file descriptor
 	tls   bool            // nc encrypts
 	probe func(fd uintptr)
 	found state   // by probe
-	byte  [1]byte // for what a look finds
+	octet [1]byte // for what a look finds
 	sent  uint64  // bytes of the requests before the present one
 	wrote uint64  // bytes of the present one
 
@@ -26,8 +26,8 @@ type conn struct {
 	spoken bool // NTLM or Negotiate: see Login
 }
 
-func newConn(nc net.Conn) *conn {
-	c := &conn{nc: nc}
+func newHTTP1Conn(nc net.Conn) *http1Conn {
+	c := &http1Conn{nc: nc}
 	socket := nc
 	if above, ok := nc.(interface{ NetConn() net.Conn }); ok { // a tls.Conn
 		socket, c.tls = above.NetConn(), true
@@ -35,15 +35,15 @@ func newConn(nc net.Conn) *conn {
 	if sc, ok := socket.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
-			c.probe = func(fd uintptr) { c.found = peek(fd, &c.byte) }
+			c.probe = func(fd uintptr) { c.found = peek(fd, &c.octet) }
 		}
 	}
 	return c
 }
 
-// rest notes that c is idle from now on, for limit at most. keepFor is the
+// park notes that c is idle from now on, for limit at most. keepFor is the
 // backend's own limit, 0 if it is not known.
-func (c *conn) rest(now time.Time, limit, keepFor time.Duration) {
+func (c *http1Conn) park(now time.Time, limit, keepFor time.Duration) {
 	c.sent, c.wrote = c.sent+c.wrote, 0
 	if keepFor > 0 {
 		// A second less, as the closing may be on its way to us already.
@@ -64,7 +64,7 @@ const (
 // look tells, without blocking, what has become of the idle connection. It costs
 // one system call. RFC 9112 section 9.2: octets that come while no request is
 // outstanding are no response to the next one.
-func (c *conn) look() state {
+func (c *http1Conn) look() state {
 	if c.raw != nil {
 		if c.raw.Control(c.probe) != nil {
 			return ended
@@ -83,13 +83,13 @@ const recordWait = time.Millisecond
 
 // lookInto is look above TLS, which may hold octets that were read with others,
 // and has records of its own: tickets, and the one that tells of the end.
-func (c *conn) lookInto() state {
+func (c *http1Conn) lookInto() state {
 	c.reads = time.Unix(1, 0) // what is held is read all the same
 	if c.found == speaking {
 		c.reads = time.Now().Add(recordWait)
 	}
 	_ = c.nc.SetReadDeadline(c.reads)
-	n, err := c.nc.Read(c.byte[:])
+	n, err := c.nc.Read(c.octet[:])
 	switch {
 	case n > 0:
 		return speaking
@@ -105,7 +105,7 @@ type delivery uint8
 const (
 	unknown    delivery = iota // some of it may have been read, or nobody can tell
 	unresolved                 // not yet told
-	refused                    // none of it reached the peer's application, nor will
+	unread                     // none of it reached the peer's application, nor will
 )
 
 // delivered asks, after the peer has closed its side, what became of the bytes
@@ -113,7 +113,7 @@ const (
 // received when the application closed the socket; what comes after that is
 // answered by a reset. So if nothing was acknowledged and a reset has come, the
 // application cannot have read any of it.
-func (c *conn) delivered() delivery {
+func (c *http1Conn) delivered() delivery {
 	result := unknown
 	if c.raw == nil || c.tls { // the kernel counts what TLS adds, too
 		return result
@@ -123,7 +123,7 @@ func (c *conn) delivered() delivery {
 		switch {
 		case !ok || acked > c.sent+1: // one for the SYN
 		case reset:
-			result = refused
+			result = unread
 		default:
 			result = unresolved
 		}
@@ -134,7 +134,7 @@ func (c *conn) delivered() delivery {
 // armRead makes reads fail at some time between d and d + d/16 from now. The
 // deadline in force is kept if it does: to move one costs as much as to parse a
 // head. d <= 0: no deadline.
-func (c *conn) armRead(now time.Time, d time.Duration) {
+func (c *http1Conn) armRead(now time.Time, d time.Duration) {
 	if next, ok := move(c.reads, now, d); ok {
 		c.reads = next
 		_ = c.nc.SetReadDeadline(next) // fails only on a closed connection, and so will the read
@@ -142,7 +142,7 @@ func (c *conn) armRead(now time.Time, d time.Duration) {
 }
 
 // armWrite is armRead for writes.
-func (c *conn) armWrite(now time.Time, d time.Duration) {
+func (c *http1Conn) armWrite(now time.Time, d time.Duration) {
 	if next, ok := move(c.writes, now, d); ok {
 		c.writes = next
 		_ = c.nc.SetWriteDeadline(next)

@@ -3,7 +3,6 @@ package upstream
 import (
 	"bytes"
 	"io"
-	"time"
 
 	"golang.org/x/net/http2/hpack"
 
@@ -15,7 +14,7 @@ type chunkState uint8
 
 const (
 	chunkSize    chunkState = iota // a line with the size
-	chunkData                      // e.left bytes
+	chunkData                      // left octets
 	chunkEnd                       // the line end after them
 	chunkTrailer                   // the trailer section, after the last chunk
 )
@@ -112,12 +111,20 @@ func chunkTrailers(b []byte, from int) (fields []hpack.HeaderField, n, next int,
 	return fields, n, 0, err
 }
 
+// chunks is how far a chunked body was read.
+type chunks struct {
+	state   chunkState
+	left    int64 // of the data of a chunk
+	scanned int   // of the trailer section, looked through for its end
+	trailer []hpack.HeaderField
+}
+
 // decodeHeld looks whether the whole chunked body is in the buffer already, as
 // small ones are, and then makes it one piece where it lies. What is wrong with
-// it, readChunked will say.
-func (e *Exchange) decodeHeld() bool {
-	b := e.in.b[e.in.r:e.in.w]
-	var chunks [8]struct{ from, to int }
+// it, read will say.
+func (c *chunks) decodeHeld(src *http1Source) bool {
+	b := src.in.b[src.in.r:src.in.w]
+	var data [8]struct{ from, to int }
 	n, at := 0, 0
 	for {
 		size, line, err := chunkLine(b[at:])
@@ -128,10 +135,10 @@ func (e *Exchange) decodeHeld() bool {
 		if size == 0 {
 			break
 		}
-		if n == len(chunks) || size > int64(len(b)-at) || chunkCRLF(b[at+int(size):]) != nil {
+		if n == len(data) || size > int64(len(b)-at) || chunkCRLF(b[at+int(size):]) != nil {
 			return false
 		}
-		chunks[n].from, chunks[n].to = at, at+int(size)
+		data[n].from, data[n].to = at, at+int(size)
 		at += int(size) + 2
 		n++
 	}
@@ -139,39 +146,38 @@ func (e *Exchange) decodeHeld() bool {
 	if err != nil {
 		return false
 	}
-	e.trailer = trailer
-	e.cutAt(e.in.r + at + end)
-	e.in.w = e.in.r
-	for _, c := range chunks[:n] {
-		e.in.w += copy(e.in.b[e.in.w:], b[c.from:c.to])
+	c.trailer = trailer
+	src.cutAt(src.in.r + at + end)
+	src.in.w = src.in.r
+	for _, d := range data[:n] {
+		src.in.w += copy(src.in.b[src.in.w:], b[d.from:d.to])
 	}
 	return true
 }
 
-// readChunked fills p from as many chunks as are at hand, and waits only while
+// read fills p from as many chunks as are at hand, and waits only while
 // it has nothing. io.EOF comes with the last bytes if the end is at hand too.
-func (e *Exchange) readChunked(p []byte) (n int, err error) {
+func (c *chunks) read(src *http1Source, p []byte) (n int, err error) {
 	for {
-		if e.chunk == chunkData {
+		if c.state == chunkData {
 			if n == len(p) {
 				return n, nil
 			}
-			m, err := e.readChunk(p[n:], n == 0)
-			if n += m; err != nil || e.left > 0 {
+			m, err := c.readData(src, p[n:], n == 0)
+			if n += m; err != nil || c.left > 0 {
 				return n, err
 			}
-			e.chunk = chunkEnd
+			c.state = chunkEnd
 		}
-		done, err := e.stepChunk()
+		done, err := c.step(src)
 		switch {
 		case done:
-			e.finish()
 			return n, io.EOF
 		case err == errMore && n > 0:
 			return n, nil
 		case err == errMore:
-			e.c.armRead(time.Now(), e.readTimeout)
-			err = e.fill()
+			src.arm()
+			err = src.fill()
 		}
 		if err == io.EOF {
 			err = errTruncated
@@ -182,33 +188,33 @@ func (e *Exchange) readChunked(p []byte) (n int, err error) {
 	}
 }
 
-// readChunk reads data of the present chunk; it touches the connection only if
+// readData reads data of the present chunk; it touches the connection only if
 // it may wait and the buffer is empty.
-func (e *Exchange) readChunk(p []byte, wait bool) (int, error) {
-	if int64(len(p)) > e.left {
-		p = p[:e.left]
+func (c *chunks) readData(src *http1Source, p []byte, wait bool) (int, error) {
+	if int64(len(p)) > c.left {
+		p = p[:c.left]
 	}
-	if e.in.r == e.in.w {
+	if src.in.r == src.in.w {
 		if !wait {
 			return 0, nil
 		}
-		e.c.armRead(time.Now(), e.readTimeout)
+		src.arm()
 		if len(p) >= smallBuffer {
 			// Large chunks bypass the buffer.
-			n, err := e.receive(p)
-			e.left -= int64(n)
+			n, err := src.receive(p)
+			c.left -= int64(n)
 			if n > 0 {
 				return n, nil
 			}
 			return 0, truncated(err)
 		}
-		if err := e.fill(); err != nil {
+		if err := src.fill(); err != nil {
 			return 0, truncated(err)
 		}
 	}
-	n := copy(p, e.in.b[e.in.r:e.in.w])
-	e.in.r += n
-	e.left -= int64(n)
+	n := copy(p, src.in.b[src.in.r:src.in.w])
+	src.in.r += n
+	c.left -= int64(n)
 	return n, nil
 }
 
@@ -219,36 +225,36 @@ func truncated(err error) error {
 	return err
 }
 
-// stepChunk parses what is between two chunks' data, as far as it is in the
+// step parses what is between two chunks' data, as far as it is in the
 // buffer, and moves to the next state.
-func (e *Exchange) stepChunk() (done bool, err error) {
-	b := e.in.b[e.in.r:e.in.w]
-	switch e.chunk {
+func (c *chunks) step(src *http1Source) (done bool, err error) {
+	b := src.in.b[src.in.r:src.in.w]
+	switch c.state {
 	case chunkEnd:
 		if err := chunkCRLF(b); err != nil {
 			return false, err
 		}
-		e.in.r += 2
-		e.chunk = chunkSize
+		src.in.r += 2
+		c.state = chunkSize
 	case chunkSize:
 		size, n, err := chunkLine(b)
 		if err != nil {
 			return false, err
 		}
-		e.in.r += n
-		e.left, e.chunk = size, chunkData
+		src.in.r += n
+		c.left, c.state = size, chunkData
 		if size == 0 {
-			e.chunk, e.scanned = chunkTrailer, 0
+			c.state, c.scanned = chunkTrailer, 0
 		}
 	case chunkTrailer:
-		trailer, n, next, err := chunkTrailers(b, e.scanned)
-		if e.scanned = next; err != nil {
+		trailer, n, next, err := chunkTrailers(b, c.scanned)
+		if c.scanned = next; err != nil {
 			return false, err
 		}
-		e.trailer = trailer
-		e.in.r += n
-		if e.in.r < e.in.w {
-			e.cutAt(e.in.r)
+		c.trailer = trailer
+		src.in.r += n
+		if src.in.r < src.in.w {
+			src.cutAt(src.in.r)
 		}
 		return true, nil
 	}

@@ -21,8 +21,8 @@ const (
 	maxInterim = 32
 )
 
-// head is a parsed response head. Its slices are used again for the next one.
-type head struct {
+// http1Head is a parsed response head. Its slices are used again for the next one.
+type http1Head struct {
 	status        int
 	fields        []hpack.HeaderField // lower-case names; what is for this hop only is left out
 	contentLength int64               // -1: not declared
@@ -55,7 +55,7 @@ func headEnd(b []byte, from int) (found bool, next int) {
 
 // parse reads the head at the start of b, which headEnd has found to hold one,
 // and returns its length. Names in b are lower-cased where they lie.
-func (h *head) parse(b []byte) (n int, err error) {
+func (h *http1Head) parse(b []byte) (n int, err error) {
 	end := bytes.IndexByte(b, '\n')
 	minor, err := h.parseStatus(trimCR(b[:end]))
 	if err != nil {
@@ -69,7 +69,7 @@ func (h *head) parse(b []byte) (n int, err error) {
 
 // parseStatus is the status line of RFC 9112 section 4. A missing reason phrase
 // may lack its space as well.
-func (h *head) parseStatus(line []byte) (minor byte, err error) {
+func (h *http1Head) parseStatus(line []byte) (minor byte, err error) {
 	if len(line) < 12 || string(line[:7]) != "HTTP/1." || line[8] != ' ' {
 		return 0, malformed("bad status line")
 	}
@@ -96,7 +96,7 @@ func (h *head) parseStatus(line []byte) (minor byte, err error) {
 // scan finds and checks the fields of b from i on, lower-cases their names, and
 // returns where the section ends, after its empty line. Lines may end with a
 // bare LF; what goes on to the client is written anew.
-func (h *head) scan(b []byte, i int) (end int, err error) {
+func (h *http1Head) scan(b []byte, i int) (end int, err error) {
 	h.spans = h.spans[:0]
 	for {
 		if n := lineEnd(b, i); n > 0 {
@@ -152,7 +152,7 @@ func lineEnd(b []byte, i int) int {
 
 // interpret makes fields of the spans of s and takes out what concerns this
 // connection alone.
-func (h *head) interpret(s string, minor byte) error {
+func (h *http1Head) interpret(s string, minor byte) error {
 	h.fields = h.fields[:0]
 	h.contentLength = -1
 	h.chunked = false
@@ -208,7 +208,7 @@ func (h *head) interpret(s string, minor byte) error {
 
 // connection notes one Connection field's options, and reports whether it names
 // fields of its own.
-func (h *head) connection(value string, minor byte) (named bool) {
+func (h *http1Head) connection(value string, minor byte) (named bool) {
 	for option := range strings.SplitSeq(value, ",") {
 		switch option = strings.Trim(option, " \t"); {
 		case field.EqualFold(option, "close"):
@@ -226,7 +226,7 @@ func (h *head) connection(value string, minor byte) (named bool) {
 }
 
 // dropNamed removes the fields that Connection names (RFC 9110 section 7.6.1).
-func (h *head) dropNamed(s string) {
+func (h *http1Head) dropNamed(s string) {
 	kept := h.fields[:0]
 	for _, f := range h.fields {
 		if !h.names(s, f.Name) {
@@ -236,7 +236,7 @@ func (h *head) dropNamed(s string) {
 	h.fields = kept
 }
 
-func (h *head) names(s, name string) bool {
+func (h *http1Head) names(s, name string) bool {
 	for _, sp := range h.spans {
 		if s[sp.name:sp.nameEnd] != "connection" {
 			continue
@@ -251,7 +251,7 @@ func (h *head) names(s, name string) bool {
 // parseTrailer reads the trailer section at the start of b, which headEnd has
 // found to hold one, and returns its length.
 func parseTrailer(b []byte) (fields []hpack.HeaderField, n int, err error) {
-	var h head
+	var h http1Head
 	if n, err = h.scan(b, 0); err != nil || len(h.spans) == 0 {
 		return nil, n, err
 	}
