@@ -71,15 +71,26 @@ var rooms = []room{
 	},
 	{
 		path:   "controllers/...",
-		may:    []string{"internal/compile", "internal/hostmap", "api/...", "k8s.io/...", "sigs.k8s.io/...", "github.com/go-logr/logr/...", prometheus},
+		may:    []string{"internal/source", "internal/compile", "internal/hostmap", "api/...", "k8s.io/...", "sigs.k8s.io/...", "github.com/go-logr/logr/...", prometheus},
 		never:  []forbidden{{"proxy/...", "the cluster and the wire share the host map alone, so that either can be replaced and tested without the other"}},
-		reason: "a source of host maps knows the cluster and the compiler",
+		reason: "what lists a cluster and writes its status knows the cluster",
 	},
 	{
 		path:   "internal/manifests/...",
-		may:    []string{"internal/compile", "internal/hostmap", "api/...", "k8s.io/...", "sigs.k8s.io/...", "github.com/fsnotify/fsnotify", prometheus},
+		may:    []string{"internal/source", "internal/compile", "internal/hostmap", "api/...", "k8s.io/...", "sigs.k8s.io/...", "github.com/fsnotify/fsnotify", prometheus},
 		never:  []forbidden{{"proxy/...", "the folder and the wire share the host map alone, so that either can be replaced and tested without the other"}},
-		reason: "a source of host maps knows YAML files and the compiler",
+		reason: "what lists a folder knows YAML files",
+	},
+	{
+		path: "internal/source/...",
+		may:  []string{"internal/compile", "internal/hostmap", "api/...", "k8s.io/api/...", "k8s.io/apimachinery/..."},
+		never: []forbidden{
+			{"proxy/...", "what is published goes through a function: sources and the wire share the host map alone"},
+			{"k8s.io/client-go/...", "the loop is the same for a cluster and a folder, so it knows neither"},
+			{"controllers/...", "the loop is the same for a cluster and a folder, so it knows neither"},
+			{"internal/manifests/...", "the loop is the same for a cluster and a folder, so it knows neither"},
+		},
+		reason: "the loop compiles and publishes what others list",
 	},
 	{
 		path: "proxy",

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // truce is how long a status that somebody else has changed is left alone, so
@@ -32,21 +33,21 @@ type written struct {
 
 // writeAddresses writes the addresses of our Ingresses, and returns when to do
 // so again, 0 for never.
-func (w *writer) writeAddresses(ctx context.Context, o *outcome) (again time.Duration) {
+func (w *writer) writeAddresses(ctx context.Context, o *source.Outcome) (again time.Duration) {
 	if len(w.PublishAddresses) == 0 && w.PublishService.Name == "" {
 		return 0
 	}
-	wanted, known := w.addresses(o.in.Services)
+	wanted, known := w.addresses(o.Input.Services)
 	idle := idle(o)
-	present := make(map[types.NamespacedName]bool, len(o.in.Ingresses))
-	for _, listed := range o.in.Ingresses {
+	present := make(map[types.NamespacedName]bool, len(o.Input.Ingresses))
+	for _, listed := range o.Input.Ingresses {
 		if ctx.Err() != nil {
 			return 0
 		}
 		name := client.ObjectKeyFromObject(listed)
 		present[name] = true
 		before, ours := w.addressed[name]
-		owned := compile.Owned(&o.in, listed)
+		owned := compile.Owned(&o.Input, listed)
 		target := wanted
 		switch {
 		case !owned && !ours, owned && !idle[name] && !known:
@@ -100,15 +101,15 @@ func (w *writer) writeAddresses(ctx context.Context, o *outcome) (again time.Dur
 
 // idle are the Ingresses that clients must not be led to us for: those of which
 // nothing is served, and those that are being deleted.
-func idle(o *outcome) map[types.NamespacedName]bool {
+func idle(o *source.Outcome) map[types.NamespacedName]bool {
 	found := make(map[types.NamespacedName]bool)
-	for _, p := range o.problems {
+	for _, p := range o.Problems {
 		if p.Reason == compile.NothingServed && p.Kind == "Ingress" {
 			found[types.NamespacedName{Namespace: p.Namespace, Name: p.Name}] = true
 		}
 	}
-	for _, ing := range o.in.Ingresses {
-		if ing.DeletionTimestamp != nil || o.in.TerminatingNamespaces[ing.Namespace] {
+	for _, ing := range o.Input.Ingresses {
+		if ing.DeletionTimestamp != nil || o.Input.TerminatingNamespaces[ing.Namespace] {
 			found[client.ObjectKeyFromObject(ing)] = true
 		}
 	}

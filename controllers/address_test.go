@@ -17,6 +17,7 @@ import (
 
 	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // desk is a writer, a cluster of two Ingresses of its class with a status, and
@@ -25,7 +26,7 @@ type desk struct {
 	*writer
 	t       *testing.T
 	log     bytes.Buffer
-	outcome outcome
+	outcome source.Outcome
 }
 
 func newDesk(t *testing.T, c Config) *desk {
@@ -37,7 +38,7 @@ func newDesk(t *testing.T, c Config) *desk {
 	d := &desk{t: t}
 	c.Controller, c.Log = "ingress421.dev/controller", slog.New(slog.NewTextHandler(&d.log, nil))
 	class := "ours"
-	d.outcome.in = compile.Input{Controller: c.Controller, Classes: []*networkingv1.IngressClass{{
+	d.outcome.Input = compile.Input{Controller: c.Controller, Classes: []*networkingv1.IngressClass{{
 		ObjectMeta: metav1.ObjectMeta{Name: class}, Spec: networkingv1.IngressClassSpec{Controller: c.Controller},
 	}}}
 	build := fake.NewClientBuilder().WithScheme(scheme)
@@ -45,7 +46,7 @@ func newDesk(t *testing.T, c Config) *desk {
 		i := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name}}
 		i.Spec.IngressClassName = &class
 		i.Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: "192.0.2.1"}}
-		d.outcome.in.Ingresses = append(d.outcome.in.Ingresses, i)
+		d.outcome.Input.Ingresses = append(d.outcome.Input.Ingresses, i)
 		build = build.WithObjects(i).WithStatusSubresource(i)
 	}
 	d.writer = &writer{Config: &c, client: build.Build(), addressed: make(map[types.NamespacedName]written)}
@@ -58,7 +59,7 @@ func (d *desk) round() time.Duration { return d.writeAddresses(d.t.Context(), &d
 func (d *desk) status() string {
 	d.t.Helper()
 	var all []string
-	for _, listed := range d.outcome.in.Ingresses {
+	for _, listed := range d.outcome.Input.Ingresses {
 		now, err := d.present(d.t.Context(), listed)
 		if err != nil {
 			d.t.Fatal(err)
@@ -72,7 +73,7 @@ func (d *desk) status() string {
 func (d *desk) set(ingress int, addresses ...string) {
 	d.t.Helper()
 	var now networkingv1.Ingress
-	if err := d.client.Get(d.t.Context(), client.ObjectKeyFromObject(d.outcome.in.Ingresses[ingress]), &now); err != nil {
+	if err := d.client.Get(d.t.Context(), client.ObjectKeyFromObject(d.outcome.Input.Ingresses[ingress]), &now); err != nil {
 		d.t.Fatal(err)
 	}
 	now.Status.LoadBalancer.Ingress = nil
@@ -105,15 +106,15 @@ func TestUnknownAddressesClearNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, Config{PublishService: edge})
 			// A new leader that has never seen an address.
-			d.outcome.in.Services = services
+			d.outcome.Input.Services = services
 			d.round()
 			d.round()
 			d.want("192.0.2.1 192.0.2.1", 1)
-			d.outcome.in.Services = []*corev1.Service{service}
+			d.outcome.Input.Services = []*corev1.Service{service}
 			d.round()
 			// One that loses it again: b leaves our class meanwhile.
-			d.outcome.in.Services = services
-			d.outcome.in.Ingresses[1].Spec.IngressClassName = nil
+			d.outcome.Input.Services = services
+			d.outcome.Input.Ingresses[1].Spec.IngressClassName = nil
 			d.round()
 			d.want("192.0.2.1 ", 2)
 		})
@@ -157,17 +158,17 @@ func TestNoAddressWhereNothingIsServed(t *testing.T) {
 	if got := d.status(); got != "192.0.2.7 192.0.2.7" {
 		t.Fatalf("status %q", got)
 	}
-	d.outcome.problems = []hostmap.Problem{{Kind: "Ingress", Namespace: "n", Name: "b", Reason: compile.NothingServed}}
+	d.outcome.Problems = []hostmap.Problem{{Kind: "Ingress", Namespace: "n", Name: "b", Reason: compile.NothingServed}}
 	d.round()
 	if got := d.status(); got != "192.0.2.7 " {
 		t.Errorf("status %q while nothing of b is served", got)
 	}
-	d.outcome.problems = nil
+	d.outcome.Problems = nil
 	d.round()
 	if got := d.status(); got != "192.0.2.7 192.0.2.7" {
 		t.Errorf("status %q when b is served again", got)
 	}
-	d.outcome.in.TerminatingNamespaces = map[string]bool{"n": true}
+	d.outcome.Input.TerminatingNamespaces = map[string]bool{"n": true}
 	d.PublishAddresses = nil // not even known
 	d.PublishService.Name = "none"
 	d.round()

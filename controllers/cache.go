@@ -16,13 +16,7 @@ import (
 // cacheOptions says what is kept of which objects.
 func cacheOptions(c *Config) cache.Options {
 	shared := true
-	secrets := cache.ByObject{
-		Field: fields.AndSelectors(
-			fields.OneTermNotEqualSelector("type", "helm.sh/release.v1"),
-			fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeServiceAccountToken)),
-		),
-		Transform: slimSecret,
-	}
+	secrets := cache.ByObject{Field: readSecrets(), Transform: slimSecret}
 	services := cache.ByObject{Transform: slim}
 	options := cache.Options{
 		DefaultTransform: slim,
@@ -42,6 +36,15 @@ func cacheOptions(c *Config) cache.Options {
 		&corev1.ConfigMap{}: {Namespaces: withOne(nil, c.ownersKey())},
 	}
 	return options
+}
+
+// readSecrets selects the Secrets that may concern us: client-auth CAs may be
+// Opaque, so that only those of other trades can be left out.
+func readSecrets() fields.Selector {
+	return fields.AndSelectors(
+		fields.OneTermNotEqualSelector("type", "helm.sh/release.v1"),
+		fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeServiceAccountToken)),
+	)
 }
 
 // withOne returns the namespaces, and of another one the object that a flag

@@ -30,6 +30,7 @@ import (
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 	"github.com/ingress421/ingress421/test/kube"
 	"github.com/ingress421/ingress421/test/require"
 )
@@ -262,24 +263,27 @@ func (w *world) start(change func(*controllers.Config)) *run {
 	w.t.Helper()
 	r := &run{t: w.t, changed: make(chan struct{}), stopped: make(chan struct{})}
 	config := controllers.Config{
-		Rest: w.cluster.Config, Controller: w.controller, LeaderNamespace: w.namespace,
-		Publish: func(m *hostmap.Map) {
-			r.mu.Lock()
-			r.current, r.at = m, time.Now()
-			r.count++
-			r.mu.Unlock()
+		Rest: w.cluster.Config, LeaderNamespace: w.namespace,
+		Config: source.Config{
+			Controller: w.controller,
+			Publish: func(m *hostmap.Map) {
+				r.mu.Lock()
+				r.current, r.at = m, time.Now()
+				r.count++
+				r.mu.Unlock()
+			},
+			Report: func(o source.Outcome) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				if o.Map != r.current || o.Took <= 0 {
+					r.t.Errorf("reported map %p after %v, published %p", o.Map, o.Took, r.current)
+				}
+				r.problem = o.Problems
+				close(r.changed)
+				r.changed = make(chan struct{})
+			},
+			Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 		},
-		Report: func(m *hostmap.Map, problems []hostmap.Problem, took time.Duration) {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			if m != r.current || took <= 0 {
-				r.t.Errorf("reported map %p after %v, published %p", m, took, r.current)
-			}
-			r.problem = problems
-			close(r.changed)
-			r.changed = make(chan struct{})
-		},
-		Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 	}
 	if change != nil {
 		change(&config)

@@ -16,20 +16,14 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // Config says which cluster is read and who is told.
 type Config struct {
 	// Rest is how to reach the API server. It is not changed.
 	Rest *rest.Config
-	// Controller, DefaultCertificate and AllowSharedHosts are as in
-	// compile.Input.
-	Controller         string
-	DefaultCertificate types.NamespacedName
-	AllowSharedHosts   bool
-	// Self is this process as it is now, to which nothing is forwarded. It may
-	// be nil.
-	Self func() hostmap.Self
+	source.Config
 	// Namespaces are those that are watched; none: all. IngressClasses belong
 	// to no namespace and are always read.
 	Namespaces []string
@@ -44,14 +38,6 @@ type Config struct {
 	// Without it this process writes.
 	LeaderElection  bool
 	LeaderNamespace string
-
-	// Publish makes a host map live. It is called by one goroutine at a time.
-	Publish func(*hostmap.Map)
-	// Report is told after each Publish: the map, all problems in order, and
-	// how long listing and building took. It may be nil.
-	Report func(*hostmap.Map, []hostmap.Problem, time.Duration)
-	// Log takes what happens. Nil: slog.Default().
-	Log *slog.Logger
 }
 
 // Requests per second to the API server. Only status and events need any
@@ -111,10 +97,22 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("set up: %w", err)
 	}
 	w.record = record
-	s := &source{
-		Config: &c, reader: mgr.GetCache(), outcomes: w.outcomes, wake: w.wake, live: &live,
+	s := &cluster{
+		Config: &c, reader: mgr.GetCache(), synced: make(chan struct{}), wake: w.wake,
 		record: record, namespaces: namespaces,
 	}
+	loop := c.Config
+	loop.Publish = func(m *hostmap.Map) {
+		c.Publish(m)
+		live.Store(true)
+	}
+	loop.Report = func(o source.Outcome) {
+		if c.Report != nil {
+			c.Report(o)
+		}
+		w.outcomes.put(o)
+	}
+	s.loop = source.New(loop, s.list)
 	s.policies.Store(policies)
 	if err := s.add(mgr, config); err != nil {
 		return fmt.Errorf("set up: %w", err)

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 const (
@@ -26,14 +27,6 @@ const (
 	// quiet bounds the time between two warnings that it has not let us in.
 	quiet = time.Minute
 )
-
-// effect says what a failure to read the cluster means for clients.
-func effect(live *atomic.Bool) string {
-	if live.Load() {
-		return "the last host map stays"
-	}
-	return "nothing is served yet"
-}
 
 // newScheme knows the kinds that are read.
 func newScheme() (*runtime.Scheme, error) {
@@ -109,7 +102,7 @@ func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		if !p.away.Swap(true) {
-			p.log.Warn("the API server cannot be reached", "effect", effect(p.live), "error", err)
+			p.log.Warn("the API server cannot be reached", "effect", source.Effect(p.live.Load()), "error", err)
 		}
 		select {
 		case <-r.Context().Done():

@@ -1,11 +1,10 @@
 // Package controllers is the source of host maps that reads a cluster.
 //
 // Every watch (Ingress, IngressClass, Secret, Service, EndpointSlice,
-// AuthorityPolicy) maps to one constant request. Its reconciler lists the whole
-// state from the informer caches, compiles it, and publishes the host map: at
-// once for the first, and at most every 20 ms from then on. All replicas serve,
-// so no leader is needed for that, and nothing of it waits for a write to the
-// API server.
+// AuthorityPolicy) maps to one constant request, which wakes the loop of package
+// source; what that lists comes from the informer caches. All replicas serve, so
+// no leader is needed for that, and nothing of it waits for a write to the API
+// server.
 //
 // The leader alone writes: the addresses of Ingresses of our classes, the
 // status of AuthorityPolicies, an Event for each new problem, and the record of

@@ -24,6 +24,7 @@ import (
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 const (
@@ -87,7 +88,7 @@ func newEvents(log *slog.Logger, config *rest.Config, scheme *runtime.Scheme) (*
 
 // run tells of the problems of each outcome until ctx ends.
 func (e *events) run(ctx context.Context) {
-	var last *outcome
+	var last *source.Outcome
 	timer := time.NewTimer(0)
 	timer.Stop()
 	for {
@@ -110,21 +111,21 @@ func (e *events) run(ctx context.Context) {
 
 // tell writes the Events that are due and returns when the next one is, the zero
 // time for never. It ends early when there is a newer outcome.
-func (e *events) tell(ctx context.Context, o *outcome) (next time.Time) {
+func (e *events) tell(ctx context.Context, o *source.Outcome) (next time.Time) {
 	due := func(at time.Time) {
 		if next.IsZero() || at.Before(next) {
 			next = at
 		}
 	}
-	last := make(map[hostmap.Problem]told, len(o.problems))
-	for _, p := range o.problems {
+	last := make(map[hostmap.Problem]told, len(o.Problems))
+	for _, p := range o.Problems {
 		if t, known := e.told[p]; known {
 			last[p] = t
 		}
 	}
 	e.told = last
 	var objects map[problemObject]client.Object
-	for _, p := range o.problems {
+	for _, p := range o.Problems {
 		t := e.told[p]
 		if again := t.at.Add(tellAgain); time.Now().Before(again) {
 			due(again)
@@ -134,7 +135,7 @@ func (e *events) tell(ctx context.Context, o *outcome) (next time.Time) {
 			return time.Now()
 		}
 		if objects == nil {
-			objects = objectsOf(&o.in)
+			objects = objectsOf(&o.Input)
 		}
 		on := objects[problemObject{p.Kind, p.Namespace, p.Name}]
 		if on == nil {

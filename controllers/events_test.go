@@ -22,6 +22,7 @@ import (
 
 	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // eventServer keeps Events as the API server does: for an hour after they were
@@ -119,11 +120,11 @@ func teller(t *testing.T, s *eventServer, log io.Writer) *events {
 }
 
 // problemsOf are an outcome with problems of one reason at one Ingress.
-func problemsOf(messages ...string) outcome {
+func problemsOf(messages ...string) source.Outcome {
 	ing := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u"}}
-	o := outcome{in: compile.Input{Ingresses: []*networkingv1.Ingress{ing}}}
+	o := source.Outcome{Input: compile.Input{Ingresses: []*networkingv1.Ingress{ing}}}
 	for _, m := range messages {
-		o.problems = append(o.problems, hostmap.Problem{Kind: "Ingress", Namespace: "shop", Name: "web", Reason: "ServiceNotFound", Message: m})
+		o.Problems = append(o.Problems, hostmap.Problem{Kind: "Ingress", Namespace: "shop", Name: "web", Reason: "ServiceNotFound", Message: m})
 	}
 	return o
 }
@@ -176,7 +177,7 @@ func TestEventsLastAsLongAsTheirProblems(t *testing.T) {
 		// What is over is not told of again.
 		e.outcomes.put(problemsOf(`Service "shop/a" does not exist.`))
 		time.Sleep(2 * time.Hour)
-		e.outcomes.put(outcome{})
+		e.outcomes.put(source.Outcome{})
 		synctest.Wait()
 		written := time.Now()
 		time.Sleep(2 * time.Hour)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // OwnersName is the ConfigMap that the leader records the owners of contested
@@ -81,7 +82,7 @@ func parseOwners(data map[string]string) map[string]string {
 }
 
 // owners is the record as the caches have it, nil where there is none.
-func (s *source) owners(ctx context.Context) (map[string]string, error) {
+func (s *cluster) owners(ctx context.Context) (map[string]string, error) {
 	var now corev1.ConfigMap
 	err := s.reader.Get(ctx, s.ownersKey(), &now)
 	if apierrors.IsNotFound(err) {
@@ -102,7 +103,7 @@ func (c *Config) ownersKey() types.NamespacedName {
 
 // writeOwners records the owners of contested hosts where that differs from
 // what is recorded, and tells whether to try again.
-func (w *writer) writeOwners(ctx context.Context, o *outcome) (again bool) {
+func (w *writer) writeOwners(ctx context.Context, o *source.Outcome) (again bool) {
 	if !w.record {
 		return false
 	}
@@ -113,10 +114,10 @@ func (w *writer) writeOwners(ctx context.Context, o *outcome) (again bool) {
 	if err != nil && !missing {
 		return w.failed("ConfigMap", name, err)
 	}
-	if !maps.Equal(parseOwners(cached.Data), o.in.Owners) {
+	if !maps.Equal(parseOwners(cached.Data), o.Input.Owners) {
 		return false // The map was made without the newest record; another follows.
 	}
-	data, left := formatOwners(compile.Contested(o.hostmap))
+	data, left := formatOwners(compile.Contested(o.Map))
 	if maps.Equal(data, cached.Data) {
 		return false
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // maxMessage bounds the message of a condition.
@@ -23,10 +24,10 @@ const maxMessage = 4096
 // writePolicies writes the status of the AuthorityPolicies that our classes
 // name, clears that of those that no class names, and tells whether to try
 // again.
-func (w *writer) writePolicies(ctx context.Context, o *outcome) (again bool) {
-	for _, listed := range o.in.Policies {
+func (w *writer) writePolicies(ctx context.Context, o *source.Outcome) (again bool) {
+	for _, listed := range o.Input.Policies {
 		name := client.ObjectKeyFromObject(listed)
-		classes, others := w.classesOf(o.in.Classes, name)
+		classes, others := w.classesOf(o.Input.Classes, name)
 		if len(classes) == 0 && others || ctx.Err() != nil {
 			continue // Another controller may write it.
 		}
@@ -34,9 +35,9 @@ func (w *writer) writePolicies(ctx context.Context, o *outcome) (again bool) {
 		err := w.client.Get(ctx, name, &now)
 		if err == nil {
 			status := now.Status.DeepCopy()
-			status.Hosts, status.Certificates = served(o.hostmap, classes)
+			status.Hosts, status.Certificates = served(o.Map, classes)
 			if len(classes) != 0 {
-				meta.SetStatusCondition(&status.Conditions, accepted(o.problems, listed))
+				meta.SetStatusCondition(&status.Conditions, accepted(o.Problems, listed))
 			} else {
 				meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionAccepted)
 			}

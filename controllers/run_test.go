@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -21,6 +22,7 @@ import (
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // fingerprint is that of a Secret's leaf, as the text of a map has it.
@@ -31,6 +33,51 @@ func fingerprint(t *testing.T, s *corev1.Secret) string {
 		t.Fatal(err)
 	}
 	return c.ShortFingerprint()
+}
+
+// What a command that only asks is told is what a process that follows the same
+// cluster serves.
+func TestLoadIsWhatRunServes(t *testing.T) {
+	w := newWorld(t)
+	host := w.namespace + ".test"
+	w.create(w.secret("tls", host), w.service("web"), w.slice("web-1", "10.244.0.1"), w.ingress("web", host, "tls"),
+		w.ingress("none", "none."+host, "missing"))
+	for _, namespaces := range [][]string{nil, {w.namespace}, {w.namespace, "default"}} {
+		var followed string
+		var problems []hostmap.Problem
+		ctx, cancel := context.WithCancel(t.Context())
+		config := controllers.Config{
+			Rest: w.cluster.Config, Namespaces: namespaces, LeaderNamespace: w.namespace,
+			Config: source.Config{
+				Controller: w.controller, Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
+				Publish: func(m *hostmap.Map) { followed = m.String() },
+				Report:  func(o source.Outcome) { problems = o.Problems; cancel() },
+			},
+		}
+		if err := controllers.Run(ctx, config); err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := controllers.Load(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(followed, loaded.Map.String()); diff != "" || !strings.Contains(followed, host) {
+			t.Errorf("namespaces %v: the map (-run +load):\n%s", namespaces, diff)
+		}
+		if diff := cmp.Diff(problems, loaded.Problems); diff != "" || len(problems) == 0 {
+			t.Errorf("namespaces %v: problems (-run +load):\n%s", namespaces, diff)
+		}
+	}
+}
+
+func TestLoadSaysWhyItCannot(t *testing.T) {
+	w := newWorld(t)
+	_, err := controllers.Load(t.Context(), controllers.Config{
+		Rest: w.as("nobody"), Config: source.Config{Controller: w.controller, Log: slog.New(slog.DiscardHandler)},
+	})
+	if err == nil || !strings.Contains(err.Error(), "forbidden") {
+		t.Errorf("error %v, want one that says what is forbidden", err)
+	}
 }
 
 // TestMapFollowsTheCluster runs with no more rights than config/rbac gives, and
@@ -309,8 +356,10 @@ func TestEventForEachMessage(t *testing.T) {
 		go func() {
 			defer close(ended)
 			if err := controllers.Run(ctx, controllers.Config{
-				Rest: w.cluster.Config, Controller: w.controller, LeaderNamespace: w.namespace, Namespaces: []string{w.namespace},
-				Publish: func(*hostmap.Map) {}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+				Rest: w.cluster.Config, LeaderNamespace: w.namespace, Namespaces: []string{w.namespace},
+				Config: source.Config{
+					Controller: w.controller, Publish: func(*hostmap.Map) {}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+				},
 			}); err != nil {
 				t.Errorf("Run: %v", err)
 			}

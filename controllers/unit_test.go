@@ -20,9 +20,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 func TestSecretsAreKeptSlim(t *testing.T) {
@@ -51,7 +51,7 @@ func TestSecretsAreKeptSlim(t *testing.T) {
 
 func TestSecretsThatAreNotRead(t *testing.T) {
 	for _, namespaces := range [][]string{nil, {"a", "b"}} {
-		options := cacheOptions(&Config{Namespaces: namespaces, DefaultCertificate: types.NamespacedName{Namespace: "c", Name: "fallback"}})
+		options := cacheOptions(&Config{Namespaces: namespaces, Config: source.Config{DefaultCertificate: types.NamespacedName{Namespace: "c", Name: "fallback"}}})
 		for kind, by := range options.ByObject {
 			if _, ok := kind.(*corev1.Secret); !ok {
 				continue
@@ -93,7 +93,7 @@ func TestServiceAddresses(t *testing.T) {
 			tt.service.Namespace, tt.service.Name = "edge", "lb"
 			other := tt.service.DeepCopy()
 			other.Name, other.Spec.ExternalIPs = "other", []string{"198.51.100.1"}
-			w := &writer{Config: &Config{PublishService: types.NamespacedName{Namespace: "edge", Name: "lb"}, Log: slog.New(slog.DiscardHandler)}}
+			w := &writer{Config: &Config{PublishService: types.NamespacedName{Namespace: "edge", Name: "lb"}, Config: source.Config{Log: slog.New(slog.DiscardHandler)}}}
 			var got []string
 			found, known := w.addresses([]*corev1.Service{other, &tt.service})
 			for _, a := range found {
@@ -106,57 +106,14 @@ func TestServiceAddresses(t *testing.T) {
 	}
 }
 
-// empty is a cluster without objects.
-type empty struct{ client.Reader }
-
-func (empty) List(context.Context, client.ObjectList, ...client.ListOption) error { return nil }
-
-// A rebuild that costs much is not repeated as soon as something changes, and
-// the change is not forgotten.
-func TestCostlyRebuildsRest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cost, published := time.Duration(0), 0
-		s := &source{
-			Config: &Config{Publish: func(*hostmap.Map) { time.Sleep(cost); published++ }},
-			reader: empty{}, outcomes: newMailbox(), live: new(atomic.Bool),
-		}
-		change := func() time.Duration {
-			result, err := s.reconcile(t.Context(), rebuild{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return result.RequeueAfter
-		}
-		for i, step := range []struct{ cost, rest time.Duration }{
-			{3 * time.Second, 0}, // The first one says nothing of the next.
-			{0, 20 * time.Millisecond},
-			{100 * time.Millisecond, 400 * time.Millisecond},
-			{3 * time.Second, 5 * time.Second},
-			{0, 20 * time.Millisecond},
-		} {
-			cost = step.cost
-			if change(); published != i+1 {
-				t.Fatalf("%d maps after %d changes", published, i+1)
-			}
-			if step.rest == 0 {
-				continue
-			}
-			if wait := change(); published != i+1 || wait != step.rest {
-				t.Errorf("after one that took %v the next waits %v, want %v", step.cost, wait, step.rest)
-			}
-			time.Sleep(step.rest)
-		}
-	})
-}
-
 func TestMailboxKeepsTheNewest(t *testing.T) {
 	m := newMailbox()
 	var maps []*hostmap.Map
 	for range 3 {
 		maps = append(maps, hostmap.New(hostmap.Spec{}))
-		m.put(outcome{hostmap: maps[len(maps)-1]}) // Nobody reads, and it does not wait.
+		m.put(source.Outcome{Map: maps[len(maps)-1]}) // Nobody reads, and it does not wait.
 	}
-	if got := (<-m.c).hostmap; got != maps[2] {
+	if got := (<-m.c).Map; got != maps[2] {
 		t.Error("the mailbox held an older map than the newest")
 	}
 }

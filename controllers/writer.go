@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 const (
@@ -19,12 +21,12 @@ const (
 )
 
 // mailbox holds the newest outcome. It is safe for one sender and one reader.
-type mailbox struct{ c chan outcome }
+type mailbox struct{ c chan source.Outcome }
 
-func newMailbox() *mailbox { return &mailbox{make(chan outcome, 1)} }
+func newMailbox() *mailbox { return &mailbox{make(chan source.Outcome, 1)} }
 
 // put replaces what nobody has taken. It never waits.
-func (m *mailbox) put(o outcome) {
+func (m *mailbox) put(o source.Outcome) {
 	select {
 	case <-m.c:
 	default:
@@ -42,7 +44,7 @@ type writer struct {
 	events   *events
 	record   bool // the record of owners can be read
 
-	last      *outcome                         // the newest that was taken
+	last      *source.Outcome                  // the newest that was taken
 	addressed map[types.NamespacedName]written // Ingresses whose status is ours
 	complaint string                           // the last one about our addresses
 }
@@ -96,7 +98,7 @@ func (w *writer) run(ctx context.Context) {
 }
 
 // write writes what differs and returns when to do so again, 0 for never.
-func (w *writer) write(ctx context.Context, o *outcome) time.Duration {
+func (w *writer) write(ctx context.Context, o *source.Outcome) time.Duration {
 	again := w.writeAddresses(ctx, o)
 	for _, failed := range []bool{w.writePolicies(ctx, o), w.writeOwners(ctx, o)} {
 		if failed {

@@ -19,6 +19,7 @@ import (
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/admin"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 	"github.com/ingress421/ingress421/proxy"
 )
 
@@ -89,7 +90,8 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 	}
 	recorder, health := admin.NewRecorder(c.Log), new(admin.Health)
 	registry.MustRegister(recorder)
-	follow, err := c.source(server.Publish, recorder.Record, self.current)
+	report := func(o source.Outcome) { recorder.Record(o.Map, o.Problems, o.Took) }
+	follow, err := c.source(server.Publish, report, self.current)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package process
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -11,20 +10,20 @@ import (
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/manifests"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // source watches the folder or the cluster that c names and publishes host
 // maps until its context ends. A cluster that c does not lead to is an error
 // at once.
-func (c *Config) source(
-	publish func(*hostmap.Map), report func(*hostmap.Map, []hostmap.Problem, time.Duration), self func() hostmap.Self,
-) (func(context.Context) error, error) {
+func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome), self func() hostmap.Self) (func(context.Context) error, error) {
+	common := source.Config{
+		Controller: c.Controller, DefaultCertificate: c.DefaultCertificate, AllowSharedHosts: c.AllowSharedHosts,
+		Self: self, Publish: publish, Report: report, Log: c.Log,
+	}
 	if c.Manifests != "" {
 		return func(ctx context.Context) error {
-			return manifests.Run(ctx, manifests.Config{
-				Dir: c.Manifests, Controller: c.Controller, DefaultCertificate: c.DefaultCertificate,
-				AllowSharedHosts: c.AllowSharedHosts, Self: self, Publish: publish, Report: report, Log: c.Log,
-			})
+			return manifests.Run(ctx, manifests.Config{Dir: c.Manifests, Config: common})
 		}, nil
 	}
 	cluster, err := clusterOf(c.Kubeconfig)
@@ -34,10 +33,8 @@ func (c *Config) source(
 	controllers.RouteLogs(c.Log)
 	return func(ctx context.Context) error {
 		return controllers.Run(ctx, controllers.Config{
-			Rest: cluster, Controller: c.Controller, DefaultCertificate: c.DefaultCertificate,
-			AllowSharedHosts: c.AllowSharedHosts, Self: self, Namespaces: c.Namespaces,
+			Rest: cluster, Config: common, Namespaces: c.Namespaces,
 			PublishService: c.PublishService, PublishAddresses: c.PublishAddresses, LeaderElection: true,
-			Publish: publish, Report: report, Log: c.Log,
 		})
 	}, nil
 }

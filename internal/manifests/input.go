@@ -1,70 +1,47 @@
 package manifests
 
 import (
+	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
-	"github.com/ingress421/ingress421/internal/compile"
-	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // Config says which folder is read and who is told.
 type Config struct {
 	// Dir is the folder.
 	Dir string
-	// Controller, DefaultCertificate and AllowSharedHosts are as in
-	// [compile.Input].
-	Controller         string
-	DefaultCertificate types.NamespacedName
-	AllowSharedHosts   bool
-	// Self is this process as it is now, to which nothing is forwarded. It may
-	// be nil.
-	Self func() hostmap.Self
-	// Publish makes a host map live. It is called from one goroutine.
-	Publish func(*hostmap.Map)
-	// Report is told after each Publish: the map, all problems in order, and
-	// how long reading and building took. It may be nil.
-	Report func(*hostmap.Map, []hostmap.Problem, time.Duration)
-	// Log takes what happens to the watch. Nil: slog.Default().
-	Log *slog.Logger
+	source.Config
 }
 
 // Load reads the folder once. The error is that of listing it; what is wrong
 // with a file or an object is a problem.
-func Load(c Config) (compile.Input, []hostmap.Problem, error) {
-	f := newFolder(c.Dir)
-	now := time.Now()
-	if _, err := f.scan(now, all); err != nil {
-		return compile.Input{}, nil, fmt.Errorf("read manifests: %w", err)
-	}
-	in, problems := f.input(c, now)
-	return in, problems, nil
+func Load(ctx context.Context, c Config) (source.Outcome, error) {
+	return source.Load(ctx, c.Config, func(context.Context) (source.State, error) {
+		f := newFolder(c.Dir)
+		if _, err := f.scan(time.Now(), all); err != nil {
+			return source.State{}, fmt.Errorf("read manifests: %w", err)
+		}
+		return f.state(), nil
+	})
 }
 
 // all is the answer for scan when every file may have changed.
 func all(string) bool { return true }
 
-// input is the whole state for the compiler.
-func (f *folder) input(c Config, now time.Time) (compile.Input, []hostmap.Problem) {
-	in := compile.Input{
-		Now:                now,
-		Controller:         c.Controller,
-		AnyClass:           true,
-		DefaultCertificate: c.DefaultCertificate,
-		AllowSharedHosts:   c.AllowSharedHosts,
-		AllowLoopback:      true,
-	}
-	if c.Self != nil {
-		in.Self = c.Self()
-	}
-	objects, problems := f.objects()
+// state is what the folder holds. Nobody but who writes to it is behind it, and
+// without a class of its own it is all ours.
+func (f *folder) state() (state source.State) {
+	in := &state.Input
+	in.AnyClass, in.AllowLoopback = true, true
+	var objects []object
+	objects, state.Problems = f.objects()
 	for _, o := range objects {
 		switch v := o.value.(type) {
 		case *networkingv1.Ingress:
@@ -81,5 +58,5 @@ func (f *folder) input(c Config, now time.Time) (compile.Input, []hostmap.Proble
 			in.Policies = append(in.Policies, v)
 		}
 	}
-	return in, problems
+	return state
 }

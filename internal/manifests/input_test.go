@@ -3,10 +3,13 @@ package manifests
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // Who writes the folder runs the backends beside it, as the examples do.
@@ -28,12 +31,11 @@ ports: [{port: 8080}]
 	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in, problems, err := Load(Config{Dir: dir, Controller: compile.DefaultController})
-	if err != nil || len(problems) != 0 {
-		t.Fatal(problems, err)
+	got, err := Load(t.Context(), Config{Dir: dir, Config: source.Config{Controller: compile.DefaultController}})
+	if err != nil || slices.ContainsFunc(got.Problems, func(p hostmap.Problem) bool { return p.Kind == KindFile }) {
+		t.Fatal(got.Problems, err)
 	}
-	m, problems, _ := compile.Build(nil, in)
-	if !strings.Contains(m.String(), "endpoints=127.0.0.1:8080") {
-		t.Errorf("%s%v", m, problems)
+	if !strings.Contains(got.Map.String(), "endpoints=127.0.0.1:8080") {
+		t.Errorf("%s%v", got.Map, got.Problems)
 	}
 }

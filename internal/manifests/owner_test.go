@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // in puts the Ingress of a manifest into a namespace.
@@ -49,12 +50,11 @@ func TestOldestFileGetsANewHost(t *testing.T) {
 	}
 	age("b.yaml", 2)
 	age("c.yaml", 1)
-	input, _, err := Load(Config{Dir: dir, Controller: compile.DefaultController})
+	got, err := Load(t.Context(), Config{Dir: dir, Config: source.Config{Controller: compile.DefaultController}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, _, _ := compile.Build(nil, input)
-	if owner := m.Site("a.test").Namespace; owner != "b" {
+	if owner := got.Map.Site("a.test").Namespace; owner != "b" {
 		t.Errorf("a.test belongs to %q, want the oldest file's", owner)
 	}
 }

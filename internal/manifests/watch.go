@@ -7,13 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
-	"github.com/ingress421/ingress421/internal/compile"
-	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 const (
@@ -27,21 +26,20 @@ const (
 	// at most.
 	lookInterval = 500 * time.Millisecond
 	lookShare    = 100
-	// alarm bounds the sleep until the time that the compiler asked for,
-	// because clocks are set.
-	alarm = time.Hour
 )
 
-// watcher runs a folder. It is owned by one goroutine.
+// watcher notices what changes in a folder, wakes the loop, and lists for it.
 type watcher struct {
 	Config
-	folder  *folder
-	current *hostmap.Map
-	next    time.Time // when to build again; zero: never
-	rested  time.Time // when the folder may be read again, at the earliest
+	loop *source.Loop
 
-	events *fsnotify.Watcher // nil where the system gives none
-	inode  os.FileInfo       // of the watched folder
+	mu      sync.Mutex
+	folder  *folder         // guarded by mu
+	touched map[string]bool // files with an event since the last list; guarded by mu
+	whole   bool            // every file is to be read; guarded by mu
+
+	events *fsnotify.Watcher // nil where the system gives none; owned by watch
+	inode  os.FileInfo       // of the watched folder; owned by watch
 }
 
 // Run reads the folder, publishes its host map, and goes on to publish a new
@@ -51,7 +49,8 @@ func Run(ctx context.Context, c Config) error {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	w := &watcher{Config: c, folder: newFolder(c.Dir)}
+	w := &watcher{Config: c, folder: newFolder(c.Dir), touched: make(map[string]bool)}
+	w.loop = source.New(c.Config, w.list)
 	// Watch first and read then, so that no change falls between.
 	events, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -61,35 +60,48 @@ func Run(ctx context.Context, c Config) error {
 		w.events = events
 		w.rewatch()
 	}
-	began := time.Now()
-	if _, err := w.folder.scan(began, all); err != nil {
+	if _, err := w.folder.scan(time.Now(), all); err != nil {
 		return fmt.Errorf("read manifests: %w", err)
 	}
-	w.build(began)
 	c.Log.Info("watching manifests", "dir", c.Dir, "files", len(w.folder.files))
-	w.loop(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { w.watch(ctx) })
+	w.loop.Run(ctx)
 	return nil
 }
 
-// loop waits for changes. A change starts the settle timer, and the folder is
-// read when it fires.
-func (w *watcher) loop(ctx context.Context) {
+// list implements [source.List]. It reads what has changed.
+func (w *watcher) list(context.Context) (source.State, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	changed, err := w.folder.scan(time.Now(), func(name string) bool { return w.whole || w.touched[name] })
+	if err != nil && changed {
+		w.Log.Error("cannot list the folder, its last state stays", "dir", w.Dir, "error", err)
+	}
+	clear(w.touched)
+	w.whole = false
+	state := w.folder.state()
+	state.Same = !changed
+	return state, nil
+}
+
+// watch waits for changes until ctx is done. A change starts the settle timer,
+// and the loop is woken when it fires.
+func (w *watcher) watch(ctx context.Context) {
 	var (
 		events   chan fsnotify.Event
 		failures chan error
-		touched  = make(map[string]bool)
-		whole    bool      // every file is to be read
-		first    time.Time // event since the last reading; zero: none
+		first    time.Time // event since the loop was woken; zero: none
 	)
 	if w.events != nil {
 		events, failures = w.events.Events, w.events.Errors
 	}
 	settle := time.NewTimer(0)
 	settle.Stop()
+	defer settle.Stop()
 	look := time.NewTimer(lookInterval)
 	defer look.Stop()
-	again := time.NewTimer(w.untilNext())
-	defer again.Stop()
 	notice := func() {
 		now := time.Now()
 		if first.IsZero() {
@@ -100,72 +112,48 @@ func (w *watcher) loop(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			settle.Stop()
 			return
 		case e := <-events:
-			touched[filepath.Base(e.Name)] = true
+			w.touch(filepath.Base(e.Name))
 			notice()
 		case err := <-failures:
 			// The queue of the kernel ran over, or the watch is lost.
 			w.Log.Warn("file events were lost, reading all files", "dir", w.Dir, "error", err)
-			whole = true
+			w.touchAll()
 			notice()
 		case <-look.C:
 			began := time.Now()
 			w.rewatch()
-			if first.IsZero() && w.folder.stale() {
+			if first.IsZero() && w.stale() {
 				notice()
 			}
 			look.Reset(max(lookInterval, lookShare*time.Since(began)))
 		case <-settle.C:
-			began := time.Now()
-			if wait := w.rested.Sub(began); wait > 0 {
-				settle.Reset(wait)
-				break
-			}
-			changed, err := w.folder.scan(began, func(name string) bool { return whole || touched[name] })
-			if err != nil && changed {
-				w.Log.Error("cannot list the folder, its last state stays", "dir", w.Dir, "error", err)
-			}
-			clear(touched)
-			whole, first = false, time.Time{}
-			if changed {
-				w.build(began)
-				again.Reset(w.untilNext())
-			}
-		case <-again.C:
-			if now := time.Now(); !w.next.IsZero() && !now.Before(w.next) && !now.Before(w.rested) {
-				w.build(now)
-			}
-			again.Reset(w.untilNext())
+			first = time.Time{}
+			w.loop.Wake()
 		}
 	}
 }
 
-// untilNext is how long to sleep before building again.
-func (w *watcher) untilNext() time.Duration {
-	if w.next.IsZero() {
-		return alarm
-	}
-	return min(max(time.Until(w.next), time.Until(w.rested), compile.Gap(0)), alarm)
+// touch has the next list read a file although it looks unchanged.
+func (w *watcher) touch(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.touched[name] = true
 }
 
-// build compiles and publishes what the folder holds.
-func (w *watcher) build(began time.Time) {
-	first := w.current == nil
-	in, problems := w.folder.input(w.Config, time.Now())
-	m, more, next := compile.Build(w.current, in)
-	w.current, w.next = m, next
-	w.Publish(m)
-	if w.Report != nil {
-		problems = append(problems, more...)
-		slices.SortFunc(problems, hostmap.Problem.Compare)
-		w.Report(m, problems, time.Since(began))
-	}
-	w.rested = began.Add(compile.Gap(0))
-	if !first { // which parses what none after it parses again
-		w.rested = began.Add(compile.Gap(time.Since(began)))
-	}
+// touchAll has the next list read every file.
+func (w *watcher) touchAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.whole = true
+}
+
+// stale tells whether the folder may differ from what was last listed.
+func (w *watcher) stale() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.folder.stale()
 }
 
 // rewatch makes the events those of the folder that the path names now: it, or

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,33 +27,35 @@ type published struct {
 	at       time.Time
 }
 
-// source is a running Run.
-type source struct {
+// running is a Run that goes on.
+type running struct {
 	t    *testing.T
 	dir  string
 	maps chan published
 }
 
 // start runs a folder until the test ends.
-func start(t *testing.T, dir string) *source {
+func start(t *testing.T, dir string) *running {
 	t.Helper()
-	s := &source{t: t, dir: dir, maps: make(chan published, 1000)}
+	s := &running{t: t, dir: dir, maps: make(chan published, 1000)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	var at time.Time
 	go func() {
 		ended <- Run(ctx, Config{
-			Dir:        dir,
-			Controller: "ingress421.dev/controller",
-			Publish:    func(*hostmap.Map) { at = time.Now() },
-			Report: func(m *hostmap.Map, problems []hostmap.Problem, _ time.Duration) {
-				var hosts []string
-				for _, site := range m.Sites() {
-					hosts = append(hosts, site.Host)
-				}
-				s.maps <- published{strings.Join(hosts, " "), problems, at}
+			Dir: dir,
+			Config: source.Config{
+				Controller: "ingress421.dev/controller",
+				Publish:    func(*hostmap.Map) { at = time.Now() },
+				Report: func(o source.Outcome) {
+					var hosts []string
+					for _, site := range o.Map.Sites() {
+						hosts = append(hosts, site.Host)
+					}
+					s.maps <- published{strings.Join(hosts, " "), o.Problems, at}
+				},
+				Log: slog.New(slog.DiscardHandler),
 			},
-			Log: slog.New(slog.DiscardHandler),
 		})
 	}()
 	t.Cleanup(func() {
@@ -66,7 +69,7 @@ func start(t *testing.T, dir string) *source {
 
 // want waits for a map that serves just these hosts and has a problem with
 // this text in it, unless it is "", which asks for no problem with a file.
-func (s *source) want(hosts, problem string) published {
+func (s *running) want(hosts, problem string) published {
 	s.t.Helper()
 	deadline := time.After(10 * time.Second)
 	var last published
@@ -88,14 +91,14 @@ func (s *source) want(hosts, problem string) published {
 	}
 }
 
-func (s *source) write(name, text string) {
+func (s *running) write(name, text string) {
 	s.t.Helper()
 	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-func (s *source) do(err error) {
+func (s *running) do(err error) {
 	s.t.Helper()
 	if err != nil {
 		s.t.Fatal(err)
@@ -172,7 +175,7 @@ func TestUnknownFieldKeepsTheLastGoodContent(t *testing.T) {
 
 func TestFileThatNeverWasGoodGivesWhatParses(t *testing.T) {
 	dir := t.TempDir()
-	s := &source{t: t, dir: dir}
+	s := &running{t: t, dir: dir}
 	s.write("a.yaml", ingress("a", "a.test")+"---\nkind: [\n")
 	s = start(t, dir)
 	s.want("a.test", "a.yaml:10:")
@@ -203,7 +206,7 @@ func TestPartialWrite(t *testing.T) {
 // that is renamed over.
 func TestConfigMapSwap(t *testing.T) {
 	dir := t.TempDir()
-	s := &source{t: t, dir: dir}
+	s := &running{t: t, dir: dir}
 	version := func(name, host string) {
 		s.do(os.Mkdir(filepath.Join(dir, name), 0o700))
 		s.write(name+"/a.yaml", ingress("a", host))
@@ -226,7 +229,7 @@ func TestConfigMapSwap(t *testing.T) {
 func TestChangesWithoutEvents(t *testing.T) {
 	outside, parent := t.TempDir(), t.TempDir()
 	dir := filepath.Join(parent, "current")
-	s := &source{t: t, dir: outside}
+	s := &running{t: t, dir: outside}
 	s.do(os.Mkdir(filepath.Join(parent, "v1"), 0o700))
 	s.do(os.Mkdir(filepath.Join(parent, "v2"), 0o700))
 	s.do(os.Symlink("v1", dir))
@@ -268,9 +271,11 @@ func TestChangesWithoutEvents(t *testing.T) {
 
 func TestRunWithoutFolder(t *testing.T) {
 	err := Run(t.Context(), Config{
-		Dir:     filepath.Join(t.TempDir(), "missing"),
-		Publish: func(*hostmap.Map) { t.Error("a map was published") },
-		Log:     slog.New(slog.DiscardHandler),
+		Dir: filepath.Join(t.TempDir(), "missing"),
+		Config: source.Config{
+			Publish: func(*hostmap.Map) { t.Error("a map was published") },
+			Log:     slog.New(slog.DiscardHandler),
+		},
 	})
 	if err == nil || !strings.HasPrefix(err.Error(), "read manifests: open ") {
 		t.Errorf("error %v, want one that says what is missing", err)
@@ -280,23 +285,28 @@ func TestRunWithoutFolder(t *testing.T) {
 // A pipe would block its reader, and a symlink to nothing is told of.
 func TestOddFiles(t *testing.T) {
 	dir := t.TempDir()
-	s := &source{t: t, dir: dir}
+	s := &running{t: t, dir: dir}
 	s.do(os.Mkdir(filepath.Join(dir, "folder.yaml"), 0o700))
 	s.write("folder.yaml/a.yaml", ingress("x", "x.test"))
 	s.write("notes.txt", "no")
 	s.do(os.Symlink("nowhere", filepath.Join(dir, "b.yaml")))
 	s.write("a.yml", ingress("a", "a.test"))
-	in, problems, err := Load(Config{Dir: dir})
+	got, err := Load(t.Context(), Config{Dir: dir})
 	s.do(err)
-	if len(in.Ingresses) != 1 || len(problems) != 1 || problems[0].Reason != ReasonFileUnreadable || problems[0].Name != "b.yaml" {
-		t.Errorf("%d Ingresses and problems %v, want 1 and FileUnreadable of b.yaml", len(in.Ingresses), problems)
+	var problems []hostmap.Problem
+	for _, p := range got.Problems {
+		if p.Kind == KindFile {
+			problems = append(problems, p)
+		}
 	}
-	if !in.AnyClass {
+	if len(got.Input.Ingresses) != 1 || len(problems) != 1 || problems[0].Reason != ReasonFileUnreadable || problems[0].Name != "b.yaml" {
+		t.Errorf("%d Ingresses and problems %v, want 1 and FileUnreadable of b.yaml", len(got.Input.Ingresses), problems)
+	}
+	if !got.Input.AnyClass {
 		t.Error("a folder without classes must serve every Ingress")
 	}
 }
 
-// TestLatency logs the time from the end of a write to the map that holds it.
 // Changes that cost much wait longer and longer for their turn, and the last one
 // is published.
 func TestCostlyChangesRest(t *testing.T) {
@@ -310,16 +320,19 @@ func TestCostlyChangesRest(t *testing.T) {
 	turns, ended := make(chan turn, 100), make(chan error, 1)
 	go func() {
 		ended <- Run(ctx, Config{
-			Dir: dir, Controller: "ingress421.dev/controller", Log: slog.New(slog.DiscardHandler),
-			Publish: func(m *hostmap.Map) {
-				began, host := time.Now(), ""
-				if sites := m.Sites(); len(sites) != 0 {
-					host = sites[0].Host
-				}
-				for time.Since(began) < cost {
-					runtime.Gosched()
-				}
-				turns <- turn{began, host}
+			Dir: dir,
+			Config: source.Config{
+				Controller: "ingress421.dev/controller", Log: slog.New(slog.DiscardHandler),
+				Publish: func(m *hostmap.Map) {
+					began, host := time.Now(), ""
+					if sites := m.Sites(); len(sites) != 0 {
+						host = sites[0].Host
+					}
+					for time.Since(began) < cost {
+						runtime.Gosched()
+					}
+					turns <- turn{began, host}
+				},
 			},
 		})
 	}()
@@ -329,7 +342,7 @@ func TestCostlyChangesRest(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	s := &source{t: t, dir: dir}
+	s := &running{t: t, dir: dir}
 	<-turns
 	var last turn
 	for i, n := 0, 0; n < 3; i++ {
@@ -349,6 +362,7 @@ func TestCostlyChangesRest(t *testing.T) {
 	}
 }
 
+// TestLatency logs the time from the end of a write to the map that holds it.
 func TestLatency(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)

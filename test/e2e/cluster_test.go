@@ -22,6 +22,7 @@ import (
 
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/admin"
+	"github.com/ingress421/ingress421/internal/source"
 	"github.com/ingress421/ingress421/proxy"
 	"github.com/ingress421/ingress421/proxy/upstream"
 	"github.com/ingress421/ingress421/test/kube"
@@ -152,8 +153,11 @@ func clusterStage(t testing.TB) *stage {
 	})
 	wg.Go(func() {
 		err := controllers.Run(ctx, controllers.Config{
-			Rest: c.Config, Controller: controller, Namespaces: []string{s.namespace},
-			Publish: server.Publish, Report: recorder.Record, Log: log,
+			Rest: c.Config, Namespaces: []string{s.namespace},
+			Config: source.Config{
+				Controller: controller, Publish: server.Publish, Log: log,
+				Report: func(o source.Outcome) { recorder.Record(o.Map, o.Problems, o.Took) },
+			},
 		})
 		if err != nil {
 			t.Errorf("controllers: %v", err)

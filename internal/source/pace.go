@@ -1,4 +1,4 @@
-package compile
+package source
 
 import "time"
 
@@ -13,9 +13,9 @@ const (
 	maxRest = 5 * time.Second
 )
 
-// Gap is the least time from the beginning of a rebuild, all that goes with it
-// taken together, to that of the next, of which the caller owes one for what
-// has changed meanwhile.
-func Gap(took time.Duration) time.Duration {
+// gap is the least time from the beginning of a rebuild, all that goes with it
+// taken together, to that of the next, of which there is one for what has
+// changed meanwhile.
+func gap(took time.Duration) time.Duration {
 	return max(minGap, took+min(restShare*took, maxRest))
 }

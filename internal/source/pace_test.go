@@ -1,10 +1,8 @@
-package compile_test
+package source
 
 import (
 	"testing"
 	"time"
-
-	"github.com/ingress421/ingress421/internal/compile"
 )
 
 func TestGap(t *testing.T) {
@@ -15,7 +13,7 @@ func TestGap(t *testing.T) {
 		time.Second:            5 * time.Second,
 		3 * time.Second:        8 * time.Second,
 	} {
-		if got := compile.Gap(took); got != want {
+		if got := gap(took); got != want {
 			t.Errorf("after %v: %v, want %v", took, got, want)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,14 +27,10 @@ import (
 	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
-	"github.com/ingress421/ingress421/internal/compile"
-	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 const (
-	// alarm bounds the sleep until the time that the compiler asked for,
-	// because clocks are set.
-	alarm = time.Hour
 	// policyInterval is the time between two looks for the definition of
 	// AuthorityPolicies, where it is not installed.
 	policyInterval = 30 * time.Second
@@ -42,39 +39,31 @@ const (
 )
 
 // rebuild is the one constant request: whatever has changed, the whole state
-// is compiled.
+// is listed.
 type rebuild struct{}
 
-// outcome is what became of the state: what the leader writes about.
-type outcome struct {
-	in       compile.Input
-	hostmap  *hostmap.Map
-	problems []hostmap.Problem
-}
-
-// source reconciles the one request. Its fields are owned by the one worker,
-// unless it says otherwise.
-type source struct {
-	*Config                // immutable
-	reader   client.Reader // the caches
-	outcomes *mailbox      // safe for concurrent use
-	wake     chan<- struct{}
-	live     *atomic.Bool // a map is published; for concurrent use
-	policies atomic.Bool  // AuthorityPolicies are in the caches; for concurrent use
+// cluster lists the state out of the caches and wakes the loop.
+type cluster struct {
+	*Config               // immutable
+	reader  client.Reader // the caches
+	loop    *source.Loop
+	synced  chan struct{}   // closed once the caches hold the state
+	sync    sync.Once       // closes it
+	wake    chan<- struct{} // wakes the writer
+	// policies tells that AuthorityPolicies are in the caches; for concurrent use.
+	policies atomic.Bool
 	// record and namespaces tell that the record of owners and the namespaces
 	// are in the caches. Immutable.
 	record, namespaces bool
 
-	current *hostmap.Map
-	last    time.Time     // when the last build began
-	gap     time.Duration // from then to the next
-	// recorded is the record of owners of resource version version.
+	// recorded is the record of owners of resource version version. Both are
+	// owned by the loop.
 	recorded map[string]string
 	version  string
 }
 
-// add makes the manager run the source.
-func (s *source) add(mgr manager.Manager, config *rest.Config) error {
+// add makes the manager run the loop and all that wakes it.
+func (s *cluster) add(mgr manager.Manager, config *rest.Config) error {
 	no, unnamed := false, true
 	c, err := controller.NewTyped("hostmap", mgr, controller.TypedOptions[rebuild]{
 		Reconciler:         reconcile.TypedFunc[rebuild](s.reconcile),
@@ -111,6 +100,9 @@ func (s *source) add(mgr manager.Manager, config *rest.Config) error {
 			return err
 		}
 	}
+	if err := mgr.Add(everyReplica(s.follow)); err != nil {
+		return err
+	}
 	policies := on(informers, &v1alpha1.AuthorityPolicy{}, saidChanged[*v1alpha1.AuthorityPolicy]())
 	if s.policies.Load() {
 		return c.Watch(policies)
@@ -142,7 +134,7 @@ func (everyReplica) NeedLeaderElection() bool { return false }
 
 // untilPolicies waits until AuthorityPolicies are known, and tells whether
 // they are.
-func (s *source) untilPolicies(ctx context.Context, config *rest.Config) bool {
+func (s *cluster) untilPolicies(ctx context.Context, config *rest.Config) bool {
 	tick := time.NewTicker(policyInterval)
 	defer tick.Stop()
 	for {
@@ -191,7 +183,7 @@ func addressesChanged() predicate.TypedPredicate[*networkingv1.Ingress] {
 }
 
 // wakeWriter has the writer look at every status again. It asks for no rebuild.
-func (s *source) wakeWriter(context.Context, *networkingv1.Ingress) []rebuild {
+func (s *cluster) wakeWriter(context.Context, *networkingv1.Ingress) []rebuild {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -225,49 +217,26 @@ func keysChanged() predicate.TypedPredicate[*corev1.Secret] {
 	}}
 }
 
-// reconcile makes the state of the caches live.
-func (s *source) reconcile(ctx context.Context, _ rebuild) (ctrl.Result, error) {
-	if wait := s.gap - time.Since(s.last); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
+// reconcile wakes the loop. The first request comes once the caches hold the
+// state.
+func (s *cluster) reconcile(context.Context, rebuild) (ctrl.Result, error) {
+	s.loop.Wake()
+	s.sync.Do(func() { close(s.synced) })
+	return ctrl.Result{}, nil
+}
+
+// follow runs the loop once there is a state to list.
+func (s *cluster) follow(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-s.synced:
+		s.loop.Run(ctx)
 	}
-	s.last = time.Now()
-	in, err := s.list(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			s.Log.Error("cannot read the state", "effect", effect(s.live), "error", err)
-		}
-		return ctrl.Result{RequeueAfter: again}, nil
-	}
-	first := s.current == nil
-	m, problems, next := compile.Build(s.current, in)
-	s.current = m
-	s.Publish(m)
-	s.live.Store(true)
-	if s.Report != nil {
-		s.Report(m, problems, time.Since(s.last))
-	}
-	s.outcomes.put(outcome{in, m, problems})
-	s.gap = compile.Gap(0)
-	if !first { // which parses what none after it parses again
-		s.gap = compile.Gap(time.Since(s.last))
-	}
-	if next.IsZero() {
-		return ctrl.Result{}, nil
-	}
-	return ctrl.Result{RequeueAfter: min(max(time.Until(next), s.gap), alarm)}, nil
+	return nil
 }
 
 // list reads the whole state from the caches. The objects are the caches' own.
-func (s *source) list(ctx context.Context) (compile.Input, error) {
-	in := compile.Input{
-		Now:                time.Now(),
-		Controller:         s.Controller,
-		DefaultCertificate: s.DefaultCertificate,
-		AllowSharedHosts:   s.AllowSharedHosts,
-	}
-	if s.Self != nil {
-		in.Self = s.Self()
-	}
+func (s *cluster) list(ctx context.Context) (state source.State, err error) {
 	var (
 		ingresses networkingv1.IngressList
 		classes   networkingv1.IngressClassList
@@ -282,18 +251,18 @@ func (s *source) list(ctx context.Context) (compile.Input, error) {
 	}
 	for _, l := range lists {
 		if err := s.reader.List(ctx, l, client.UnsafeDisableDeepCopy); err != nil {
-			return in, fmt.Errorf("list %T: %w", l, err)
+			return state, fmt.Errorf("list %T: %w", l, err)
 		}
 	}
-	var err error
+	in := &state.Input
 	if s.record {
 		if in.Owners, err = s.owners(ctx); err != nil {
-			return in, fmt.Errorf("read the owners of hosts: %w", err)
+			return state, fmt.Errorf("read the owners of hosts: %w", err)
 		}
 	}
 	if s.namespaces {
 		if in.TerminatingNamespaces, err = s.terminating(ctx); err != nil {
-			return in, fmt.Errorf("list namespaces: %w", err)
+			return state, fmt.Errorf("list namespaces: %w", err)
 		}
 	}
 	in.Ingresses = pointers(ingresses.Items)
@@ -302,11 +271,11 @@ func (s *source) list(ctx context.Context) (compile.Input, error) {
 	in.Services = pointers(services.Items)
 	in.EndpointSlices = pointers(slices.Items)
 	in.Policies = pointers(policies.Items)
-	return in, nil
+	return state, nil
 }
 
 // terminating are the namespaces that are being deleted.
-func (s *source) terminating(ctx context.Context) (map[string]bool, error) {
+func (s *cluster) terminating(ctx context.Context) (map[string]bool, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
 	if err := s.reader.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {

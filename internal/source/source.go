@@ -1,0 +1,83 @@
+package source
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// Config says what is ours of the objects, and who is told.
+type Config struct {
+	// Controller, DefaultCertificate and AllowSharedHosts are as in
+	// [compile.Input].
+	Controller         string
+	DefaultCertificate types.NamespacedName
+	AllowSharedHosts   bool
+	// Self is this process as it is now, to which nothing is forwarded. It may
+	// be nil.
+	Self func() hostmap.Self
+	// Publish makes a host map live. It is called by one goroutine at a time.
+	Publish func(*hostmap.Map)
+	// Report is told after each Publish. It may be nil.
+	Report func(Outcome)
+	// Log takes what happens. Nil: slog.Default().
+	Log *slog.Logger
+}
+
+// State is what was listed: all objects there are.
+type State struct {
+	// Input holds the objects, and what the kind of source decides. What
+	// [Config] says is filled in by the loop.
+	Input compile.Input
+	// Problems are those with what the objects were read from.
+	Problems []hostmap.Problem
+	// Same tells that nothing has changed since the last list.
+	Same bool
+}
+
+// List lists the state. It is called by one goroutine at a time, and its
+// objects are not changed.
+type List func(context.Context) (State, error)
+
+// Outcome is what became of a state.
+type Outcome struct {
+	Input    compile.Input
+	Map      *hostmap.Map
+	Problems []hostmap.Problem // all, in order
+	Took     time.Duration     // listing, compiling and publishing
+}
+
+// Load lists and compiles once. Nothing is published.
+func Load(ctx context.Context, c Config, list List) (Outcome, error) {
+	began := time.Now()
+	state, err := list(ctx)
+	if err != nil {
+		return Outcome{}, err
+	}
+	o, _ := c.compile(nil, state)
+	o.Took = time.Since(began)
+	return o, nil
+}
+
+// compile makes the map of a state upon the one before it, and says when to
+// make it again although nothing has changed; zero: never.
+func (c *Config) compile(previous *hostmap.Map, state State) (o Outcome, next time.Time) {
+	in := state.Input
+	in.Now = time.Now()
+	in.Controller, in.DefaultCertificate, in.AllowSharedHosts = c.Controller, c.DefaultCertificate, c.AllowSharedHosts
+	if c.Self != nil {
+		in.Self = c.Self()
+	}
+	m, problems, next := compile.Build(previous, in)
+	if len(state.Problems) != 0 {
+		problems = append(slices.Clone(state.Problems), problems...)
+		slices.SortFunc(problems, hostmap.Problem.Compare)
+	}
+	return Outcome{Input: in, Map: m, Problems: problems}, next
+}
