@@ -158,7 +158,7 @@ func TestNoAddressWhereNothingIsServed(t *testing.T) {
 	if got := d.status(); got != "192.0.2.7 192.0.2.7" {
 		t.Fatalf("status %q", got)
 	}
-	d.outcome.Problems = []hostmap.Problem{{Kind: "Ingress", Namespace: "n", Name: "b", Reason: compile.NothingServed}}
+	d.outcome.Problems = []hostmap.Problem{{Object: hostmap.Object{Kind: "Ingress", Namespace: "n", Name: "b"}, Reason: compile.NothingServed}}
 	d.round()
 	if got := d.status(); got != "192.0.2.7 " {
 		t.Errorf("status %q while nothing of b is served", got)

@@ -41,27 +41,28 @@ func (s *Server) admit(ex exchange, r *request) bool {
 	}
 
 	q := hostmap.Request{Scheme: r.scheme, Host: r.host, Path: canonical}
-	q.FromHTTPS = !r.conn.facts.TLS && r.saysHTTPS()
-	r.verdict = hostmap.Judge(r.live.hosts, &r.conn.facts, q)
+	f := &r.conn.facts
+	client := hostmap.Client{FromHTTPS: !f.TLS && r.saysHTTPS()}
+	r.verdict = hostmap.Apply(hostmap.Judge(r.live.hosts, f, q), f, q, client)
 	r.stats = r.live.statsOf(r.verdict.Site)
 	if r.verdict.Reported != "" {
 		s.misdirected(r, r.verdict.Reported, false)
 	}
-	switch r.verdict.Status {
-	case 0:
+	switch v := &r.verdict; {
+	case v.Action == hostmap.ActionServe:
 		if s.loops(r) {
 			s.answerError(ex, r, 508, reasonLoop)
 			return false
 		}
 		s.recovered.served(r)
 		return true
-	case 421:
-		s.misdirected(r, r.verdict.Reason, true)
+	case v.Action == hostmap.ActionRedirect:
+		s.answerRedirect(ex, r, v.Status)
+	case v.Misdirected():
+		s.misdirected(r, v.Reason, true)
 		s.answerMisdirected(ex, r)
-	case 308:
-		s.answerRedirect(ex, r, 308)
 	default:
-		s.answerError(ex, r, r.verdict.Status, string(r.verdict.Reason))
+		s.answerError(ex, r, v.Status, string(v.Reason))
 	}
 	return false
 }

@@ -53,7 +53,7 @@ func (s *Server) logFailure(r *request) {
 	if r.err != nil {
 		attrs = append(attrs, slog.String("error", clip(causeOf(r.err))))
 	}
-	attrs = append(attrs, slog.String("ingress", r.verdict.Route.IngressNamespace+"/"+r.verdict.Route.IngressName))
+	attrs = append(attrs, slog.String("ingress", r.verdict.Route.From.NamespacedName()))
 	if suppressed > 0 {
 		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}

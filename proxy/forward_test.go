@@ -505,7 +505,7 @@ func TestCleartext(t *testing.T) {
 	b := echo(t, "b")
 	m := hostmap.New(hostmap.Spec{Sites: []*hostmap.Site{
 		hostmap.NewSite(hostmap.Site{Host: "plain.test", Routes: routeTo(b)}),
-		hostmap.NewSite(hostmap.Site{Host: "tls.test", Redirect: true, Certificates: []*hostmap.Certificate{ca.serverCert("a", "tls.test")}, Routes: routeTo(b)}),
+		hostmap.NewSite(hostmap.Site{Host: "tls.test", Terms: hostmap.Terms{HTTPSRedirect: true}, Certificates: []*hostmap.Certificate{ca.serverCert("a", "tls.test")}, Routes: routeTo(b)}),
 		hostmap.NewSite(hostmap.Site{Host: "mtls.test", Policy: hostmap.UnresolvedTLSPolicy(hostmap.ClientAuthRequire), Routes: routeTo(b)}),
 	}})
 	w := newWorld(t, m, func(c *Config) { c.ExternalHTTPSPort = 8443 })

@@ -20,7 +20,7 @@ func gatewayWorld(t *testing.T) *world {
 	b := routeTo(echo(t, "b"))
 	site := func(host string, class *hostmap.Class, p hostmap.TLSPolicy) *hostmap.Site {
 		return hostmap.NewSite(hostmap.Site{
-			Host: host, Namespace: "default", Class: class, Policy: p, Redirect: host != "plain.test" && host != "mtls.test",
+			Host: host, Namespace: "default", Class: class, Policy: p, Terms: hostmap.Terms{HTTPSRedirect: host != "plain.test" && host != "mtls.test"},
 			Certificates: []*hostmap.Certificate{ca.serverCert(host, host)}, Routes: b,
 		})
 	}

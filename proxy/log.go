@@ -224,8 +224,8 @@ func (s *Server) access(r *request, d time.Duration) {
 			b = strconv.AppendInt(b, int64(tcp.Port), 10)
 		}
 		if rt := r.verdict.Route; rt != nil {
-			b = appendField(b, "namespace", rt.IngressNamespace)
-			b = appendField(b, "ingress", rt.IngressName)
+			b = appendField(b, "namespace", rt.From.Namespace)
+			b = appendField(b, "ingress", rt.From.Name)
 			b = appendField(b, "service", rt.Backend.Service)
 			b = appendField(b, "port", rt.Backend.Port)
 		}

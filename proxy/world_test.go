@@ -198,7 +198,7 @@ func backend(t testing.TB, name string, h http.Handler) *hostmap.Backend {
 
 // routeTo is the route of every path to a backend.
 func routeTo(b *hostmap.Backend) []*hostmap.Route {
-	return []*hostmap.Route{{Type: hostmap.Prefix, Path: "/", Backend: b, IngressNamespace: "default", IngressName: b.Service}}
+	return []*hostmap.Route{{Type: hostmap.Prefix, Path: "/", Backend: b, From: hostmap.Object{Kind: "Ingress", Namespace: "default", Name: b.Service}}}
 }
 
 // h2Client opens one HTTP/2 connection and keeps to it, whatever host is asked

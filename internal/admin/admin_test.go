@@ -88,7 +88,7 @@ func world(t *testing.T) (*hostmap.Map, [][]byte) {
 	}
 	missing := &hostmap.Backend{Namespace: "shop", Service: "gone", Port: "80", Missing: hostmap.MissingService}
 	route := func(typ hostmap.PathType, path string, k *hostmap.Backend) *hostmap.Route {
-		return &hostmap.Route{Type: typ, Path: path, Backend: k, IngressNamespace: "shop", IngressName: "web"}
+		return &hostmap.Route{Type: typ, Path: path, Backend: k, From: hostmap.Object{Kind: "Ingress", Namespace: "shop", Name: "web"}}
 	}
 	rest := route(hostmap.Prefix, "", missing)
 	rest.Default = true
@@ -98,7 +98,7 @@ func world(t *testing.T) (*hostmap.Map, [][]byte) {
 		Defaults:     []*hostmap.Certificate{a},
 		Certificates: []*hostmap.Certificate{a, b},
 		Sites: []*hostmap.Site{
-			hostmap.NewSite(hostmap.Site{Host: "a.test", Namespace: "shop", Class: plain, Certificates: []*hostmap.Certificate{a}, Redirect: true, Routes: []*hostmap.Route{
+			hostmap.NewSite(hostmap.Site{Host: "a.test", Namespace: "shop", Class: plain, Certificates: []*hostmap.Certificate{a}, Terms: hostmap.Terms{HTTPSRedirect: true}, Routes: []*hostmap.Route{
 				route(hostmap.Exact, "/x", web), route(hostmap.Prefix, "/", missing),
 			}}),
 			hostmap.NewSite(hostmap.Site{
@@ -116,9 +116,9 @@ func world(t *testing.T) (*hostmap.Map, [][]byte) {
 
 func problems() []hostmap.Problem {
 	return []hostmap.Problem{
-		{Kind: "File", Name: "web.yaml", Reason: "FileInvalid", Message: "web.yaml:3: <script>alert(1)</script>"},
-		{Kind: "Ingress", Namespace: "shop", Name: "web", Reason: "ServiceNotFound", Message: "one"},
-		{Kind: "Ingress", Namespace: "shop", Name: "web", Reason: "ServiceNotFound", Message: "two"},
+		{Object: hostmap.Object{Kind: "File", Name: "web.yaml"}, Reason: "FileInvalid", Message: "web.yaml:3: <script>alert(1)</script>"},
+		{Object: hostmap.Object{Kind: "Ingress", Namespace: "shop", Name: "web"}, Reason: "ServiceNotFound", Message: "one"},
+		{Object: hostmap.Object{Kind: "Ingress", Namespace: "shop", Name: "web"}, Reason: "ServiceNotFound", Message: "two"},
 	}
 }
 

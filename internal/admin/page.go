@@ -125,7 +125,7 @@ func (a *pages) problems(w http.ResponseWriter, _ *http.Request) {
 	a.send(w, "application/json", func(w io.Writer, s State) error {
 		out := make([]problemJSON, 0, len(s.Problems))
 		for _, p := range s.Problems {
-			out = append(out, problemJSON(p))
+			out = append(out, problemJSON{p.Kind, p.Namespace, p.Name, p.Reason, p.Message})
 		}
 		return json.NewEncoder(w).Encode(out)
 	})
@@ -233,7 +233,7 @@ func mentions(s *hostmap.Site, query string) bool {
 		}
 	}
 	for r := range s.AllRoutes() {
-		if strings.Contains(r.IngressNamespace+"/"+r.IngressName, query) ||
+		if strings.Contains(r.From.NamespacedName(), query) ||
 			strings.Contains(r.Backend.Namespace+"/"+r.Backend.Service, query) {
 			return true
 		}

@@ -128,7 +128,7 @@ func WriteMap(w io.Writer, m *hostmap.Map) error {
 	for _, s := range m.Sites() {
 		class(s.Class)
 		site := siteJSON{
-			Host: s.Host, Namespace: s.Namespace, Class: s.Class.Name, Rule: s.Rule.String(), Report: s.Report, Redirect: s.Redirect,
+			Host: s.Host, Namespace: s.Namespace, Class: s.Class.Name, Rule: s.Rule.String(), Report: s.Report, Redirect: s.Terms.HTTPSRedirect,
 			Certificates: refs(s.Certificates), Routes: []routeJSON{},
 		}
 		if p := s.Policy; p.Mode != hostmap.ClientAuthNone || p.Unresolved {
@@ -156,7 +156,7 @@ func claims(c *hostmap.Class) []claimJSON {
 func route(r *hostmap.Route) routeJSON {
 	k := r.Backend
 	out := routeJSON{
-		Type: r.Type.String(), Path: r.Path, Ingress: r.IngressNamespace + "/" + r.IngressName,
+		Type: r.Type.String(), Path: r.Path, Ingress: r.From.NamespacedName(),
 		Backend: backendJSON{
 			Service: k.Namespace + "/" + k.Service, Port: k.Port, Protocol: k.Protocol.String(),
 			ServerName: k.ServerName, Missing: k.Missing, Endpoints: notNil(k.Endpoints),
@@ -268,7 +268,7 @@ func (d *mapDecoder) decode(in mapJSON) (*hostmap.Map, error) {
 }
 
 func (d *mapDecoder) site(in siteJSON) (*hostmap.Site, error) {
-	site := hostmap.Site{Host: in.Host, Namespace: in.Namespace, Class: d.classes[in.Class], Report: in.Report, Redirect: in.Redirect}
+	site := hostmap.Site{Host: in.Host, Namespace: in.Namespace, Class: d.classes[in.Class], Report: in.Report, Terms: hostmap.Terms{HTTPSRedirect: in.Redirect}}
 	if site.Class == nil {
 		return nil, fmt.Errorf("class %q is missing", in.Class)
 	}
@@ -289,8 +289,8 @@ func (d *mapDecoder) site(in siteJSON) (*hostmap.Site, error) {
 		}
 	}
 	for _, r := range in.Routes {
-		rt := &hostmap.Route{Path: r.Path, Default: r.Type == defaultRoute}
-		rt.IngressNamespace, rt.IngressName, _ = strings.Cut(r.Ingress, "/")
+		rt := &hostmap.Route{Path: r.Path, Default: r.Type == defaultRoute, From: hostmap.Object{Kind: "Ingress"}}
+		rt.From.Namespace, rt.From.Name, _ = strings.Cut(r.Ingress, "/")
 		if !rt.Default {
 			if rt.Type, err = parse(r.Type, hostmap.Prefix, hostmap.Exact); err != nil {
 				return nil, err

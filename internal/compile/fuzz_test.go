@@ -169,14 +169,14 @@ func check(t *testing.T, in compile.Input, m *hostmap.Map, problems []hostmap.Pr
 	for _, s := range m.Sites() {
 		var namespaces []string
 		for _, r := range s.Routes {
-			if asks[r.IngressNamespace+"/"+r.IngressName] && s.Policy.Mode == hostmap.ClientAuthNone {
-				t.Errorf("site %s serves %s/%s without client certificates", s.Label(), r.IngressNamespace, r.IngressName)
+			if asks[r.From.Namespace+"/"+r.From.Name] && s.Policy.Mode == hostmap.ClientAuthNone {
+				t.Errorf("site %s serves %s/%s without client certificates", s.Label(), r.From.Namespace, r.From.Name)
 			}
-			if r.Backend.Namespace != r.IngressNamespace {
-				t.Errorf("site %s: the backend of %s/%s is in %s", s.Label(), r.IngressNamespace, r.IngressName, r.Backend.Namespace)
+			if r.Backend.Namespace != r.From.Namespace {
+				t.Errorf("site %s: the backend of %s/%s is in %s", s.Label(), r.From.Namespace, r.From.Name, r.Backend.Namespace)
 			}
-			if !slices.Contains(namespaces, r.IngressNamespace) {
-				namespaces = append(namespaces, r.IngressNamespace)
+			if !slices.Contains(namespaces, r.From.Namespace) {
+				namespaces = append(namespaces, r.From.Namespace)
 			}
 			for _, e := range r.Backend.Endpoints {
 				if a := e.Addr(); a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() || a.Is4In6() || a.Zone() != "" || a.IsLoopback() || e.Port() == 0 {

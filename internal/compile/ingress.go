@@ -122,10 +122,9 @@ func (b *builder) readRules(ing *ingress) {
 	spec := &ing.object.Spec
 	if spec.DefaultBackend != nil {
 		ing.rest = &hostmap.Route{
-			Default:          true,
-			Backend:          b.backend(ing, spec.DefaultBackend, place{rule: -1}),
-			IngressNamespace: ing.object.Namespace,
-			IngressName:      ing.object.Name,
+			Default: true,
+			Backend: b.backend(ing, spec.DefaultBackend, place{rule: -1}),
+			From:    hostmap.Object{Kind: "Ingress", Namespace: ing.object.Namespace, Name: ing.object.Name},
 		}
 	}
 	if len(spec.Rules) == 0 && ing.rest != nil {
@@ -205,9 +204,8 @@ func (b *builder) readPaths(ing *ingress, at place, paths []networkingv1.HTTPIng
 		}
 		out = append(out, &hostmap.Route{
 			Type: kind, Path: path,
-			Backend:          b.backend(ing, &p.Backend, at),
-			IngressNamespace: ing.object.Namespace,
-			IngressName:      ing.object.Name,
+			Backend: b.backend(ing, &p.Backend, at),
+			From:    hostmap.Object{Kind: "Ingress", Namespace: ing.object.Namespace, Name: ing.object.Name},
 		})
 	}
 	return out

@@ -80,7 +80,7 @@ func (p *problems) sorted() []hostmap.Problem {
 
 func (k alikeKey) problem(message string) hostmap.Problem {
 	return hostmap.Problem{
-		Kind: k.on.kind, Namespace: k.on.namespace, Name: k.on.name,
+		Object: hostmap.Object{Kind: k.on.kind, Namespace: k.on.namespace, Name: k.on.name},
 		Reason: k.reason, Message: message,
 	}
 }

@@ -140,13 +140,13 @@ func (m *merging) add(ing *ingress, r *hostmap.Route) {
 		m.first.add(r)
 	case r.Default:
 		if first.Backend != r.Backend {
-			m.b.problem(ing.subject, RouteConflict, "spec.defaultBackend: host %s has the default backend of %s, which comes first; this one is not served for it.", hostName(m.host.name), ingressTo(first.IngressNamespace, first.IngressName, ing))
+			m.b.problem(ing.subject, RouteConflict, "spec.defaultBackend: host %s has the default backend of %s, which comes first; this one is not served for it.", hostName(m.host.name), ingressTo(first.From.Namespace, first.From.Name, ing))
 		}
 		return
-	case first.IngressNamespace != r.IngressNamespace || first.IngressName != r.IngressName || m.routes.find(key) != nil:
+	case first.From.Namespace != r.From.Namespace || first.From.Name != r.From.Name || m.routes.find(key) != nil:
 		// Within one Ingress "/a" and "/a/" may stand side by side: the longer
 		// wins, as Kubernetes has it.
-		m.b.problem(ing.subject, RouteConflict, "spec.rules: host %s has the %s path %s of %s, whose backend is served; this one is not. Delete one of them.", hostName(m.host.name), r.Type, quote(r.Path), ingressTo(first.IngressNamespace, first.IngressName, ing))
+		m.b.problem(ing.subject, RouteConflict, "spec.rules: host %s has the %s path %s of %s, whose backend is served; this one is not. Delete one of them.", hostName(m.host.name), r.Type, quote(r.Path), ingressTo(first.From.Namespace, first.From.Name, ing))
 		return
 	}
 	if old := m.old.find(key); old != nil && *old == *r {

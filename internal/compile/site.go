@@ -49,7 +49,7 @@ func (b *builder) buildSite(h, over *host, twin *hostmap.Site) {
 		Certificates: certificates,
 		Policy:       h.says.tlsPolicy(),
 		Contested:    h.contested,
-		Redirect:     h.says.redirect(h.entered),
+		Terms:        hostmap.Terms{HTTPSRedirect: h.says.redirect(h.entered)},
 	}
 	site.Rule, site.Report = h.says.rule(h.class.Class)
 	same := true
@@ -82,7 +82,7 @@ func sameSettings(old, site *hostmap.Site) bool {
 		old.Class == site.Class &&
 		old.Rule == site.Rule &&
 		old.Report == site.Report &&
-		old.Redirect == site.Redirect &&
+		old.Terms == site.Terms &&
 		old.Policy.Mode == site.Policy.Mode &&
 		old.Policy.Unresolved == site.Policy.Unresolved &&
 		old.Policy.ID == site.Policy.ID &&

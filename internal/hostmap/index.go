@@ -11,7 +11,7 @@ import (
 // sites the cost of a look-up is the number of places in memory it goes to.
 type entry struct {
 	site *Site
-	// class, sure, all, rule, report and redirect are the site's.
+	// class, sure, all, rule and report are the site's.
 	class *Class
 	sure  [2]*Certificate
 	all   *Route
@@ -19,18 +19,17 @@ type entry struct {
 	hash uint32
 	rule Rule
 	// policed tells that the site's TLS policy asks for something.
-	policed  bool
-	report   bool
-	redirect bool
+	policed bool
+	report  bool
 	// length and key are the site's key, where it is short enough.
 	length uint8
-	key    [75]byte
+	key    [76]byte
 }
 
 func newEntry(s *Site) entry {
 	e := entry{
 		site: s, class: s.Class, sure: s.sure, all: s.all(),
-		rule: s.Rule, policed: s.Policy.asks(), report: s.Report, redirect: s.Redirect,
+		rule: s.Rule, policed: s.Policy.asks(), report: s.Report,
 	}
 	if key := indexKey(s); len(key) <= len(e.key) {
 		e.length = uint8(copy(e.key[:], key))

@@ -1,9 +1,6 @@
 package hostmap
 
-import (
-	"net/netip"
-	"strings"
-)
+import "strings"
 
 // Reason says why a request is not served as it came: one word, told to the
 // client, to the log and to the metrics. "" is no reason.
@@ -29,21 +26,29 @@ type Request struct {
 	Host string
 	// Path is the canonical path (see [Path]).
 	Path string
-	// FromHTTPS tells that the peer says its own client came by https. It is
-	// believed of trusted gateways.
-	FromHTTPS bool
 }
 
-// Verdict is the outcome of the rule for one request.
+// Action is what becomes of a request.
+type Action uint8
+
+const (
+	// ActionServe forwards it by the verdict's route.
+	ActionServe Action = iota
+	// ActionRedirect sends the client elsewhere.
+	ActionRedirect
+	// ActionRefuse answers with an error.
+	ActionRefuse
+)
+
+var actionNames = [...]string{"serve", "redirect", "refuse"}
+
+func (a Action) String() string { return actionNames[a] }
+
+// Verdict is the outcome for one request: of the rule alone as [Judge] returns
+// it, of the terms too once [Apply] has seen it.
 type Verdict struct {
-	// Status is what to answer: 421, 404 or 308. 0: serve by Route.
-	Status int
-	// Reason is why it is not served, "" where it is or is redirected.
-	Reason Reason
-	// Reported is the reason of step 4 or 5 that would have been Reason, had
-	// the site or its class not asked for a report only. Step 4b is enforced
-	// all the same.
-	Reported Reason
+	// Action says whether the request is served. Judge never redirects.
+	Action Action
 	// Rule is the rule that was in force.
 	Rule Rule
 	// Retry tells whether a request on a fresh connection whose server name is
@@ -52,9 +57,19 @@ type Verdict struct {
 	Retry bool
 	// Close asks for the connection to be closed after the answer.
 	Close bool
+	// Status is what to answer, 0 where the request is served.
+	Status int
+	// Reason is why it is refused, "" where it is not.
+	Reason Reason
+	// Reported is the reason of step 4 or 5 that would have been Reason, had
+	// the site or its class not asked for a report only. Step 4b is enforced
+	// all the same.
+	Reported Reason
 	// Site is the authority's, nil where none serves it.
 	Site *Site
-	// Route serves the request; nil unless Status is 0.
+	// Route is what the path has matched; nil where the request was refused
+	// before that, where nothing matches, and where all of the site's requests
+	// are redirected.
 	Route *Route
 }
 
@@ -66,15 +81,6 @@ const (
 	statusNotFound          = 404
 	statusMisdirected       = 421
 )
-
-// acmePrefix is where an ACME server looks for its token, always in cleartext
-// at first (RFC 8555 section 8.3).
-const acmePrefix = "/.well-known/acme-challenge/"
-
-// IsACME tells whether a route takes requests of an ACME server and no others.
-func (r *Route) IsACME() bool {
-	return !r.Default && (strings.HasPrefix(r.Path, acmePrefix) || r.Type == Prefix && r.Path+"/" == acmePrefix)
-}
 
 // Judge says what becomes of a request that arrived on a connection: RFC 9110
 // section 7.4, step by step as the package's page lists them. It is pure and
@@ -96,7 +102,7 @@ func Judge(m *Map, f *Facts, r Request) Verdict {
 	}
 
 	if !f.TLS {
-		return judgeCleartext(v, e, class, f.Peer, r)
+		return judgeCleartext(v, e, class, r.Path)
 	}
 
 	// 3. TLS policy. Asked of trusted gateways too, under every rule, and
@@ -125,19 +131,11 @@ func Judge(m *Map, f *Facts, r Request) Verdict {
 
 // judgeCleartext is Judge after step 1 without TLS: no certificate is there to
 // be asked for.
-func judgeCleartext(v Verdict, e *entry, class *Class, peer netip.Addr, r Request) Verdict {
-	if e != nil {
-		// A client that is behind a gateway and came by https would be sent to
-		// where it has been, for ever.
-		if e.redirect && !strings.HasPrefix(r.Path, acmePrefix) && !(r.FromHTTPS && class.Trusts(peer)) {
-			v.Status = statusPermanentRedirect
-			return v
-		}
-		if e.policed {
-			return v.misdirect(class, ReasonTLSPolicy, false)
-		}
+func judgeCleartext(v Verdict, e *entry, class *Class, path string) Verdict {
+	if e != nil && e.policed {
+		return v.misdirect(class, ReasonTLSPolicy, false)
 	}
-	return v.route(e, class, r.Path)
+	return v.route(e, class, path)
 }
 
 // policyHolds is step 3: whether a connection made under a TLS policy, on a
@@ -217,20 +215,24 @@ func (v Verdict) route(e *entry, class *Class, path string) Verdict {
 		if class.UnservedMisdirected {
 			return v.misdirect(class, ReasonUnserved, false)
 		}
-		v.Status, v.Reason = statusNotFound, ReasonUnserved
-		return v
+		return v.refuse(statusNotFound, ReasonUnserved)
 	}
 	if v.Route = e.all; v.Route == nil {
 		if v.Route = e.site.Route(path); v.Route == nil {
-			v.Status, v.Reason = statusNotFound, ReasonNoRoute
+			return v.refuse(statusNotFound, ReasonNoRoute)
 		}
 	}
 	return v
 }
 
-func (v Verdict) misdirect(class *Class, reason Reason, retry bool) Verdict {
-	v.Status, v.Reason, v.Retry, v.Close = statusMisdirected, reason, retry, class.CloseOnMisdirected
+func (v Verdict) refuse(status int, reason Reason) Verdict {
+	v.Action, v.Status, v.Reason = ActionRefuse, status, reason
 	return v
+}
+
+func (v Verdict) misdirect(class *Class, reason Reason, retry bool) Verdict {
+	v.Retry, v.Close = retry, class.CloseOnMisdirected
+	return v.refuse(statusMisdirected, reason)
 }
 
 // retry tells whether a request for a host on a fresh connection that asked

@@ -26,7 +26,7 @@ func TestJudge(t *testing.T) {
 	edge := &hostmap.Class{Name: "edge", MinVersion: tls.VersionTLS12, TrustedGateways: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fe80::/10")}}
 	ab, w, own := leaf("ab", "a.test", "b.test"), leaf("w", "*.w.test"), leaf("own", "same.w.test")
 	site := func(host string, edit func(*hostmap.Site), certificates ...*hostmap.Certificate) *hostmap.Site {
-		s := hostmap.Site{Host: host, Namespace: "default", Class: public, Certificates: certificates, Redirect: true, Routes: everything(host)}
+		s := hostmap.Site{Host: host, Namespace: "default", Class: public, Certificates: certificates, Terms: hostmap.Terms{HTTPSRedirect: true}, Routes: everything(host)}
 		if edit != nil {
 			edit(&s)
 		}
@@ -42,7 +42,7 @@ func TestJudge(t *testing.T) {
 			site("wrong.test", nil, leaf("wrong", "other.test")),
 			site("wrongoff.test", func(s *hostmap.Site) { s.Rule = hostmap.RuleOff }, leaf("wrong", "other.test")),
 			site("nocert.test", nil),
-			site("api.test", func(s *hostmap.Site) { s.Routes[0].Path = "/v1"; s.Redirect = false }, leaf("api", "api.test")),
+			site("api.test", func(s *hostmap.Site) { s.Routes[0].Path = "/v1"; s.Terms = hostmap.Terms{} }, leaf("api", "api.test")),
 			site("192.0.2.1", nil),
 			site("[2001:db8::1]", func(s *hostmap.Site) { s.Rule = hostmap.RuleServerName }),
 			site("*.w.test", nil, w),
@@ -167,10 +167,15 @@ func TestJudge(t *testing.T) {
 		if i := strings.IndexByte(r.Host, '/'); i >= 0 {
 			r.Host, r.Path = r.Host[:i], r.Host[i:]
 		}
-		if got := spoken(hostmap.Judge(m, f, r)); got != want {
+		if got := spoken(settled(m, f, r, hostmap.Client{})); got != want {
 			t.Errorf("%s: got %q", row, got)
 		}
 	}
+}
+
+// settled is what the rule and the terms say together.
+func settled(m *hostmap.Map, f *hostmap.Facts, r hostmap.Request, c hostmap.Client) hostmap.Verdict {
+	return hostmap.Apply(hostmap.Judge(m, f, r), f, r, c)
 }
 
 // spoken is a verdict in the words of TestJudge.
@@ -358,7 +363,7 @@ func (u *universe) spec(r *rand.Rand) (hostmap.Spec, *oracle) {
 		s := hostmap.Site{
 			Host: host, Namespace: pick(r, []string{"default", "default", "other", "third", ""}),
 			Class: pick(r, classes), Certificates: u.some(r, 2), Policy: pick(r, u.policies),
-			Rule: hostmap.Rule(r.IntN(4)), Report: r.IntN(4) == 0, Redirect: r.IntN(4) == 0,
+			Rule: hostmap.Rule(r.IntN(4)), Report: r.IntN(4) == 0, Terms: hostmap.Terms{HTTPSRedirect: r.IntN(4) == 0},
 		}
 		for range r.IntN(3) {
 			s.Routes = append(s.Routes, &hostmap.Route{Type: hostmap.PathType(r.IntN(2)), Path: pick(r, u.paths), Default: r.IntN(5) == 0})
@@ -368,8 +373,9 @@ func (u *universe) spec(r *rand.Rand) (hostmap.Spec, *oracle) {
 	return spec, &oracle{sites: spec.Sites, class: spec.Class, defaults: spec.Defaults}
 }
 
-func (u *universe) request(r *rand.Rand) hostmap.Request {
-	return hostmap.Request{Scheme: pick(r, []string{"", "https", "https", "http", "HTTPS", "wss"}), Host: pick(r, u.authorities), Path: pick(r, u.paths), FromHTTPS: r.IntN(2) == 0}
+func (u *universe) request(r *rand.Rand) (hostmap.Request, hostmap.Client) {
+	return hostmap.Request{Scheme: pick(r, []string{"", "https", "https", "http", "HTTPS", "wss"}), Host: pick(r, u.authorities), Path: pick(r, u.paths)},
+		hostmap.Client{FromHTTPS: r.IntN(2) == 0}
 }
 
 // facts makes the facts of a connection to a map, or of one that cannot come
@@ -407,8 +413,9 @@ func TestJudgeProperty(t *testing.T) {
 				spec, o := u.spec(r)
 				m := hostmap.New(spec)
 				for range requests {
-					f, q := u.facts(r, m), u.request(r)
-					compare(t, m, o, f, q)
+					f := u.facts(r, m)
+					q, c := u.request(r)
+					compare(t, m, o, f, q, c)
 				}
 			}
 		})
@@ -425,8 +432,9 @@ func FuzzJudge(f *testing.F) {
 		r := rand.New(rand.NewPCG(a, b))
 		spec, o := u.spec(r)
 		m := hostmap.New(spec)
-		facts, q := u.facts(r, m), u.request(r)
-		compare(t, m, o, facts, q)
+		facts := u.facts(r, m)
+		q, c := u.request(r)
+		compare(t, m, o, facts, q, c)
 		host, err := hostmap.Host(authority)
 		if err != nil {
 			return
@@ -435,16 +443,18 @@ func FuzzJudge(f *testing.F) {
 			return
 		}
 		q.Host, q.Path = host, path
-		compare(t, m, o, facts, q)
+		compare(t, m, o, facts, q, c)
 	})
 }
 
-func compare(t *testing.T, m *hostmap.Map, o *oracle, f *hostmap.Facts, q hostmap.Request) {
+func compare(t *testing.T, m *hostmap.Map, o *oracle, f *hostmap.Facts, q hostmap.Request, c hostmap.Client) {
 	t.Helper()
 	v := hostmap.Judge(m, f, q)
-	got, want := compared(v), o.judge(f, q)
-	if got != want {
+	if got, want := compared(v), o.judge(f, q); got != want {
 		t.Errorf("%+v on %+v:\n got %+v\nwant %+v\nof\n%s", q, *f, got, want, m)
+	}
+	if got, want := compared(hostmap.Apply(v, f, q, c)), o.settle(f, q, c); got != want {
+		t.Errorf("%+v of %+v on %+v, by the terms:\n got %+v\nwant %+v\nof\n%s", q, c, *f, got, want, m)
 	}
 	if rule := o.rule(v.Site); v.Rule != rule {
 		t.Errorf("%+v: rule %v, want %v", q, v.Rule, rule)
@@ -499,7 +509,7 @@ func TestJudgeMatrix(t *testing.T) {
 			spec.Defaults = []*hostmap.Certificate{leaf("default", "default.test", "192.0.2.1", "2001:db8::1", "a.test")}
 		}
 		for host, certs := range certificates {
-			s := hostmap.Site{Host: host, Namespace: "default", Class: class, Rule: class.Rule, Report: bit(0), Certificates: certs, Policy: policies[host], Redirect: bit(4), Routes: []*hostmap.Route{{Path: "/a"}}}
+			s := hostmap.Site{Host: host, Namespace: "default", Class: class, Rule: class.Rule, Report: bit(0), Certificates: certs, Policy: policies[host], Terms: hostmap.Terms{HTTPSRedirect: bit(4)}, Routes: []*hostmap.Route{{Path: "/a"}}}
 			if host == "c.test" && bit(5) {
 				s.Class, s.Rule, s.Report = modern, modern.Rule, false
 			}
@@ -525,7 +535,7 @@ func TestJudgeMatrix(t *testing.T) {
 		for _, f := range connections {
 			for _, host := range authorities {
 				for i, scheme := range []string{"", "http", "https"} {
-					compare(t, m, o, f, hostmap.Request{Scheme: scheme, Host: host, Path: []string{"/a/b", "/b", "/.well-known/acme-challenge/t"}[(i+count)%3]})
+					compare(t, m, o, f, hostmap.Request{Scheme: scheme, Host: host, Path: []string{"/a/b", "/b", "/.well-known/acme-challenge/t"}[(i+count)%3]}, hostmap.Client{})
 					count++
 				}
 			}

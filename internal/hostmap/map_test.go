@@ -218,10 +218,10 @@ func TestText(t *testing.T) {
 	sites := []*hostmap.Site{
 		hostmap.NewSite(hostmap.Site{Host: "keyed.test", Certificates: []*hostmap.Certificate{keyed}}),
 		hostmap.NewSite(hostmap.Site{Host: "*.w.test", Namespace: "default", Class: class, Certificates: []*hostmap.Certificate{a}, Policy: hostmap.UnresolvedTLSPolicy(hostmap.ClientAuthRequire)}),
-		hostmap.NewSite(hostmap.Site{Host: "a.test", Namespace: "default", Class: class, Certificates: []*hostmap.Certificate{a}, Redirect: true, Report: true, Routes: []*hostmap.Route{
-			{Path: "/", Backend: k, IngressNamespace: "default", IngressName: "a"},
-			{Type: hostmap.Exact, Path: "/x y", Backend: &hostmap.Backend{Namespace: "default", Service: "gone", Port: "80", Missing: hostmap.MissingService}, IngressNamespace: "default", IngressName: "a"},
-			{Default: true, Backend: &hostmap.Backend{Namespace: "default", Service: "idle", Port: "80"}, IngressNamespace: "default", IngressName: "a"},
+		hostmap.NewSite(hostmap.Site{Host: "a.test", Namespace: "default", Class: class, Certificates: []*hostmap.Certificate{a}, Terms: hostmap.Terms{HTTPSRedirect: true}, Report: true, Routes: []*hostmap.Route{
+			{Path: "/", Backend: k, From: hostmap.Object{Kind: "Ingress", Namespace: "default", Name: "a"}},
+			{Type: hostmap.Exact, Path: "/x y", Backend: &hostmap.Backend{Namespace: "default", Service: "gone", Port: "80", Missing: hostmap.MissingService}, From: hostmap.Object{Kind: "Ingress", Namespace: "default", Name: "a"}},
+			{Default: true, Backend: &hostmap.Backend{Namespace: "default", Service: "idle", Port: "80"}, From: hostmap.Object{Kind: "Ingress", Namespace: "default", Name: "a"}},
 		}}),
 		hostmap.NewSite(hostmap.Site{}),
 	}

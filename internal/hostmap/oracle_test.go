@@ -24,6 +24,7 @@ type oracle struct {
 // ruling is what the oracle says of a request. Retry is "" where it means
 // nothing.
 type ruling struct {
+	Action   hostmap.Action
 	Status   int
 	Reason   hostmap.Reason
 	Reported hostmap.Reason
@@ -40,7 +41,7 @@ func (o *oracle) judge(f *hostmap.Facts, r hostmap.Request) ruling {
 		class = site.Class
 	}
 	refuse := func(reason hostmap.Reason) ruling {
-		return ruling{Status: 421, Reason: reason, Retry: o.retry(f, r, reason), Close: class.CloseOnMisdirected, Site: site}
+		return ruling{Action: hostmap.ActionRefuse, Status: 421, Reason: reason, Retry: o.retry(f, r, reason), Close: class.CloseOnMisdirected, Site: site}
 	}
 
 	// 1. "does :scheme agree with the connection (https on TLS, http on
@@ -68,11 +69,7 @@ func (o *oracle) judge(f *hostmap.Facts, r hostmap.Request) ruling {
 			}
 		}
 	} else {
-		// "Cleartext connections run 1, then the https redirect, 3, 6 and 7."
-		// The redirect is "left out where it says https", it being a trusted gateway.
-		if site != nil && site.Redirect && !strings.HasPrefix(r.Path, "/.well-known/acme-challenge/") && !(o.trusted(f, site) && r.FromHTTPS) {
-			return ruling{Status: 308, Site: site}
-		}
+		// "Cleartext connections run 1, [...] 3, 6 and 7."
 		if site != nil && (site.Policy.Unresolved || site.Policy.Mode != hostmap.ClientAuthNone) {
 			return refuse(hostmap.ReasonTLSPolicy)
 		}
@@ -88,11 +85,22 @@ func (o *oracle) judge(f *hostmap.Facts, r hostmap.Request) ruling {
 		v.Reported = reported
 		return v
 	case site == nil:
-		v.Status, v.Reason = 404, hostmap.ReasonUnserved
+		v.Action, v.Status, v.Reason = hostmap.ActionRefuse, 404, hostmap.ReasonUnserved
 	default:
 		if v.Route = routeOf(site, r.Path); v.Route == nil {
-			v.Status, v.Reason = 404, hostmap.ReasonNoRoute
+			v.Action, v.Status, v.Reason = hostmap.ActionRefuse, 404, hostmap.ReasonNoRoute
 		}
+	}
+	return v
+}
+
+// settle adds the terms. "Cleartext connections run 1, then the https redirect",
+// which is "left out where it says https", it being a trusted gateway.
+func (o *oracle) settle(f *hostmap.Facts, r hostmap.Request, c hostmap.Client) ruling {
+	v := o.judge(f, r)
+	site := o.site(r.Host)
+	if !f.TLS && v.Reason != hostmap.ReasonScheme && site != nil && site.Terms.HTTPSRedirect && !strings.HasPrefix(r.Path, "/.well-known/acme-challenge/") && !(o.trusted(f, site) && c.FromHTTPS) {
+		return ruling{Action: hostmap.ActionRedirect, Status: 308, Site: site}
 	}
 	return v
 }
@@ -352,7 +360,7 @@ func elements(path string) []string {
 
 // compared brings a verdict into the oracle's form.
 func compared(v hostmap.Verdict) ruling {
-	r := ruling{Status: v.Status, Reason: v.Reason, Reported: v.Reported, Close: v.Close, Site: v.Site, Route: v.Route}
+	r := ruling{Action: v.Action, Status: v.Status, Reason: v.Reason, Reported: v.Reported, Close: v.Close, Site: v.Site, Route: v.Route}
 	if v.Status == 421 || v.Reported != "" {
 		r.Retry = map[bool]string{true: "yes", false: "no"}[v.Retry]
 	}

@@ -36,8 +36,10 @@ type Route struct {
 	Default bool
 	// Backend takes the requests.
 	Backend *Backend
-	// IngressNamespace and IngressName name the Ingress the rule stands in.
-	IngressNamespace, IngressName string
+	// Terms are what else is asked of the route's requests and done to them.
+	Terms Terms
+	// From is the object that the rule stands in.
+	From Object
 }
 
 // router finds the route of a path: the longest first, and of two equal ones

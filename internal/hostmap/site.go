@@ -24,8 +24,8 @@ type Site struct {
 	Rule Rule
 	// Report counts and logs what steps 4 and 5 would refuse, and serves it.
 	Report bool
-	// Redirect sends cleartext requests to https with 308.
-	Redirect bool
+	// Terms are what else is asked of the host's requests and done to them.
+	Terms Terms
 	// First are path rules that are tried before Routes: those of a host's own
 	// where Routes are another site's ([NewSiteSharing]).
 	First []*Route

@@ -95,7 +95,7 @@ func (s *Site) text(b *strings.Builder) {
 	if s.Report {
 		b.WriteString(" report")
 	}
-	if s.Redirect {
+	if s.Terms.HTTPSRedirect {
 		b.WriteString(" redirect")
 	}
 	switch {
@@ -120,12 +120,12 @@ func (s *Site) text(b *strings.Builder) {
 	}
 }
 
-// ownsRoutes tells whether the Ingresses of a site's routes are all of the
+// ownsRoutes tells whether the objects of a site's routes are all of the
 // namespace that owns its host, so that the text need not name it.
 func (s *Site) ownsRoutes() bool {
 	some := false
 	for r := range s.AllRoutes() {
-		if r.IngressNamespace != s.Namespace {
+		if r.From.Namespace != s.Namespace {
 			return false
 		}
 		some = true
@@ -161,5 +161,5 @@ func (r *Route) text(b *strings.Builder) {
 			b.WriteString(e.String())
 		}
 	}
-	fmt.Fprintf(b, " ingress=%s/%s\n", r.IngressNamespace, r.IngressName)
+	fmt.Fprintf(b, " %s=%s\n", strings.ToLower(r.From.Kind), r.From.NamespacedName())
 }

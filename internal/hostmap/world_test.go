@@ -68,7 +68,7 @@ func backend(service string) *hostmap.Backend {
 
 // everything is one route for all paths.
 func everything(service string) []*hostmap.Route {
-	return []*hostmap.Route{{Path: "/", Backend: backend(service), IngressNamespace: "default", IngressName: service}}
+	return []*hostmap.Route{{Path: "/", Backend: backend(service), From: hostmap.Object{Kind: "Ingress", Namespace: "default", Name: service}}}
 }
 
 // connect is what a TLS 1.3 handshake for a server name settles; it fails the

@@ -186,7 +186,7 @@ func (d *decoder) object(line int, typ metav1.TypeMeta, text []byte) {
 	k.namespace = value.GetNamespace()
 	for _, field := range missing {
 		d.problems = append(d.problems, hostmap.Problem{
-			Kind: k.kind, Namespace: k.namespace, Name: k.name, Reason: ReasonFieldMissing,
+			Object: hostmap.Object{Kind: k.kind, Namespace: k.namespace, Name: k.name}, Reason: ReasonFieldMissing,
 			Message: fmt.Sprintf("%s:%d: %s is missing, and no API server takes that; Prefix is assumed", d.file, line, field),
 		})
 	}
@@ -220,7 +220,7 @@ func (d *decoder) refuse(line int, what, reason, message string) {
 		message = what + ": " + message
 	}
 	d.problems = append(d.problems, hostmap.Problem{
-		Kind: KindFile, Name: d.file, Reason: reason,
+		Object: hostmap.Object{Kind: KindFile, Name: d.file}, Reason: reason,
 		Message: fmt.Sprintf("%s:%d: %s", d.file, line, message),
 	})
 }

@@ -118,7 +118,7 @@ func (f *folder) scan(now time.Time, touched func(name string) bool) (changed bo
 	found, err := f.entries()
 	if err != nil {
 		problem := hostmap.Problem{
-			Kind: KindFile, Name: f.dir, Reason: ReasonFolderUnreadable,
+			Object: hostmap.Object{Kind: KindFile, Name: f.dir}, Reason: ReasonFolderUnreadable,
 			Message: err.Error() + "; the last state of the folder stays",
 		}
 		changed = len(f.problems) == 0 || f.problems[0] != problem
@@ -189,7 +189,7 @@ func (k *file) take(name string, text []byte, err error) bool {
 		stays = "; its last good content stays"
 	}
 	fault := func(reason, message string) {
-		k.faults = []hostmap.Problem{{Kind: KindFile, Name: name, Reason: reason, Message: message}}
+		k.faults = []hostmap.Problem{{Object: hostmap.Object{Kind: KindFile, Name: name}, Reason: reason, Message: message}}
 	}
 	switch {
 	case err != nil:
@@ -222,7 +222,7 @@ func (f *folder) objects() ([]object, []hostmap.Problem) {
 		for _, o := range k.good {
 			if other, taken := first[o.key]; taken {
 				problems = append(problems, hostmap.Problem{
-					Kind: o.kind, Namespace: o.namespace, Name: o.name, Reason: ReasonObjectDuplicate,
+					Object: hostmap.Object{Kind: o.kind, Namespace: o.namespace, Name: o.name}, Reason: ReasonObjectDuplicate,
 					Message: fmt.Sprintf("%s:%d: also in %s:%d, which holds", o.file, o.line, other.file, other.line),
 				})
 				continue
