@@ -130,7 +130,7 @@ func (c *h2conn) appendData(id uint32, p []byte, end bool) {
 }
 
 // position is how many octets went into the write buffer, ever. Callers hold mu.
-func (c *h2conn) position() int64 { return c.taken + int64(len(c.wbuf)) }
+func (c *h2conn) position() int64 { return c.given + int64(len(c.wbuf)) }
 
 // unlock gives up mu, and flushes what was appended unless somebody does so
 // already. The caller must not wait for the backend for long: what is much, or
@@ -172,7 +172,7 @@ func (c *h2conn) writeOut(turns int) {
 		}
 		turns--
 		buf := c.wbuf
-		c.taken += int64(len(buf))
+		c.given += int64(len(buf))
 		c.wbuf, c.spare = c.spare, nil
 		c.pump()
 		c.room.Broadcast()
@@ -225,3 +225,5 @@ func (c *h2conn) thin() {
 		c.spare = nil
 	}
 }
+
+var h2Preface = []byte(http2.ClientPreface)

@@ -5,6 +5,45 @@ import (
 	"time"
 )
 
+// turn is who must act for a request to go on.
+type turn uint8
+
+const (
+	turnBackend turn = iota // the request is sent
+	turnClient              // more of the request's body must come
+	turnSend                // the backend must take what there is of it
+)
+
+// await notes that the caller waits for the response. Callers hold mu.
+func (s *h2stream) await(now int64) {
+	s.awaited = now
+	s.c.arm(first(s.due()))
+}
+
+// due is when the backend will have taken too long, and for what. Callers hold mu.
+func (s *h2stream) due() (at int64, reason string) {
+	switch {
+	case s.whose == turnSend && s.sending && s.sendTimeout > 0:
+		return s.turnSince + int64(s.sendTimeout), ReasonSendTimeout
+	case s.whose == turnBackend && s.awaited != 0 && s.readTimeout > 0:
+		return max(s.awaited, s.turnSince) + int64(s.readTimeout), ReasonReadTimeout
+	}
+	return math.MaxInt64, ""
+}
+
+// patience is how much is left of the time for the response's head, which is one
+// however often the request is sent.
+func (s *h2stream) patience(read time.Duration) time.Duration {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if s.readTimeout <= 0 || s.whose != turnBackend {
+		return read
+	}
+	return max(s.readTimeout-time.Duration(s.c.clock()-max(s.awaited, s.turnSince)), 1)
+}
+
+func first(at int64, _ string) int64 { return at }
+
 // arm has the timer fire at the given time, or before. Callers hold mu.
 func (c *h2conn) arm(at int64) {
 	if at < c.fire {
@@ -69,7 +108,7 @@ func (c *h2conn) silent(now int64) bool {
 		c.asked = 0
 		return false
 	}
-	last := max(c.lastRead.Load(), c.busySince)
+	last := max(c.rd.last.Load(), c.busySince)
 	if c.asked != 0 && last >= c.asked {
 		c.asked = 0
 	}

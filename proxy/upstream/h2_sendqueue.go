@@ -51,10 +51,10 @@ func (c *h2conn) unwait(s *h2stream) {
 func (c *h2conn) pump() {
 	for s := c.sendq.head; s != nil; s = c.sendq.head {
 		room := h2WriteBuf - len(c.wbuf) - h2FrameHeader
-		n := min(len(s.pend.data), room, h2MaxData, int(s.out.n), int(c.send.n))
+		n := min(len(s.pend.data), room, h2MaxData, int(s.out.n), int(c.connOut.n))
 		// A frame of few octets, only because the buffer is nearly full, is not
 		// worth its header.
-		if len(s.pend.data) > 0 && (c.send.n <= 0 || room < min(len(s.pend.data), 1<<10)) {
+		if len(s.pend.data) > 0 && (c.connOut.n <= 0 || room < min(len(s.pend.data), 1<<10)) {
 			return
 		}
 		c.sendq.remove(s)
@@ -73,7 +73,7 @@ func (c *h2conn) emit(s *h2stream, n int) {
 	ends := last && p.end && len(p.trailer) == 0
 	if n > 0 || ends {
 		s.out.n -= int32(n)
-		c.send.n -= int32(n)
+		c.connOut.n -= int32(n)
 		c.appendData(s.id, p.data[:n], ends)
 	}
 	s.turnSince = c.clock()

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -49,8 +48,6 @@ type h2conn struct {
 	head    h2head
 	control meter // frames of the backend's that serve nobody
 
-	lastRead atomic.Int64 // clock when the backend last said something
-
 	mu sync.Mutex // never held over a system call
 
 	// Guarded by mu: streams.
@@ -72,11 +69,11 @@ type h2conn struct {
 	flushing   bool      // somebody writes to nc
 	slow       bool      // the last write has blocked
 	flushSince int64     // when nc.Write was called; 0: it was not
-	taken      int64     // octets that nc.Write was given, ever
+	given      int64     // octets that nc.Write was given, ever
 	broken     bool      // nothing can be written any more
 	room       sync.Cond // wbuf was taken for writing
-	send       outflow   // connection window we have
-	sendq      sendQueue // streams whose DATA waits for send or for room in wbuf
+	connOut    outflow   // connection window we have
+	sendq      sendQueue // streams whose DATA waits for connOut or for room in wbuf
 	streamSend int32     // the backend's SETTINGS_INITIAL_WINDOW_SIZE
 	maxList    uint32    // the backend's SETTINGS_MAX_HEADER_LIST_SIZE
 	shrink     bool      // the next header block must say that our table is empty (RFC 7541 section 4.2)
@@ -91,24 +88,6 @@ type h2conn struct {
 	lastAsked int64 // when one was last sent
 }
 
-// h2Error ends a connection, with the code that the backend is told.
-type h2Error struct {
-	code http2.ErrCode
-	err  error
-}
-
-func (e *h2Error) Error() string { return e.err.Error() }
-
-func h2Protocol(text string) error { return &h2Error{http2.ErrCodeProtocol, malformed(text)} }
-
-func h2Calm(text string) error { return &h2Error{http2.ErrCodeEnhanceYourCalm, malformed(text)} }
-
-var (
-	errGoneAway = errors.New("the backend goes away (GOAWAY)")
-	errNoPing   = errors.New("no answer to a PING")
-	errStalled  = errors.New("the backend takes nothing")
-)
-
 // newH2conn makes a connection of nc, whose TLS handshake, if any, is done. What
 // is sent first leaves with the first request. The read loop is for the caller to
 // start.
@@ -119,9 +98,9 @@ func newH2conn(t *h2set, nc net.Conn, own bool) *h2conn {
 		open: make(map[uint32]*h2stream), max: 1, nextID: 1, recvAvail: h2ConnWindow,
 		streamSend: h2DefaultWindow, maxList: math.MaxUint32, fire: math.MaxInt64, idleSince: 1,
 	}
-	c.send.n = h2DefaultWindow
+	c.connOut.n = h2DefaultWindow
 	c.room.L = &c.mu
-	c.rd.c = c
+	c.rd.nc, c.rd.buffers, c.rd.clock, c.rd.before = nc, c.buffers, c.clock, c.tell
 	c.fr = http2.NewFramer(io.Discard, &c.rd)
 	c.fr.SetReuseFrames()
 	c.dec = hpack.NewDecoder(4096, c.head.field)
@@ -163,8 +142,7 @@ func (c *h2conn) serve() {
 	}
 	c.mu.Lock()
 	c.tellAll() // of what came before the end
-	c.buffers.put(c.rd.buf)
-	c.rd.buf = nil
+	c.rd.drop()
 	c.mu.Unlock()
 }
 
@@ -262,7 +240,7 @@ func (c *h2conn) fail(e *Error) {
 	c.timer.Stop()
 	for _, s := range c.open {
 		of := e
-		if s.at >= c.taken {
+		if s.at >= c.given {
 			of = &Error{Reason: ReasonRefused, Err: e.Err} // nothing of it was written
 		}
 		s.fail(of)
@@ -308,4 +286,34 @@ func (c *h2conn) closeStream(s *h2stream) {
 	c.freed()
 }
 
-var h2Preface = []byte(http2.ClientPreface)
+// tell wakes those for whom something has come, all at once before the next read:
+// by then a small response is whole. What must be written meanwhile another
+// goroutine writes, since a backend that writes before it reads must be heard.
+func (c *h2conn) tell() {
+	c.mu.Lock()
+	c.tellAll()
+	for len(c.wbuf) >= h2HardBuf && !c.broken && c.dead == nil {
+		c.flushSoon()
+		c.room.Wait()
+	}
+	c.flushSoon()
+	c.mu.Unlock()
+}
+
+// tellAll wakes those for whom something has come. Callers hold mu.
+func (c *h2conn) tellAll() {
+	for i, s := range c.woken {
+		s.inWoken = false
+		s.cond.Broadcast()
+		c.woken[i] = nil
+	}
+	c.woken = c.woken[:0]
+}
+
+// wake has the stream's owner told that something has come. Callers hold mu.
+func (c *h2conn) wake(s *h2stream) {
+	if !s.inWoken {
+		s.inWoken = true
+		c.woken = append(c.woken, s)
+	}
+}

@@ -188,7 +188,7 @@ func (c *h2conn) block(p []byte, last bool) error {
 		return err
 	}
 	defer c.mu.Unlock()
-	c.heard = c.lastRead.Load()
+	c.heard = c.rd.last.Load()
 	err := s.takeHead(h)
 	if err != nil {
 		c.condemn(s, err)

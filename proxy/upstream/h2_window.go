@@ -1,6 +1,8 @@
 package upstream
 
-import "golang.org/x/net/http2"
+import (
+	"golang.org/x/net/http2"
+)
 
 const (
 	h2DefaultWindow = 65535     // RFC 9113 section 6.9.2

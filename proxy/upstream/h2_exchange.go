@@ -142,7 +142,7 @@ func (e *h2Exchange) begin(patience time.Duration) {
 	s := e.stream
 	if patience != e.call.readTimeout {
 		s.c.mu.Lock()
-		s.read = e.call.readTimeout
+		s.readTimeout = e.call.readTimeout
 		s.c.mu.Unlock()
 	}
 	if e.body != nil {
@@ -156,11 +156,11 @@ func (e *h2Exchange) answer() (status int, fields []hpack.HeaderField, contentLe
 
 func (e *h2Exchange) whole() ([]byte, bool) {
 	s := e.stream
-	if s.taken {
+	if s.handed {
 		return nil, s.recvEnd
 	}
 	body, ok := s.whole()
-	s.taken = ok
+	s.handed = ok
 	return body, ok
 }
 

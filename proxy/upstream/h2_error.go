@@ -1,0 +1,25 @@
+package upstream
+
+import (
+	"errors"
+
+	"golang.org/x/net/http2"
+)
+
+// h2Error ends a connection, with the code that the backend is told.
+type h2Error struct {
+	code http2.ErrCode
+	err  error
+}
+
+func (e *h2Error) Error() string { return e.err.Error() }
+
+func h2Protocol(text string) error { return &h2Error{http2.ErrCodeProtocol, malformed(text)} }
+
+func h2Calm(text string) error { return &h2Error{http2.ErrCodeEnhanceYourCalm, malformed(text)} }
+
+var (
+	errGoneAway = errors.New("the backend goes away (GOAWAY)")
+	errNoPing   = errors.New("no answer to a PING")
+	errStalled  = errors.New("the backend takes nothing")
+)

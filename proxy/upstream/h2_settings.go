@@ -1,0 +1,72 @@
+package upstream
+
+import (
+	"golang.org/x/net/http2"
+)
+
+func (c *h2conn) readRare(fh http2.FrameHeader) error {
+	if fh.Length > h2SmallFrame && fh.Type == http2.FrameSettings {
+		return h2Calm("SETTINGS too long")
+	}
+	if err := c.meter(); err != nil {
+		return err
+	}
+	if fh.Type == http2.FrameGoAway {
+		return c.readGoAway(fh)
+	}
+	f, err := c.fr.ReadFrameForHeader(fh)
+	if err != nil {
+		return c.fromFramer(err)
+	}
+	if f, ok := f.(*http2.SettingsFrame); ok && !f.IsAck() {
+		return c.settings(f)
+	}
+	return nil
+}
+
+// settings applies the backend's SETTINGS (RFC 9113 section 6.5).
+func (c *h2conn) settings(f *http2.SettingsFrame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	limit := c.max
+	if !c.greeted {
+		limit = h2MaxStreams
+	}
+	err := f.ForeachSetting(func(v http2.Setting) error {
+		if err := v.Valid(); err != nil {
+			return c.fromFramer(err)
+		}
+		switch v.ID {
+		case http2.SettingMaxConcurrentStreams:
+			limit = int(min(v.Val, h2MaxStreams))
+		case http2.SettingEnablePush:
+			if v.Val != 0 {
+				return h2Protocol("SETTINGS_ENABLE_PUSH from a server")
+			}
+		case http2.SettingMaxHeaderListSize:
+			c.maxList = v.Val
+		case http2.SettingHeaderTableSize:
+			if v.Val < 4096 {
+				c.shrink = true
+			}
+		case http2.SettingInitialWindowSize:
+			delta := int32(v.Val) - c.streamSend
+			c.streamSend = int32(v.Val)
+			for _, s := range c.open {
+				if !s.out.add(delta) {
+					return &h2Error{http2.ErrCodeFlowControl, malformed("window over 2^31-1")}
+				}
+				c.enqueue(s)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c.greeted, c.max = true, limit
+	c.appendFrame(0, http2.FrameSettings, http2.FlagSettingsAck, 0)
+	c.pump()
+	c.set.wake(limit)
+	return nil
+}
