@@ -94,7 +94,7 @@ var rooms = []room{
 	},
 	{
 		path: "proxy",
-		may:  []string{"internal/hostmap", "proxy/balance", "proxy/field", "proxy/h2", "proxy/http1", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
+		may:  []string{"internal/hostmap", "proxy/balance", "proxy/field", "proxy/h2", "proxy/http1", "proxy/observe", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
 		never: []forbidden{
 			{"k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
 			{"sigs.k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
@@ -108,6 +108,11 @@ var rooms = []room{
 		path:   "proxy/balance/...",
 		may:    []string{"internal/hostmap", "proxy/upstream", prometheus},
 		reason: "what is tried next follows from a backend's endpoints and from how a try ended, not from what a client speaks",
+	},
+	{
+		path:   "proxy/observe/...",
+		may:    []string{"internal/hostmap", xnet, prometheus},
+		reason: "what is told of a request is plain values, whoever read, judged and forwarded it",
 	},
 	{
 		path:   "proxy/h2/...",

@@ -23,7 +23,7 @@ const closedSourceLimit = "source_limit"
 func (s *Server) newConn(nc net.Conn) *conn {
 	c := &conn{Conn: nc}
 	c.facts.Peer = addrOf(peerOf(nc))
-	c.source = addrOf(nc.RemoteAddr())
+	c.source, c.sourcePort = addrOf(nc.RemoteAddr()), portOf(nc.RemoteAddr())
 	if !c.source.IsValid() {
 		c.source = c.facts.Peer // a PROXY header that names a socket file
 	}
@@ -90,7 +90,7 @@ func (s *Server) serveTLS(nc net.Conn) {
 
 // serveHTTP1 serves a connection until it ends.
 func (s *Server) serveHTTP1(c *conn, nc net.Conn) {
-	s.metrics.connections.WithLabelValues(protocolHTTP1).Inc()
+	s.observer.Opened(protocolHTTP1)
 	limits := s.limitsOf(c.site)
 	if age := limits.MaxConnectionAge; age > 0 {
 		// Give or take a tenth, so that connections of one moment do not all
@@ -106,8 +106,8 @@ func (s *Server) serveHTTP1(c *conn, nc net.Conn) {
 	c.setHTTP(nil)
 	s.conns.remove(c)
 	c.login.Close()
-	s.metrics.connections.WithLabelValues(protocolHTTP1).Dec()
-	s.metrics.closed.WithLabelValues(reason).Inc()
+	s.observer.Ended(protocolHTTP1)
+	s.observer.Closed(reason)
 }
 
 // handshake completes the connection facts.
@@ -116,7 +116,7 @@ func (s *Server) handshake(c *conn, deadline time.Time) (*tls.Conn, error) {
 	_ = c.SetDeadline(deadline)
 	if err := tc.HandshakeContext(context.Background()); err != nil {
 		result := handshakeResult(c, err)
-		s.metrics.handshakes.WithLabelValues(result, "", "").Inc()
+		s.observer.Handshake(result, "", "")
 		s.logHandshake(c, result, err)
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (s *Server) handshake(c *conn, deadline time.Time) (*tls.Conn, error) {
 	if cs.DidResume {
 		resumed = "yes"
 	}
-	s.metrics.handshakes.WithLabelValues("ok", versionLabel(cs.Version), resumed).Inc()
+	s.observer.Handshake("ok", versionLabel(cs.Version), resumed)
 	// A map may have been published since the client's hello. Publish passes
 	// over connections that are not settled, so either it or we look.
 	c.settled.Store(true)
@@ -153,7 +153,7 @@ func versionLabel(v uint16) string {
 
 // serveHTTP2 serves a connection until it ends.
 func (s *Server) serveHTTP2(c *conn, tc *tls.Conn) {
-	s.metrics.connections.WithLabelValues(protocolHTTP2).Inc()
+	s.observer.Opened(protocolHTTP2)
 	st := s.use(s.limitsOf(c.site))
 	defer s.leave(st)
 	hc := h2.NewConn(tc, st.h2)
@@ -165,7 +165,7 @@ func (s *Server) serveHTTP2(c *conn, tc *tls.Conn) {
 	c.setHTTP(nil)
 	s.conns.remove(c)
 	c.login.Close()
-	s.metrics.connections.WithLabelValues(protocolHTTP2).Dec()
+	s.observer.Ended(protocolHTTP2)
 }
 
 // origins is the ORIGIN frame of a connection (RFC 8336).

@@ -101,7 +101,7 @@ func (s *Server) newH2Config(l hostmap.Limits) *h2.Config {
 			StallTimeout: l.StallTimeout, MaxAge: l.MaxConnectionAge,
 		},
 		Origins: s.origins,
-		Closed:  func(_ *h2.Conn, reason string) { s.metrics.closed.WithLabelValues(reason).Inc() },
-		Refused: func(_ *h2.Conn, reason string) { s.metrics.refused.WithLabelValues(reason).Inc() },
+		Closed:  func(_ *h2.Conn, reason string) { s.observer.Closed(reason) },
+		Refused: func(_ *h2.Conn, reason string) { s.observer.StreamRefused(reason) },
 	}
 }
