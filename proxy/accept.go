@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/proxy/h2"
-	"github.com/ingress421/ingress421/proxy/http1"
 )
 
 // closedSourceLimit counts connections refused because their source has as
@@ -97,12 +96,12 @@ func (s *Server) serveHTTP1(c *conn, nc net.Conn) {
 		// come back in another.
 		c.retire = time.Now().Add(age*9/10 + rand.N(age/5+1))
 	}
-	hc := s.http1.NewConn(nc, http1.Limits{
-		MaxHeaderBytes: limits.MaxHeaderBytes, MaxHeaderFields: limits.MaxHeaderFields,
-		HeaderTimeout: limits.HeaderTimeout, IdleTimeout: limits.IdleTimeout, StallTimeout: limits.StallTimeout,
-	}, c)
+	hc := s.http1.NewConn(nc, http1Limits(limits), c)
 	c.setHTTP(hc)
-	reason := hc.Serve()
+	reason, err := hc.Serve()
+	if err != nil {
+		s.log.Debug("connection ended", "protocol", protocolHTTP1, "peer", c.facts.Peer, "error", err)
+	}
 	c.setHTTP(nil)
 	s.conns.remove(c)
 	c.login.Close()
@@ -154,18 +153,17 @@ func versionLabel(v uint16) string {
 // serveHTTP2 serves a connection until it ends.
 func (s *Server) serveHTTP2(c *conn, tc *tls.Conn) {
 	s.observer.Opened(protocolHTTP2)
-	st := s.use(s.limitsOf(c.site))
-	defer s.leave(st)
-	hc := h2.NewConn(tc, st.h2)
-	hc.SetData(c)
+	hc := s.h2.NewConn(tc, h2Limits(s.limitsOf(c.site)), c)
 	c.setHTTP(hc)
-	if err := hc.Serve(); err != nil {
+	reason, err := hc.Serve()
+	if err != nil {
 		s.log.Debug("connection ended", "protocol", protocolHTTP2, "peer", c.facts.Peer, "error", err)
 	}
 	c.setHTTP(nil)
 	s.conns.remove(c)
 	c.login.Close()
 	s.observer.Ended(protocolHTTP2)
+	s.observer.Closed(reason)
 }
 
 // origins is the ORIGIN frame of a connection (RFC 8336).

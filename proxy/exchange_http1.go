@@ -45,10 +45,10 @@ func (e *http1Exchange) Read(p []byte) (int, error) {
 	switch {
 	case err == nil && !e.Begun() && e.inPace.TooSlow(time.Since(start), e.received, h2.LeastRate, e.stall):
 		// A request that goes on beside its response may take its time.
-		e.refused(h2.RefusedSlow)
+		e.refused(h2.WhySlow)
 		return n, errSlow
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		e.refused(h2.RefusedStall)
+		e.refused(h2.WhyStall)
 	}
 	return n, err
 }
@@ -60,9 +60,9 @@ func (e *http1Exchange) Write(p []byte) (int, error) {
 	e.sent += int64(n)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		e.refused(h2.RefusedStall)
+		e.refused(h2.WhyStall)
 	case err == nil && e.outPace.TooSlow(time.Since(start), e.sent, h2.LeastConnRate, e.stall):
-		e.refused(h2.RefusedSlow)
+		e.refused(h2.WhySlow)
 		e.Abort()
 		return n, errSlow
 	}

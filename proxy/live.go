@@ -16,7 +16,6 @@ type live struct {
 	backends map[*hostmap.Backend]*liveBackend
 	stats    map[*hostmap.Site]*observe.Site
 	unserved *observe.Site
-	limits   map[hostmap.Limits]bool // that its connections may have
 }
 
 // liveBackend is a backend with its counters.
@@ -33,7 +32,6 @@ func (s *Server) newLive(m *hostmap.Map, previous *live) *live {
 		backends: make(map[*hostmap.Backend]*liveBackend, len(m.Backends())),
 		stats:    make(map[*hostmap.Site]*observe.Site, len(m.Sites())),
 		unserved: s.observer.Site(nil),
-		limits:   s.limitsIn(m),
 	}
 	for _, b := range m.Backends() {
 		if previous != nil {

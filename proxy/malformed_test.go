@@ -49,7 +49,7 @@ func TestMalformedValuesAreAnswered(t *testing.T) {
 	if a := c.get("https", "a.test", "/"); a.status != "200" {
 		t.Errorf("the next request: %+v", a)
 	}
-	if n := counterSum(t, w.registry, "ingress421_streams_refused_total", "reason", h2.RefusedMalformed); n != float64(len(told)+4) {
+	if n := counterSum(t, w.registry, "ingress421_streams_refused_total", "reason", h2.WhyMalformed); n != float64(len(told)+4) {
 		t.Errorf("%v streams were refused, want %d", n, len(told)+4)
 	}
 	w.stop()

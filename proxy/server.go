@@ -94,9 +94,8 @@ type Server struct {
 	published chan struct{} // closed by the first Publish
 	once      sync.Once
 
-	http1    *http1.Engine
-	settings settingsList
-	corks    h2.Config // lends buffers to connections whose protocol is not settled
+	http1 *http1.Engine
+	h2    *h2.Engine
 
 	mu    sync.Mutex
 	addrs [2]net.Addr // guarded by mu; HTTP, HTTPS
@@ -130,7 +129,6 @@ func New(cfg Config) (*Server, error) {
 		externalHTTPSPort: strconv.Itoa(cfg.ExternalHTTPSPort),
 		loopMark:          field(hostmap.LoopField, newLoopMark()),
 		published:         make(chan struct{}),
-		settings:          settingsList{all: make(map[hostmap.Limits]*settings)},
 	}
 	to := observe.Config{Log: cfg.Log, Misdirected: cfg.MisdirectedLog, Registerer: cfg.Registerer}
 	if cfg.AccessLog == AccessLogJSON || cfg.AccessLog == AccessLogText {
@@ -145,8 +143,8 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(s.endpoints)
 	}
-	s.http1 = s.newHTTP1Engine()
-	s.handshaker = newHandshaker(s.current, s.corks.NewCork)
+	s.h2, s.http1 = s.newH2Engine(), s.newHTTP1Engine()
+	s.handshaker = newHandshaker(s.current)
 	return s, nil
 }
 
@@ -182,7 +180,6 @@ func (s *Server) Publish(m *hostmap.Map) {
 	}
 	s.endpoints.Retain(next.named)
 	s.observer.Retain(m)
-	s.forgetSettings()
 	if !handshakesChanged(previous.hosts, m) {
 		return
 	}
