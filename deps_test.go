@@ -50,7 +50,7 @@ var rooms = []room{
 	{
 		path:   "cmd/process/...",
 		may:    []string{anything},
-		never:  []forbidden{{"test/...", "test helpers are not shipped"}, {"cmd", "a process is started by a command, a test or the demo, and knows no flags"}},
+		never:  []forbidden{{"test/...", "test helpers are not shipped"}, {"internal/testkit/...", "test helpers are not shipped"}, {"cmd", "a process is started by a command, a test or the demo, and knows no flags"}},
 		reason: "the roof wires everything together",
 	},
 	{
@@ -61,7 +61,7 @@ var rooms = []room{
 	{
 		path:   "cmd/...",
 		may:    []string{anything},
-		never:  []forbidden{{"test/...", "test helpers are not shipped"}},
+		never:  []forbidden{{"test/...", "test helpers are not shipped"}, {"internal/testkit/...", "test helpers are not shipped"}},
 		reason: "the roof wires everything together",
 	},
 	{
@@ -165,6 +165,11 @@ var rooms = []room{
 			{"os/...", "the rule is a pure function: its whole input is an argument"},
 		},
 		reason: "the ground floor stands on nothing",
+	},
+	{
+		path:   "internal/testkit/...",
+		may:    []string{"test/require"},
+		reason: "tests of every room use it, so that it knows none of them",
 	},
 	{
 		path:   "test/...",
