@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +23,6 @@ import (
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
-	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // fingerprint is that of a Secret's leaf, as the text of a map has it.
@@ -319,6 +319,24 @@ func TestEventForEachNewProblem(t *testing.T) {
 	}
 }
 
+// logText is a log that tests look into.
+type logText struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // Problems of one reason at one object are told of one by one, and the next
 // leaders go on with their Events.
 func TestEventForEachMessage(t *testing.T) {
@@ -331,7 +349,7 @@ func TestEventForEachMessage(t *testing.T) {
 		ing.Spec.Rules[0].HTTP.Paths = append(ing.Spec.Rules[0].HTTP.Paths, more)
 	}
 	w.create(ing)
-	var log testkit.Buffer
+	var log logText
 	for leader := range 3 {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -383,7 +401,7 @@ func TestNoEventInANamespaceThatGoes(t *testing.T) {
 	if err := w.Delete(t.Context(), other); err != nil { // it stays Terminating, for the finalizer
 		t.Fatal(err)
 	}
-	var log testkit.Buffer
+	var log logText
 	r := w.start(func(c *controllers.Config) {
 		c.Namespaces = []string{w.namespace, other.Name}
 		c.Log = slog.New(slog.NewTextHandler(&log, nil))

@@ -46,8 +46,7 @@ func (s *Server) admit(ex exchange, r *request) bool {
 	r.verdict = hostmap.Apply(hostmap.Judge(r.live.hosts, f, q), f, q, client)
 	r.stats = r.live.statsOf(r.verdict.Site)
 	if r.verdict.Reported != "" {
-		x := r.observed()
-		s.observer.Misdirected(&x, r.verdict.Reported, false)
+		s.misdirected(r, r.verdict.Reported, false)
 	}
 	switch v := &r.verdict; {
 	case v.Action == hostmap.ActionServe:
@@ -55,13 +54,12 @@ func (s *Server) admit(ex exchange, r *request) bool {
 			s.answerError(ex, r, 508, reasonLoop)
 			return false
 		}
-		s.observer.Served(r.start, &r.conn.facts, r.conn.source, r.host, r.stats)
+		s.recovered.served(r)
 		return true
 	case v.Action == hostmap.ActionRedirect:
 		s.answerRedirect(ex, r, v.Status)
 	case v.Misdirected():
-		x := r.observed()
-		s.observer.Misdirected(&x, v.Reason, true)
+		s.misdirected(r, v.Reason, true)
 		s.answerMisdirected(ex, r)
 	default:
 		s.answerError(ex, r, v.Status, string(v.Reason))

@@ -60,27 +60,18 @@ func (s *Server) streamRequest(st *h2.Stream) (r *request, ok bool) {
 	return r, true
 }
 
-// newH2Engine serves HTTP/2 connections.
-func (s *Server) newH2Engine() *h2.Engine {
-	return &h2.Engine{
-		Admit:   s.admitStream,
-		Refuse:  s.refuseStream,
-		Handle:  s.serveStream,
-		Origins: s.origins,
-		Cut:     func(_ *h2.Conn, why string) { s.observer.StreamRefused(why) },
-	}
-}
+// tooLarge and malformed answer requests whose heads cannot be judged.
+func (s *Server) tooLarge(st *h2.Stream)  { s.refuseStream(st, 431, reasonHeaderList) }
+func (s *Server) malformed(st *h2.Stream) { s.refuseStream(st, 400, reasonMalformed) }
 
-// refuseStream answers what is no request.
-func (s *Server) refuseStream(st *h2.Stream, status int, why string) {
-	s.observer.StreamRefused(why)
+func (s *Server) refuseStream(st *h2.Stream, status int, reason string) {
 	r, ok := s.streamRequest(st)
 	if !ok {
 		return
 	}
 	r.live = s.current()
 	r.stats = r.live.unserved
-	s.answerError(h2Exchange{st}, r, status, why)
+	s.answerError(h2Exchange{st}, r, status, reason)
 	s.freeRequest(r)
 }
 

@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
@@ -137,8 +137,7 @@ func (c *slowClient) run(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		var running atomic.Int64
-		registry := prometheus.NewRegistry()
-		cfg := Config{Registerer: registry}
+		var cfg Config
 		cfg.Upstream.Dial = func(context.Context, string, string) (net.Conn, error) {
 			here, there := net.Pipe()
 			go timesBackend(there, &running)
@@ -181,14 +180,19 @@ func (c *slowClient) run(t *testing.T) {
 			synctest.Wait()
 			t.Fatalf("not over at %v; ten seconds later: %v", c.after+time.Second, over())
 		}
-		name, label := "ingress421_connections_closed_total", "reason"
+		var m dto.Metric
 		switch c.reason {
 		case "request":
 			return
 		case "timeout":
-			name, label = "ingress421_tls_handshakes_total", "result"
+			err = s.metrics.handshakes.WithLabelValues(c.reason, "", "").Write(&m)
+		default:
+			err = s.metrics.closed.WithLabelValues(c.reason).Write(&m)
 		}
-		if n := counterSum(t, registry, name, label, c.reason); n != 1 {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := m.GetCounter().GetValue(); n != 1 {
 			t.Errorf("%v connections ended for %s", n, c.reason)
 		}
 	})

@@ -95,7 +95,9 @@ func (s *Site) text(b *strings.Builder) {
 	if s.Report {
 		b.WriteString(" report")
 	}
-	s.Terms.text(b)
+	if s.Terms.HTTPSRedirect {
+		b.WriteString(" redirect")
+	}
 	switch {
 	case s.Policy.Unresolved:
 		fmt.Fprintf(b, " client-auth=%s(unresolved)", s.Policy.Mode)
@@ -159,6 +161,5 @@ func (r *Route) text(b *strings.Builder) {
 			b.WriteString(e.String())
 		}
 	}
-	r.Terms.text(b)
 	fmt.Fprintf(b, " %s=%s\n", strings.ToLower(r.From.Kind), r.From.NamespacedName())
 }

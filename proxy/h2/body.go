@@ -20,12 +20,12 @@ type body struct {
 	n          int // octets held
 }
 
-func (b *body) write(g *Engine, p []byte) {
+func (b *body) write(cfg *Config, p []byte) {
 	b.n += len(p)
 	for len(p) > 0 {
 		t := b.tail
 		if t == nil || t.w == len(t.buf) {
-			t = g.getChunk(b.tail == nil && len(p) <= smallChunk)
+			t = cfg.getChunk(b.tail == nil && len(p) <= smallChunk)
 			if b.tail == nil {
 				b.head = t
 			} else {
@@ -39,7 +39,7 @@ func (b *body) write(g *Engine, p []byte) {
 	}
 }
 
-func (b *body) read(g *Engine, p []byte) int {
+func (b *body) read(cfg *Config, p []byte) int {
 	total := 0
 	for len(p) > 0 && b.head != nil {
 		h := b.head
@@ -48,7 +48,7 @@ func (b *body) read(g *Engine, p []byte) int {
 		p = p[n:]
 		total += n
 		if h.r == h.w {
-			b.pop(g)
+			b.pop(cfg)
 		}
 	}
 	b.n -= total
@@ -56,14 +56,14 @@ func (b *body) read(g *Engine, p []byte) int {
 }
 
 // drop forgets everything.
-func (b *body) drop(g *Engine) {
+func (b *body) drop(cfg *Config) {
 	for b.head != nil {
-		b.pop(g)
+		b.pop(cfg)
 	}
 	b.n = 0
 }
 
-func (b *body) pop(g *Engine) {
+func (b *body) pop(cfg *Config) {
 	h := b.head
 	b.head = h.next
 	if b.head == nil {
@@ -71,16 +71,16 @@ func (b *body) pop(g *Engine) {
 	}
 	h.next, h.r, h.w = nil, 0, 0
 	if len(h.buf) == smallChunk {
-		g.small.Put(h)
+		cfg.small.Put(h)
 	} else {
-		g.large.Put(h)
+		cfg.large.Put(h)
 	}
 }
 
-func (g *Engine) getChunk(small bool) *chunk {
-	pool, size := &g.large, largeChunk
+func (cfg *Config) getChunk(small bool) *chunk {
+	pool, size := &cfg.large, largeChunk
 	if small {
-		pool, size = &g.small, smallChunk
+		pool, size = &cfg.small, smallChunk
 	}
 	if c, ok := pool.Get().(*chunk); ok {
 		return c

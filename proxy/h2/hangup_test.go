@@ -39,21 +39,22 @@ func TestHangUpOnAClientThatReadsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var reason string
-				cfg := &config{
+				cfg := &Config{
 					Limits: Limits{StallTimeout: stall},
 					Handle: blob(1 << 20),
+					Closed: func(_ *Conn, why string) { reason = why },
 				}
 				server, client := pipe(20_000)
-				srv := tls.Server(NewCork(server), serverTLS(t))
+				srv := tls.Server(cfg.NewCork(server), serverTLS(t))
 				cl := tls.Client(client, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 				go srv.Handshake()
 				if err := cl.Handshake(); err != nil {
 					t.Fatal(err)
 				}
-				c := cfg.newConn(srv)
+				c := NewConn(srv, cfg)
 				over := make(chan time.Time, 1)
 				go func() {
-					reason, _ = c.Serve()
+					c.Serve()
 					over <- time.Now()
 				}()
 				ct := &tester{t: t}
@@ -85,17 +86,17 @@ func TestHangUpOnAClientThatReadsNothing(t *testing.T) {
 func TestOrderlyEndsSayCloseNotify(t *testing.T) {
 	for _, end := range []string{"drain", "EOF"} {
 		synctest.Test(t, func(t *testing.T) {
-			cfg := &config{Handle: blob(10)}
+			cfg := &Config{Handle: blob(10)}
 			server, client := pipe(64 << 10)
 			wire := &lastRecord{Conn: client}
-			srv := tls.Server(NewCork(server), serverTLS(t))
+			srv := tls.Server(cfg.NewCork(server), serverTLS(t))
 			// TLS 1.3 would hide what is an alert.
 			cl := tls.Client(wire, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}, MaxVersion: tls.VersionTLS12})
 			go srv.Handshake()
 			if err := cl.Handshake(); err != nil {
 				t.Fatal(err)
 			}
-			c := cfg.newConn(srv)
+			c := NewConn(srv, cfg)
 			go c.Serve()
 			fr := http2.NewFramer(cl, cl)
 			io.WriteString(cl, http2.ClientPreface)

@@ -143,14 +143,15 @@ func TestFloodsAreCutOff(t *testing.T) {
 			send:   func(ct *tester, n int) { ct.fr.WriteData(1, false, []byte("x")) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := &config{
-				Handle: c.handle,
-				Refuse: refuse,
+			cfg := &Config{
+				Handle:    c.handle,
+				TooLarge:  func(s *Stream) { s.Respond(431, nil, nil) },
+				Malformed: func(s *Stream) { s.Respond(400, nil, nil) },
 			}
 			bubble(t, cfg, func(ct *tester) {
 				if c.name == "made you reset by DATA behind the end" {
 					c.handle = nil
-					ct.cfg.engine.Handle = func(s *Stream) {
+					ct.cfg.workers.handle = func(s *Stream) {
 						gone := make(chan bool)
 						s.OnCancel(cancelFunc(func() { close(gone) }))
 						<-gone
@@ -174,7 +175,7 @@ func TestFloodsAreCutOff(t *testing.T) {
 // What a well-behaved client does at a steady rate must not be taken for a
 // flood, however long it lasts.
 func TestEarnedFramesAreNotAFlood(t *testing.T) {
-	cfg := &config{Handle: func(s *Stream) { s.Respond(200, nil, []byte("hello")) }}
+	cfg := &Config{Handle: func(s *Stream) { s.Respond(200, nil, []byte("hello")) }}
 	bubble(t, cfg, func(ct *tester) {
 		for n := range uint32(5000) {
 			ct.headers(2*n+1, true, get...)
@@ -193,7 +194,7 @@ func TestEarnedFramesAreNotAFlood(t *testing.T) {
 }
 
 func TestSmallMessagesAreNotAFlood(t *testing.T) {
-	bubble(t, &config{Handle: func(s *Stream) { io.Copy(io.Discard, s) }}, func(ct *tester) {
+	bubble(t, &Config{Handle: func(s *Stream) { io.Copy(io.Discard, s) }}, func(ct *tester) {
 		ct.headers(1, false, post()...)
 		for range 20_000 {
 			ct.fr.WriteData(1, false, []byte{0, 0, 0, 0, 0}) // an empty gRPC message
@@ -207,7 +208,7 @@ func TestSmallMessagesAreNotAFlood(t *testing.T) {
 }
 
 func TestPacedResetsAreAllowed(t *testing.T) {
-	cfg := &config{Handle: func(s *Stream) { s.Read(make([]byte, 1)) }}
+	cfg := &Config{Handle: func(s *Stream) { s.Read(make([]byte, 1)) }}
 	bubble(t, cfg, func(ct *tester) {
 		id := uint32(1)
 		for range 100 { // seconds
@@ -229,7 +230,7 @@ func TestPacedResetsAreAllowed(t *testing.T) {
 // Who browses gives up all that a page has asked for, and that again with the
 // next one; who seeks in a film, a response at a time.
 func TestBrowsingIsNotAFlood(t *testing.T) {
-	bubble(t, &config{Handle: func(s *Stream) { s.WriteHeader(200, nil, false); s.Read(make([]byte, 1)) }}, func(ct *tester) {
+	bubble(t, &Config{Handle: func(s *Stream) { s.WriteHeader(200, nil, false); s.Read(make([]byte, 1)) }}, func(ct *tester) {
 		id := uint32(1)
 		giveUp := func(n int) {
 			for range n {
@@ -259,7 +260,7 @@ func TestBrowsingIsNotAFlood(t *testing.T) {
 
 // What a client sends before it knows of a reset is not a flood.
 func TestDataOnItsWayIsNotAFlood(t *testing.T) {
-	bubble(t, &config{Handle: func(s *Stream) { s.Reset(http2.ErrCodeInternal) }}, func(ct *tester) {
+	bubble(t, &Config{Handle: func(s *Stream) { s.Reset(http2.ErrCodeInternal) }}, func(ct *tester) {
 		for i := range uint32(100) {
 			ct.headers(2*i+1, false, post()...)
 			for range 10 {
@@ -280,7 +281,7 @@ func TestDataOnItsWayIsNotAFlood(t *testing.T) {
 func TestHandlersAreBoundedThroughResets(t *testing.T) {
 	running, most := 0, 0
 	release := make(chan struct{})
-	cfg := &config{Limits: Limits{ResetBurst: 10_000}}
+	cfg := &Config{Limits: Limits{ResetBurst: 10_000}}
 	var mu sync.Mutex
 	cfg.Handle = func(s *Stream) {
 		mu.Lock()
@@ -327,7 +328,7 @@ func TestContinuationFlood(t *testing.T) {
 		{"empty", 0, 17}, {"one octet", 1, 17}, {"16 KiB", 16 << 10, 9},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			bubble(t, &config{}, func(ct *tester) {
+			bubble(t, &Config{}, func(ct *tester) {
 				ct.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: ct.block(get...)})
 				frag := make([]byte, c.size)
 				for i := range frag {
@@ -348,10 +349,10 @@ func TestContinuationFlood(t *testing.T) {
 }
 
 func TestHeaderListLimits(t *testing.T) {
-	cfg := func() *config {
-		return &config{
-			Handle: func(s *Stream) { s.Respond(200, nil, nil) },
-			Refuse: refuse,
+	cfg := func() *Config {
+		return &Config{
+			Handle:   func(s *Stream) { s.Respond(200, nil, nil) },
+			TooLarge: func(s *Stream) { s.Respond(431, nil, nil) },
 		}
 	}
 	repeat := func(n int, f string) []string {
@@ -395,7 +396,7 @@ func TestHeaderListLimits(t *testing.T) {
 }
 
 func TestOversizedTrailersResetTheStream(t *testing.T) {
-	bubble(t, &config{Handle: func(s *Stream) { io.Copy(io.Discard, s) }}, func(ct *tester) {
+	bubble(t, &Config{Handle: func(s *Stream) { io.Copy(io.Discard, s) }}, func(ct *tester) {
 		ct.headers(1, false, post()...)
 		var fs []string
 		for range 201 {
@@ -447,7 +448,7 @@ func TestTimeouts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ct := newTester(t, &config{Handle: func(s *Stream) { s.WriteHeader(200, nil, false); io.Copy(io.Discard, s); s.WriteEnd(nil) }})
+				ct := newTester(t, &Config{Handle: func(s *Stream) { s.WriteHeader(200, nil, false); io.Copy(io.Discard, s); s.WriteEnd(nil) }})
 				defer ct.finish()
 				start := time.Now()
 				c.do(ct)
@@ -465,7 +466,7 @@ func TestTimeouts(t *testing.T) {
 }
 
 func TestPingDoesNotKeepAnIdleConnection(t *testing.T) {
-	bubble(t, &config{}, func(ct *tester) {
+	bubble(t, &Config{}, func(ct *tester) {
 		for range 76 {
 			time.Sleep(time.Second)
 			ct.fr.WritePing(false, [8]byte{})
@@ -475,7 +476,7 @@ func TestPingDoesNotKeepAnIdleConnection(t *testing.T) {
 }
 
 func TestStalledRequestBodyIsReset(t *testing.T) {
-	bubble(t, &config{Handle: func(s *Stream) {
+	bubble(t, &Config{Handle: func(s *Stream) {
 		_, err := io.Copy(io.Discard, s)
 		if re, ok := err.(*ResetError); !ok || re.Peer || re.Code != http2.ErrCodeCancel {
 			t.Errorf("Read: %v", err)
@@ -488,8 +489,8 @@ func TestStalledRequestBodyIsReset(t *testing.T) {
 		ct.wantSilence()
 		time.Sleep(2 * time.Second)
 		ct.want("RST_STREAM stream=1 CANCEL")
-		if len(ct.cut) != 1 || ct.cut[0] != WhyStall {
-			t.Errorf("refused: %v", ct.cut)
+		if len(ct.refused) != 1 || ct.refused[0] != RefusedStall {
+			t.Errorf("refused: %v", ct.refused)
 		}
 	})
 }
@@ -503,7 +504,7 @@ func TestStalledResponseBodyIsReset(t *testing.T) {
 	}
 	t.Run("no stream window", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ct := newTester(t, &config{Handle: handle})
+			ct := newTester(t, &Config{Handle: handle})
 			defer ct.finish()
 			ct.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 			for i := range uint32(20) {
@@ -522,7 +523,7 @@ func TestStalledResponseBodyIsReset(t *testing.T) {
 	})
 	t.Run("no connection window", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ct := newTester(t, &config{Handle: handle})
+			ct := newTester(t, &Config{Handle: handle})
 			defer ct.finish()
 			ct.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
 			ct.headers(1, true, get...)
@@ -534,7 +535,7 @@ func TestStalledResponseBodyIsReset(t *testing.T) {
 	})
 	t.Run("nobody reads the socket", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ct := newTester(t, &config{Handle: func(s *Stream) {
+			ct := newTester(t, &Config{Handle: func(s *Stream) {
 				s.WriteHeader(200, nil, false)
 				if _, err := s.Write(make([]byte, 1<<20)); err != ErrClosed {
 					t.Errorf("Write: %v", err)
@@ -555,7 +556,7 @@ func TestStalledResponseBodyIsReset(t *testing.T) {
 
 func TestUnreadHeadersAreBounded(t *testing.T) {
 	long := []hpack.HeaderField{{Name: "x-long", Value: string(make([]byte, 60_000))}}
-	bubble(t, &config{Handle: func(s *Stream) { s.WriteHeader(200, long, true) }}, func(ct *tester) {
+	bubble(t, &Config{Handle: func(s *Stream) { s.WriteHeader(200, long, true) }}, func(ct *tester) {
 		for i := range uint32(100) {
 			ct.headers(2*i+1, true, get...)
 		}
@@ -584,7 +585,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 		{"bodies", make([]byte, 1000), ClosedRapidReset}, // more streams open than allowed
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := &config{Admit: func(s *Stream) bool { s.Respond(421, nil, c.body); return true }}
+			cfg := &Config{Admit: func(s *Stream) bool { s.Respond(421, nil, c.body); return true }}
 			synctest.Test(t, func(t *testing.T) {
 				ct := newTester(t, cfg)
 				defer ct.finish()

@@ -134,7 +134,7 @@ func (c *Conn) pump() {
 		}
 		s.wcond.Signal()
 		if s.detached && c.finish(s) {
-			c.engine.recycle(s)
+			c.cfg.recycle(s)
 		}
 	}
 }

@@ -68,13 +68,12 @@ const firstTime = time.Second
 
 var aLongTimeAgo = time.Unix(1, 0)
 
-// Serve answers the connection's requests until it ends, closes it, and says why
-// it ended: in one of the Closed constants, and with the error unless that was in
-// good order.
-func (c *Conn) Serve() (reason string, err error) {
+// Serve answers the connection's requests until it ends, closes it, and says
+// why it ended, in one of the Closed constants.
+func (c *Conn) Serve() (reason string) {
 	c.idle.Lock()
 	for reason == "" {
-		reason, err = c.serveNext()
+		reason = c.serveNext()
 	}
 	c.watch.end(c)
 	c.engine.giveBack(c.buf)
@@ -84,7 +83,7 @@ func (c *Conn) Serve() (reason string, err error) {
 		_ = bottom(c.nc).Close()
 	}
 	_ = c.nc.Close()
-	return reason, err
+	return reason
 }
 
 // bottom is the socket below TLS.
@@ -100,12 +99,12 @@ func bottom(nc net.Conn) net.Conn {
 
 // serveNext answers the next request. It returns why the connection has ended,
 // "" where it goes on.
-func (c *Conn) serveNext() (reason string, err error) {
+func (c *Conn) serveNext() (reason string) {
 	if reason := c.await(); reason != "" {
-		return reason, nil
+		return reason
 	}
 	x := &c.x
-	err = c.readHead()
+	err := c.readHead()
 	switch {
 	case err == nil:
 	case x.status != 0:
@@ -114,11 +113,11 @@ func (c *Conn) serveNext() (reason string, err error) {
 		if x.failed == "" {
 			c.linger()
 		}
-		return ClosedProtocol, err
+		return ClosedProtocol
 	case isTimeout(err):
-		return ClosedHeaderTimeout, err
+		return ClosedHeaderTimeout
 	default:
-		return ioReason(err), err
+		return ioReason(err)
 	}
 	c.requests++
 	c.serial.Store(c.requests)
@@ -126,7 +125,7 @@ func (c *Conn) serveNext() (reason string, err error) {
 	c.engine.Handle(x)
 	c.serial.Store(0)
 	c.watch.end(c)
-	return c.after(), nil
+	return c.after()
 }
 
 // after says what becomes of the connection once a request is answered.

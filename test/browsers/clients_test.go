@@ -25,7 +25,6 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
-	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/test/require"
 )
 
@@ -161,7 +160,7 @@ func curl(protocol string) func(t *testing.T, w *world) outcome {
 func roots(t *testing.T, w *world) *x509.CertPool {
 	t.Helper()
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(w.ca.PEM) {
+	if !pool.AppendCertsFromPEM(w.ca.pem) {
 		t.Fatal("no CA certificate")
 	}
 	return pool
@@ -179,7 +178,7 @@ func goClient(t *testing.T, w *world) outcome {
 	c := &http.Client{Transport: transport, Timeout: patience}
 	o := outcome{Version: strings.TrimPrefix(runtime.Version(), "go"), Got: make(map[string]string)}
 	// net/http writes a line about each frame that it does not know.
-	var logged testkit.Buffer
+	var logged lockedBuffer
 	log.SetOutput(&logged)
 	defer log.SetOutput(os.Stderr)
 	ask := func(step, name, host, method string, body []byte) {

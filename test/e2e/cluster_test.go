@@ -23,7 +23,6 @@ import (
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/admin"
 	"github.com/ingress421/ingress421/internal/source"
-	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/proxy"
 	"github.com/ingress421/ingress421/proxy/upstream"
 	"github.com/ingress421/ingress421/test/kube"
@@ -76,7 +75,7 @@ func newAPIStage(t testing.TB, c *kube.Cluster) (s *stage, controller string) {
 		t.Fatal(err)
 	}
 	ns := c.Namespace(t)
-	s = &stage{ca: testkit.NewCA(t, "test CA"), objects: api{direct}, namespace: ns, class: ns}
+	s = &stage{ca: newAuthority(t, "test CA"), objects: api{direct}, namespace: ns, class: ns}
 	controller = "ingress421.dev/" + ns
 	ic := s.ingressClass(controller)
 	s.put(t, ic)
@@ -123,7 +122,7 @@ func clusterStage(t testing.TB) *stage {
 	c := cluster.Get(t)
 	s, controller := newAPIStage(t, c)
 	network := &pods{real: make(map[string]string)}
-	s.listen, s.log = network.listen, &testkit.Buffer{}
+	s.listen, s.log = network.listen, &logLines{}
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	registry := prometheus.NewRegistry()
 	server, err := proxy.New(proxy.Config{
@@ -193,7 +192,7 @@ const inNamespace = "E2E_IN_NAMESPACE"
 // takes.
 func TestClusterWithBinary(t *testing.T) {
 	if os.Getenv(inNamespace) == "" {
-		testkit.Binary(t)
+		binary(t)
 		cluster.Get(t) // names what is missing for it
 		unshare := require.Tool(t, "unshare")
 		require.Tool(t, "ip")
@@ -231,7 +230,7 @@ func TestClusterWithBinary(t *testing.T) {
 		}
 		return ln, ip, 8080
 	}
-	p := testkit.Serve(t, "--kubeconfig", c.Kubeconfig, "--controller-name", controller, "--namespace", s.namespace)
+	p := serve(t, "--kubeconfig", c.Kubeconfig, "--controller-name", controller, "--namespace", s.namespace)
 	s.addresses(t, p)
 	play(t, s)
 }

@@ -18,8 +18,6 @@ import (
 	"time"
 
 	"sigs.k8s.io/yaml"
-
-	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // failingRate is how many requests a second a host of TestFailingPods gets with
@@ -77,7 +75,7 @@ func TestFailingPods(t *testing.T) {
 			}
 			host := name + ".test"
 			r.publish()
-			s.put(t, s.secret(name+"-tls", s.ca.Server(t, host)), s.service(name), s.ingress(host, name, name+"-tls", "backend-protocol", c.protocol))
+			s.put(t, s.secret(name+"-tls", s.ca.server(t, host)), s.service(name), s.ingress(host, name, name+"-tls", "backend-protocol", c.protocol))
 			f := &figures{host: host, codes: make(map[string]int)}
 			results[name] = f
 			all.Go(func() {
@@ -105,7 +103,7 @@ func TestFailingPods(t *testing.T) {
 // awaitHandshake waits until a host is served, without a request.
 func awaitHandshake(t testing.TB, s *stage, host string) {
 	t.Helper()
-	testkit.Eventually(t, host+" is served", func() string {
+	eventually(t, host+" is served", func() string {
 		c, err := s.dial(dialing{serverName: host})
 		if err != nil {
 			return err.Error()

@@ -10,8 +10,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
-
-	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // folder is a folder of manifests, a file for each object.
@@ -53,15 +51,15 @@ func listenLoopback(t testing.TB) (net.Listener, string, int32) {
 }
 
 // folderStage is the binary serving a folder.
-func folderStage(t testing.TB, args ...string) (*stage, *testkit.Process) {
+func folderStage(t testing.TB, args ...string) (*stage, *process) {
 	t.Helper()
 	dir := folder(t.TempDir())
 	s := &stage{
-		ca: testkit.NewCA(t, "test CA"), objects: dir, namespace: "default", class: "e2e",
+		ca: newAuthority(t, "test CA"), objects: dir, namespace: "default", class: "e2e",
 		listen: listenLoopback,
 	}
 	s.put(t, s.ingressClass("ingress421.dev/controller"))
-	p := testkit.Serve(t, append([]string{"--manifests", string(dir)}, args...)...)
+	p := serve(t, append([]string{"--manifests", string(dir)}, args...)...)
 	s.addresses(t, p)
 	return s, p
 }

@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
-	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // TestNeighboursCertificate: a namespace that has no certificate names hosts
@@ -36,7 +35,7 @@ func TestNeighboursCertificate(t *testing.T) {
 	}
 	victim.live(t, "www.shop.test")
 	for _, host := range hosts {
-		testkit.Eventually(t, host+" is served in cleartext", func() string {
+		eventually(t, host+" is served in cleartext", func() string {
 			if a := attacker.cleartext(t, host); a.StatusCode != 200 {
 				return fmt.Sprint(a.StatusCode)
 			}
@@ -69,7 +68,7 @@ func TestNeighboursCertificate(t *testing.T) {
 	}
 	victim.put(t, policy, class)
 	c := victim.open(t, dialing{serverName: "www.shop.test"})
-	testkit.Eventually(t, "certificates are shared", func() string {
+	eventually(t, "certificates are shared", func() string {
 		if a := c.get(t, hosts[0]); a.StatusCode != 200 {
 			return fmt.Sprint(a.StatusCode)
 		}

@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // A log that nobody reads holds up neither publishing, nor serving, nor the end.
@@ -24,7 +22,14 @@ func TestLogThatNobodyReads(t *testing.T) {
 	s.live(t, "before.test")
 
 	// The goroutine that reads standard error waits from here on.
-	read := p.Log.Hold()
+	p.log.mu.Lock()
+	reading := false
+	read := func() {
+		if !reading {
+			reading = true
+			p.log.mu.Unlock()
+		}
+	}
 	defer read()
 	// Each of these is a problem, and a line: a MiB of them, in all, which no
 	// pipe holds.
@@ -38,7 +43,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 		}
 		s.put(t, ing)
 	}
-	testkit.Eventually(t, "problems are found", func() string {
+	eventually(t, "problems are found", func() string {
 		if n := s.metric(t, "ingress421_ingress_problems", `reason="ServiceNotFound"`); n < 1000 {
 			return fmt.Sprint(n, " problems")
 		}
@@ -62,9 +67,9 @@ func TestLogThatNobodyReads(t *testing.T) {
 		t.Errorf("%v lines lost, though there was room", n)
 	}
 	began = time.Now()
-	p.Signal(t)
-	testkit.Eventually(t, "the process ends", func() string {
-		if errors.Is(syscall.Kill(p.Cmd.Process.Pid, 0), os.ErrProcessDone) || errors.Is(syscall.Kill(p.Cmd.Process.Pid, 0), syscall.ESRCH) {
+	p.signal(t)
+	eventually(t, "the process ends", func() string {
+		if errors.Is(syscall.Kill(p.cmd.Process.Pid, 0), os.ErrProcessDone) || errors.Is(syscall.Kill(p.cmd.Process.Pid, 0), syscall.ESRCH) {
 			return ""
 		}
 		return "it is there"
@@ -76,13 +81,13 @@ func TestLogThatNobodyReads(t *testing.T) {
 // Whoever reads the log may go: a server outlives its log shipper.
 func TestLogWhoseReaderIsGone(t *testing.T) {
 	dir := folder(t.TempDir())
-	s := &stage{ca: testkit.NewCA(t, "test CA"), objects: dir, namespace: "default", class: "e2e", listen: listenLoopback}
+	s := &stage{ca: newAuthority(t, "test CA"), objects: dir, namespace: "default", class: "e2e", listen: listenLoopback}
 	s.put(t, s.ingressClass("ingress421.dev/controller"))
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(testkit.Binary(t), "run", "--manifests", string(dir), "--http-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0",
+	cmd := exec.Command(binary(t), "run", "--manifests", string(dir), "--http-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0",
 		"--metrics-addr", "127.0.0.1:0", "--admin-addr", "")
 	cmd.Stderr = writer
 	if err := cmd.Start(); err != nil {
@@ -101,7 +106,7 @@ func TestLogWhoseReaderIsGone(t *testing.T) {
 	}
 	_ = reader.Close()
 	s.put(t, s.ingress("problem.test", "nobody", ""))
-	testkit.Eventually(t, "a line is lost", func() string {
+	eventually(t, "a line is lost", func() string {
 		if s.metric(t, "ingress421_log_lines_lost_total", `log="stderr"`) == 0 {
 			return "none is"
 		}
@@ -138,14 +143,14 @@ func TestOurselvesAsBackend(t *testing.T) {
 	s.put(t, s.service("loop"), s.slice("loop", "127.0.0.1", int32(configured), true), s.ingress("loop.test", "loop", ""),
 		s.service("metrics"), s.slice("metrics", "127.0.0.1", int32(metricsPort), true), s.ingress("metrics.test", "metrics", ""))
 	for _, host := range []string{"loop.test", "metrics.test"} {
-		testkit.Eventually(t, host+" is refused", func() string {
+		eventually(t, host+" is refused", func() string {
 			if a := s.cleartext(t, host); a.StatusCode != 503 {
 				return fmt.Sprint(a.StatusCode, " ", a.body)
 			}
 			return ""
 		})
 	}
-	found := p.Log.Lines(map[string]any{"msg": "problem", "reason": "EndpointRefused"})
+	found := p.log.find(map[string]any{"msg": "problem", "reason": "EndpointRefused"})
 	if len(found) != 2 {
 		t.Errorf("%d problems logged, want one for each slice: %v", len(found), found)
 	}
@@ -172,13 +177,13 @@ func TestOurselvesAsBackend(t *testing.T) {
 		}
 	}()
 	s.put(t, s.service("ring"), s.slice("ring", address, port, true), s.ingress("ring.test", "ring", ""))
-	testkit.Eventually(t, "the loop is cut", func() string {
+	eventually(t, "the loop is cut", func() string {
 		if a := s.cleartext(t, "ring.test"); a.StatusCode != 508 {
 			return fmt.Sprint(a.StatusCode, " ", a.body)
 		}
 		return ""
 	})
-	if len(p.Log.Lines(map[string]any{"msg": "backend failed", "reason": "loop", "service": "ring"})) != 1 {
-		t.Errorf("the loop is not in the log:\n%s", &p.Log)
+	if len(p.log.find(map[string]any{"msg": "backend failed", "reason": "loop", "service": "ring"})) != 1 {
+		t.Errorf("the loop is not in the log:\n%s", p.log)
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
-	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/test/require"
 )
 
@@ -103,7 +102,7 @@ func (n *neighbour) await(t testing.TB, more int) {
 	for _, a := range []*asker{&n.here, &n.twin} {
 		times, _ := a.sorted()
 		goal := len(times) + more
-		testkit.Eventually(t, "the good client is answered", func() string {
+		eventually(t, "the good client is answered", func() string {
 			if times, _ := a.sorted(); len(times) < goal {
 				return fmt.Sprintf("%d requests of %d", len(times), goal)
 			}
@@ -164,9 +163,9 @@ func needDescriptors(t testing.TB, n int) {
 }
 
 // rss is the resident memory of the process, in octets.
-func rss(t testing.TB, p *testkit.Process) int {
+func (p *process) rss(t testing.TB) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		require.Missing(t, "/proc (Linux)")
 	}
