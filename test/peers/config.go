@@ -12,6 +12,8 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -34,6 +36,15 @@ http {
     location / { return 200 "` + small + `"; }
     location /1m { }
   }
+  ssl_certificate DIR/tls.crt; ssl_certificate_key DIR/tls.key; ssl_session_cache shared:b:10m; ssl_protocols TLSv1.3;
+  server {
+    listen 127.0.0.1:TLS1 ssl backlog=4096; default_type text/plain;
+    location / { return 200 "` + small + `"; }
+  }
+  server {
+    listen 127.0.0.1:TLS2 ssl http2 backlog=4096; default_type text/plain; http2_max_concurrent_streams 1000;
+    location / { return 200 "` + small + `"; }
+  }
 }
 `
 
@@ -44,18 +55,27 @@ http {
   client_body_temp_path DIR/body; proxy_temp_path DIR/proxy; fastcgi_temp_path DIR/fcgi; uwsgi_temp_path DIR/uwsgi; scgi_temp_path DIR/scgi;
   upstream backend { server 127.0.0.1:BACKEND; keepalive 1024; keepalive_requests 100000000; }
   upstream h2c { server 127.0.0.1:H2CPORT; keepalive 1024; keepalive_requests 100000000; }
+  upstream tls1 { server 127.0.0.1:TLS1; keepalive 1024; keepalive_requests 100000000; }
+  upstream tls2 { server 127.0.0.1:TLS2; keepalive 1024; keepalive_requests 100000000; }
   upstream sink { server 127.0.0.1:SINK; keepalive 1024; keepalive_requests 100000000; }
   proxy_http_version 1.1;
   proxy_request_buffering off;
   proxy_set_header Connection ""; proxy_set_header Host $host;
   proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host;
+  proxy_ssl_protocols TLSv1.3; grpc_ssl_protocols TLSv1.3;
+  grpc_set_header Host $host;
+  grpc_set_header X-Forwarded-For $remote_addr; grpc_set_header X-Forwarded-Proto $scheme; grpc_set_header X-Forwarded-Host $host;
   ssl_session_cache shared:s:10m; ssl_session_tickets on; ssl_protocols TLSv1.3;
   server {
     listen 127.0.0.1:NGINX ssl http2 backlog=4096;
+    listen 127.0.0.1:PLAINNGINX backlog=4096;
     ssl_certificate DIR/tls.crt; ssl_certificate_key DIR/tls.key;
     location / { proxy_pass http://backend; }
     location /sink { proxy_pass http://sink; }
-    location /h2c { grpc_pass grpc://h2c; grpc_set_header Host $host; grpc_set_header X-Forwarded-For $remote_addr; grpc_set_header X-Forwarded-Proto $scheme; grpc_set_header X-Forwarded-Host $host; }
+    location /h2c { grpc_pass grpc://h2c; }
+    location /grpc { grpc_pass grpc://h2c; }
+    location /tls1 { proxy_pass https://tls1; }
+    location /tls2 { grpc_pass grpcs://tls2; }
     location /421 { return 421; }
   }
 }
@@ -75,11 +95,15 @@ defaults
   http-reuse always
 frontend front
   bind 127.0.0.1:HAPROXY ssl crt DIR/both.pem alpn h2,http/1.1 backlog 4096
-  http-request set-header X-Forwarded-Proto https
+  bind 127.0.0.1:PLAINHAPROXY backlog 4096
+  http-request set-header X-Forwarded-Proto https if { ssl_fc }
+  http-request set-header X-Forwarded-Proto http if ! { ssl_fc }
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-request return status 421 if { path /421 }
   use_backend sink if { path /sink }
-  use_backend h2c if { path /h2c }
+  use_backend h2c if { path /h2c /grpc }
+  use_backend tls1 if { path /tls1 }
+  use_backend tls2 if { path /tls2 }
   default_backend small
 backend small
   server s 127.0.0.1:BACKEND
@@ -87,6 +111,10 @@ backend sink
   server s 127.0.0.1:SINK
 backend h2c
   server s 127.0.0.1:H2CPORT proto h2
+backend tls1
+  server s 127.0.0.1:TLS1 ssl verify none alpn http/1.1
+backend tls2
+  server s 127.0.0.1:TLS2 ssl verify none alpn h2
 `
 
 const caddyConf = `{
@@ -97,11 +125,37 @@ const caddyConf = `{
     level ERROR
   }
 }
+http://a.test:PLAINCADDY {
+  bind 127.0.0.1
+  reverse_proxy 127.0.0.1:BACKEND {
+    transport http {
+      keepalive_idle_conns_per_host 1024
+      compression off
+    }
+  }
+}
 https://a.test:CADDY {
   bind 127.0.0.1
   tls DIR/tls.crt DIR/tls.key
   respond /421 421
   reverse_proxy /sink 127.0.0.1:SINK
+  reverse_proxy /h2c h2c://127.0.0.1:H2CPORT
+  reverse_proxy /grpc h2c://127.0.0.1:H2CPORT
+  reverse_proxy /tls1 127.0.0.1:TLS1 {
+    transport http {
+      versions 1.1
+      tls_insecure_skip_verify
+      keepalive_idle_conns_per_host 1024
+      compression off
+    }
+  }
+  reverse_proxy /tls2 127.0.0.1:TLS2 {
+    transport http {
+      versions 2
+      tls_insecure_skip_verify
+      compression off
+    }
+  }
   reverse_proxy 127.0.0.1:BACKEND {
     transport http {
       keepalive_idle_conns_per_host 1024
@@ -111,65 +165,33 @@ https://a.test:CADDY {
 }
 `
 
-const manifests = `apiVersion: networking.k8s.io/v1
+// ingressFor has one path of host served by the Service of the same name.
+const ingressFor = `apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {name: bench, namespace: default}
+metadata: {name: NAME, namespace: default, annotations: {ingress421.dev/backend-protocol: PROTOCOL, ingress421.dev/ssl-redirect: "false"}}
 spec:
   tls: [{hosts: [a.test], secretName: bench-tls}]
   rules:
   - host: a.test
     http:
       paths:
-      - {path: /, pathType: Prefix, backend: {service: {name: small, port: {number: 80}}}}
-      - {path: /sink, pathType: Prefix, backend: {service: {name: sink, port: {number: 80}}}}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: h2c, namespace: default, annotations: {ingress421.dev/backend-protocol: H2C}}
-spec:
-  rules:
-  - host: a.test
-    http:
-      paths:
-      - {path: /h2c, pathType: Prefix, backend: {service: {name: h2c, port: {number: 80}}}}
+      - {path: /PATH, pathType: Prefix, backend: {service: {name: NAME, port: {number: 80}}}}
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: h2c, namespace: default}
+metadata: {name: NAME, namespace: default}
 spec: {ports: [{name: http, port: 80}]}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
-metadata: {name: h2c-1, namespace: default, labels: {kubernetes.io/service-name: h2c}}
+metadata: {name: NAME-1, namespace: default, labels: {kubernetes.io/service-name: NAME}}
 addressType: IPv4
-ports: [{name: http, port: %d}]
+ports: [{name: http, port: PORT}]
 endpoints: [{addresses: [127.0.0.1]}]
 ---
-apiVersion: v1
-kind: Service
-metadata: {name: small, namespace: default}
-spec: {ports: [{name: http, port: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: sink, namespace: default}
-spec: {ports: [{name: http, port: 80}]}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: small-1, namespace: default, labels: {kubernetes.io/service-name: small}}
-addressType: IPv4
-ports: [{name: http, port: %d}]
-endpoints: [{addresses: [127.0.0.1]}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: sink-1, namespace: default, labels: {kubernetes.io/service-name: sink}}
-addressType: IPv4
-ports: [{name: http, port: %d}]
-endpoints: [{addresses: [127.0.0.1]}]
----
-apiVersion: v1
+`
+
+const secret = `apiVersion: v1
 kind: Secret
 metadata: {name: bench-tls, namespace: default}
 type: kubernetes.io/tls
@@ -222,5 +244,22 @@ func writeManifests(dir string) error {
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, "bench.yaml"), fmt.Appendf(nil, manifests, h2cPort, backendPort, sinkPort, cert, key), 0o600)
+	text := fmt.Appendf(nil, secret, cert, key)
+	for _, b := range []struct {
+		name, path, protocol string
+		port                 int
+	}{
+		{"small", "", "HTTP", backendPort},
+		{"sink", "sink", "HTTP", sinkPort},
+		{"h2c", "h2c", "H2C", h2cPort},
+		{"grpc", "grpc", "GRPC", h2cPort},
+		{"tls1", "tls1", "HTTPS", tls1Port},
+		{"tls2", "tls2", "HTTPS", tls2Port},
+	} {
+		text = append(text, "---\n"...)
+		text = append(text, strings.NewReplacer(
+			"NAME", b.name, "PATH", b.path, "PROTOCOL", b.protocol, "PORT", strconv.Itoa(b.port),
+		).Replace(ingressFor)...)
+	}
+	return os.WriteFile(filepath.Join(folder, "bench.yaml"), text, 0o600)
 }

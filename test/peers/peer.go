@@ -24,8 +24,11 @@ const (
 const (
 	backendPort = 19001 // nginx: small and large responses
 	sinkPort    = 19002 // Go: reads a body to its end, and then answers
-	h2cPort     = 19003 // Go: the small response over HTTP/2 without TLS
+	h2cPort     = 19003 // Go: the small response over HTTP/2 without TLS, and gRPC
+	tls1Port    = 19004 // nginx: the small response over TLS, HTTP/1.1
+	tls2Port    = 19005 // ... and HTTP/2
 	firstPort   = 19443
+	firstPlain  = 19543
 )
 
 // process is something that was started and is to be stopped.
@@ -36,12 +39,16 @@ type process struct {
 
 // peer is one proxy under test.
 type peer struct {
-	name string
-	port int
-	args []string
-	env  []string
-	proc *process
+	name  string
+	port  int // TLS
+	plain int // cleartext
+	args  []string
+	env   []string
+	proc  *process
 }
+
+// judges says that it knows by itself which requests are misdirected.
+func (p *peer) judges() bool { return strings.HasPrefix(p.name, "ingress421") || p.name == "before" }
 
 // bench is one run.
 type bench struct {
@@ -78,11 +85,13 @@ func newBench(dir string, bin binaries, with []string) (*bench, error) {
 	files := map[string]string{
 		"backend.conf": backendConf, "nginx.conf": nginxConf, "haproxy.cfg": haproxyConf, "Caddyfile": caddyConf,
 	}
-	ports := map[string]int{}
+	ports, plain := map[string]int{}, map[string]int{}
 	for i, name := range []string{"ingress421", "ingress421+log", "nginx", "haproxy", "caddy", "go", "before"} {
-		ports[name] = firstPort + i
+		ports[name], plain[name] = firstPort+i, firstPlain+i
 	}
 	replace := strings.NewReplacer(
+		"PLAINNGINX", strconv.Itoa(plain["nginx"]), "PLAINHAPROXY", strconv.Itoa(plain["haproxy"]), "PLAINCADDY", strconv.Itoa(plain["caddy"]),
+		"TLS1", strconv.Itoa(tls1Port), "TLS2", strconv.Itoa(tls2Port),
 		"DIR", dir, "BACKEND", strconv.Itoa(backendPort), "SINK", strconv.Itoa(sinkPort), "H2CPORT", strconv.Itoa(h2cPort),
 		"NGINX", strconv.Itoa(ports["nginx"]), "HAPROXY", strconv.Itoa(ports["haproxy"]), "CADDY", strconv.Itoa(ports["caddy"]),
 	)
@@ -98,30 +107,34 @@ func newBench(dir string, bin binaries, with []string) (*bench, error) {
 	if err := os.WriteFile(filepath.Join(dir, "1m"), make([]byte, 1<<20), 0o644); err != nil {
 		return nil, err
 	}
+	// A message of gRPC: not compressed, 32 octets, of no meaning to a proxy.
+	if err := os.WriteFile(filepath.Join(dir, "grpc"), append([]byte{0, 0, 0, 0, 32}, make([]byte, 32)...), 0o644); err != nil {
+		return nil, err
+	}
 	if err := writeManifests(dir); err != nil {
 		return nil, err
 	}
-	run := func(binary string, port int, more ...string) []string {
+	run := func(binary, name string, more ...string) []string {
 		return append([]string{
-			binary, "run", "--manifests", filepath.Join(dir, "manifests"), "--http-addr", "",
-			"--https-addr", fmt.Sprintf("127.0.0.1:%d", port), "--metrics-addr", "127.0.0.1:0", "--admin-addr", "",
+			binary, "run", "--manifests", filepath.Join(dir, "manifests"), "--http-addr", fmt.Sprintf("127.0.0.1:%d", plain[name]),
+			"--https-addr", fmt.Sprintf("127.0.0.1:%d", ports[name]), "--metrics-addr", "127.0.0.1:0", "--admin-addr", "",
 		}, more...)
 	}
 	all := []*peer{
-		{name: "ingress421", args: run(bin.now, ports["ingress421"]), env: one},
-		{name: "ingress421+log", args: run(bin.now, ports["ingress421+log"], "--access-log", "json"), env: one},
+		{name: "ingress421", args: run(bin.now, "ingress421"), env: one},
+		{name: "ingress421+log", args: run(bin.now, "ingress421+log", "--access-log", "json"), env: one},
 		{name: "nginx", args: []string{"nginx", "-c", filepath.Join(dir, "nginx.conf")}},
 		{name: "haproxy", args: []string{"haproxy", "-f", filepath.Join(dir, "haproxy.cfg")}},
-		{name: "go", args: []string{self, "reverseproxy", fmt.Sprintf("127.0.0.1:%d", ports["go"]), cert, key}, env: one},
+		{name: "go", args: []string{self, "reverseproxy", fmt.Sprintf("127.0.0.1:%d", ports["go"]), fmt.Sprintf("127.0.0.1:%d", plain["go"]), cert, key}, env: one},
 	}
 	if bin.before != "" {
-		all = append(all, &peer{name: "before", args: run(bin.before, ports["before"]), env: one})
+		all = append(all, &peer{name: "before", args: run(bin.before, "before"), env: one})
 	}
 	if _, err := os.Stat(bin.caddy); err == nil {
 		all = append(all, &peer{name: "caddy", args: []string{bin.caddy, "run", "--config", filepath.Join(dir, "Caddyfile"), "--adapter", "caddyfile"}, env: append(one, "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)})
 	}
 	for _, p := range all {
-		p.port = ports[p.name]
+		p.port, p.plain = ports[p.name], plain[p.name]
 		if len(with) == 0 || contains(with, p.name) {
 			b.peers = append(b.peers, p)
 		}
@@ -156,7 +169,7 @@ func (b *bench) start(ctx context.Context) error {
 		}
 		b.helpers = append(b.helpers, p)
 	}
-	for _, port := range []int{backendPort, sinkPort, h2cPort} {
+	for _, port := range []int{backendPort, sinkPort, h2cPort, tls1Port, tls2Port} {
 		if err := waitFor(ctx, port); err != nil {
 			return err
 		}

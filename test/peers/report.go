@@ -82,7 +82,7 @@ func (r *report) text() string {
 			continue
 		}
 		fmt.Fprintf(&b, "\n### %s\n\n", l.title)
-		if l.name == "idle" {
+		if l.memory {
 			b.WriteString("| proxy | KiB per connection | RSS MiB |\n|---|---|---|\n")
 		} else {
 			b.WriteString("| proxy | CPU us/request | requests/s | p50 ms | p99 ms | MB per CPU second | RSS MiB |\n|---|---|---|---|---|---|---|\n")
@@ -91,14 +91,18 @@ func (r *report) text() string {
 			s, ok := byPeer[p]
 			switch {
 			case !ok:
-			case l.name == "idle":
+			case l.memory:
 				fmt.Fprintf(&b, "| %s | %.1f | %.0f |\n", p, s.KiB, s.RSS)
 			default:
 				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", p, figure(s.CPU), figure(s.Rate), figure(s.P50), figure(s.P99), figure(s.MBs), figure(s.RSS))
 			}
 		}
-		if v := r.ratio(l.name, func(s sample) float64 { return s.CPU }); v > 0 {
-			fmt.Fprintf(&b, "\nCPU against the better of nginx and HAProxy: %.2f", v)
+		of := "CPU"
+		if l.memory {
+			of = "Memory"
+		}
+		if v := r.ratio(l.name, func(s sample) float64 { return max(s.CPU, s.KiB) }); v > 0 {
+			fmt.Fprintf(&b, "\n%s against the better of nginx and HAProxy: %.2f", of, v)
 			if v := r.ratio(l.name, func(s sample) float64 { return s.P99 }); v > 0 {
 				fmt.Fprintf(&b, "; p99: %.2f", v)
 			}
@@ -146,7 +150,7 @@ func (r *report) write(dir string) error {
 	page := "# Against other proxies\n\n" +
 		"Written by `make bench-peers`. Medians of " + fmt.Sprint(r.Rounds) + " interleaved rounds on " + r.Date + "; " + r.Machine + ".\n" +
 		strings.Join(v, "; ") + "; go: httputil.ReverseProxy of " + runtime.Version() + ".\n\n" +
-		"Every proxy has one core to itself, load and backend the other; TLS 1.3, P-256, HTTP/2 in, HTTP/1.1 with keep-alive out. CPU is\n" +
+		"Every proxy has one core to itself, load and backend the other; TLS 1.3, P-256, HTTP/2 in and HTTP/1.1 with keep-alive out where nothing else is said. CPU is\n" +
 		"user and system time of the proxy. ingress421 runs as it is shipped: rule, metrics and header rewriting on; `+log` has the JSON\n" +
 		"access log on. Throughput is bounded by the load's core where the proxy is cheap. Only ratios within the run mean anything.\n\n" +
 		"![CPU per request, against nginx](peers.svg)\n" + r.text()

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -57,4 +59,25 @@ func h2Request(nc net.Conn) error {
 			return fmt.Errorf("reset %v: %w", f.ErrCode, io.ErrUnexpectedEOF)
 		}
 	}
+}
+
+// http1Request makes one request on a connection, which stays open.
+func http1Request(nc net.Conn) error {
+	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(nc, "GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(bufio.NewReaderSize(nc, 1<<10), nil)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if err := resp.Body.Close(); err != nil {
+		return err
+	}
+	return nc.SetDeadline(time.Time{})
 }
