@@ -50,7 +50,7 @@ var rooms = []room{
 	{
 		path:   "cmd/process/...",
 		may:    []string{anything},
-		never:  []forbidden{{"test/...", "test helpers are not shipped"}, {"cmd", "a process is started by a command, a test or the demo, and knows no flags"}},
+		never:  []forbidden{{"test/...", "test helpers are not shipped"}, {"internal/testkit/...", "test helpers are not shipped"}, {"cmd", "a process is started by a command, a test or the demo, and knows no flags"}},
 		reason: "the roof wires everything together",
 	},
 	{
@@ -61,7 +61,7 @@ var rooms = []room{
 	{
 		path:   "cmd/...",
 		may:    []string{anything},
-		never:  []forbidden{{"test/...", "test helpers are not shipped"}},
+		never:  []forbidden{{"test/...", "test helpers are not shipped"}, {"internal/testkit/...", "test helpers are not shipped"}},
 		reason: "the roof wires everything together",
 	},
 	{
@@ -94,7 +94,7 @@ var rooms = []room{
 	},
 	{
 		path: "proxy",
-		may:  []string{"internal/hostmap", "proxy/balance", "proxy/field", "proxy/h2", "proxy/http1", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
+		may:  []string{"internal/hostmap", "proxy/balance", "proxy/field", "proxy/h2", "proxy/http1", "proxy/observe", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
 		never: []forbidden{
 			{"k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
 			{"sigs.k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
@@ -108,6 +108,11 @@ var rooms = []room{
 		path:   "proxy/balance/...",
 		may:    []string{"internal/hostmap", "proxy/upstream", prometheus},
 		reason: "what is tried next follows from a backend's endpoints and from how a try ended, not from what a client speaks",
+	},
+	{
+		path:   "proxy/observe/...",
+		may:    []string{"internal/hostmap", xnet, prometheus},
+		reason: "what is told of a request is plain values, whoever read, judged and forwarded it",
 	},
 	{
 		path:   "proxy/h2/...",
@@ -160,6 +165,11 @@ var rooms = []room{
 			{"os/...", "the rule is a pure function: its whole input is an argument"},
 		},
 		reason: "the ground floor stands on nothing",
+	},
+	{
+		path:   "internal/testkit/...",
+		may:    []string{"test/require"},
+		reason: "tests of every room use it, so that it knows none of them",
 	},
 	{
 		path:   "test/...",

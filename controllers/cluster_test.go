@@ -2,14 +2,8 @@ package controllers_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,6 +25,7 @@ import (
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
+	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/test/kube"
 	"github.com/ingress421/ingress421/test/require"
 )
@@ -173,32 +168,11 @@ func (w *world) slice(name string, addresses ...string) *discoveryv1.EndpointSli
 // secret holds a new key pair for the names.
 func (w *world) secret(name string, names ...string) *corev1.Secret {
 	w.t.Helper()
-	cert, key := keyPair(w.t, names...)
+	c := new(testkit.CA).Server(w.t, names...)
 	return &corev1.Secret{
 		ObjectMeta: w.meta(name), Type: corev1.SecretTypeTLS,
-		Data: map[string][]byte{corev1.TLSCertKey: cert, corev1.TLSPrivateKeyKey: key},
+		Data: map[string][]byte{corev1.TLSCertKey: c.PEM, corev1.TLSPrivateKeyKey: c.KeyPEM},
 	}
-}
-
-func keyPair(t testing.TB, names ...string) (cert, key []byte) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: names,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
 }
 
 // as is the cluster's configuration for a service account of the namespace.

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // fingerprint is that of a Secret's leaf, as the text of a map has it.
@@ -319,24 +319,6 @@ func TestEventForEachNewProblem(t *testing.T) {
 	}
 }
 
-// logText is a log that tests look into.
-type logText struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // Problems of one reason at one object are told of one by one, and the next
 // leaders go on with their Events.
 func TestEventForEachMessage(t *testing.T) {
@@ -349,7 +331,7 @@ func TestEventForEachMessage(t *testing.T) {
 		ing.Spec.Rules[0].HTTP.Paths = append(ing.Spec.Rules[0].HTTP.Paths, more)
 	}
 	w.create(ing)
-	var log logText
+	var log testkit.Buffer
 	for leader := range 3 {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -401,7 +383,7 @@ func TestNoEventInANamespaceThatGoes(t *testing.T) {
 	if err := w.Delete(t.Context(), other); err != nil { // it stays Terminating, for the finalizer
 		t.Fatal(err)
 	}
-	var log logText
+	var log testkit.Buffer
 	r := w.start(func(c *controllers.Config) {
 		c.Namespaces = []string{w.namespace, other.Name}
 		c.Log = slog.New(slog.NewTextHandler(&log, nil))

@@ -46,7 +46,8 @@ func (s *Server) admit(ex exchange, r *request) bool {
 	r.verdict = hostmap.Apply(hostmap.Judge(r.live.hosts, f, q), f, q, client)
 	r.stats = r.live.statsOf(r.verdict.Site)
 	if r.verdict.Reported != "" {
-		s.misdirected(r, r.verdict.Reported, false)
+		x := r.observed()
+		s.observer.Misdirected(&x, r.verdict.Reported, false)
 	}
 	switch v := &r.verdict; {
 	case v.Action == hostmap.ActionServe:
@@ -54,12 +55,13 @@ func (s *Server) admit(ex exchange, r *request) bool {
 			s.answerError(ex, r, 508, reasonLoop)
 			return false
 		}
-		s.recovered.served(r)
+		s.observer.Served(r.start, &r.conn.facts, r.conn.source, r.host, r.stats)
 		return true
 	case v.Action == hostmap.ActionRedirect:
 		s.answerRedirect(ex, r, v.Status)
 	case v.Misdirected():
-		s.misdirected(r, v.Reason, true)
+		x := r.observed()
+		s.observer.Misdirected(&x, v.Reason, true)
 		s.answerMisdirected(ex, r)
 	default:
 		s.answerError(ex, r, v.Status, string(v.Reason))

@@ -19,6 +19,8 @@ type conn struct {
 	// source is the client's address: the peer's, or the one that a trusted
 	// PROXY protocol header names. Immutable.
 	source netip.Addr
+	// sourcePort is the client's port, 0 for none. Immutable.
+	sourcePort uint16
 	// sourceText is source as backends are told.
 	sourceText string
 	// clientCert is the verified client certificate as a Client-Cert field (RFC
@@ -112,6 +114,14 @@ func addrOf(a net.Addr) netip.Addr {
 	return ap.Addr().Unmap()
 }
 
+// portOf is the port of a peer, 0 for one that has none.
+func portOf(a net.Addr) uint16 {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return uint16(tcp.Port)
+	}
+	return 0
+}
+
 // registry holds the open connections, so that a publish and a drain find
 // them. It is sharded: every accept and close goes through it.
 type registry struct {
@@ -123,11 +133,7 @@ type registry struct {
 
 func (r *registry) shard(c *conn) int {
 	b := c.source.As16()
-	p := 0
-	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		p = a.Port
-	}
-	return (int(b[15]) + p) % len(r.shards)
+	return (int(b[15]) + int(c.sourcePort)) % len(r.shards)
 }
 
 func (r *registry) add(c *conn) {

@@ -12,6 +12,7 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/balance"
 	"github.com/ingress421/ingress421/proxy/h2"
+	"github.com/ingress421/ingress421/proxy/observe"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
@@ -102,7 +103,7 @@ type request struct {
 	port     uint16
 	path     string // canonical, with query
 	verdict  hostmap.Verdict
-	stats    *siteStats
+	stats    *observe.Site
 
 	// Settled by the answer.
 	status   int
@@ -130,6 +131,23 @@ func (r *request) reset() {
 	clear(r.fields[:cap(r.fields)])
 	clear(r.clear[:cap(r.clear)])
 	*r = request{fields: r.fields[:0], clear: r.clear[:0], interim: r.interim}
+}
+
+// observed is what there is to tell of a request.
+func (r *request) observed() observe.Exchange {
+	x := observe.Exchange{
+		Start:    r.start,
+		Protocol: r.protocol, Method: r.method, Authority: r.authority, Target: r.target,
+		Header: r.header,
+		Facts:  &r.conn.facts, Source: netip.AddrPortFrom(r.conn.source, r.conn.sourcePort),
+		Host: r.host, Path: r.path, Verdict: &r.verdict, Site: r.stats,
+		Status: r.status, Reason: r.reason, Endpoint: r.endpoint, Sent: r.sent,
+		BackendFailed: r.backendFailed(),
+	}
+	if r.err != nil {
+		x.Err = causeOf(r.err)
+	}
+	return x
 }
 
 // get returns the first value of a field of the request.

@@ -60,18 +60,27 @@ func (s *Server) streamRequest(st *h2.Stream) (r *request, ok bool) {
 	return r, true
 }
 
-// tooLarge and malformed answer requests whose heads cannot be judged.
-func (s *Server) tooLarge(st *h2.Stream)  { s.refuseStream(st, 431, reasonHeaderList) }
-func (s *Server) malformed(st *h2.Stream) { s.refuseStream(st, 400, reasonMalformed) }
+// newH2Engine serves HTTP/2 connections.
+func (s *Server) newH2Engine() *h2.Engine {
+	return &h2.Engine{
+		Admit:   s.admitStream,
+		Refuse:  s.refuseStream,
+		Handle:  s.serveStream,
+		Origins: s.origins,
+		Cut:     func(_ *h2.Conn, why string) { s.observer.StreamRefused(why) },
+	}
+}
 
-func (s *Server) refuseStream(st *h2.Stream, status int, reason string) {
+// refuseStream answers what is no request.
+func (s *Server) refuseStream(st *h2.Stream, status int, why string) {
+	s.observer.StreamRefused(why)
 	r, ok := s.streamRequest(st)
 	if !ok {
 		return
 	}
 	r.live = s.current()
 	r.stats = r.live.unserved
-	s.answerError(h2Exchange{st}, r, status, reason)
+	s.answerError(h2Exchange{st}, r, status, why)
 	s.freeRequest(r)
 }
 

@@ -13,14 +13,15 @@ import (
 	httpfield "github.com/ingress421/ingress421/proxy/field"
 	"github.com/ingress421/ingress421/proxy/h2"
 	"github.com/ingress421/ingress421/proxy/http1"
+	"github.com/ingress421/ingress421/proxy/observe"
 )
 
 // http1Exchange is an HTTP/1.1 request as the forwarder sees it.
 type http1Exchange struct {
 	*http1.Exchange
 	stall time.Duration
-	// metrics count what is given up for the client's slowness.
-	metrics *stats
+	// observer counts what is given up for the client's slowness.
+	observer *observe.Observer
 
 	// What moves while the client is waited for; each owned by who reads or
 	// writes.
@@ -34,7 +35,7 @@ var _ exchange = (*http1Exchange)(nil)
 var errSlow = errors.New("the client moves its body too slowly")
 
 // refused counts a body that was given up for the client's slowness.
-func (e *http1Exchange) refused(reason string) { e.metrics.refused.WithLabelValues(reason).Inc() }
+func (e *http1Exchange) refused(reason string) { e.observer.StreamRefused(reason) }
 
 // Read implements exchange.
 func (e *http1Exchange) Read(p []byte) (int, error) {
@@ -44,10 +45,10 @@ func (e *http1Exchange) Read(p []byte) (int, error) {
 	switch {
 	case err == nil && !e.Begun() && e.inPace.TooSlow(time.Since(start), e.received, h2.LeastRate, e.stall):
 		// A request that goes on beside its response may take its time.
-		e.refused(h2.RefusedSlow)
+		e.refused(h2.WhySlow)
 		return n, errSlow
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		e.refused(h2.RefusedStall)
+		e.refused(h2.WhyStall)
 	}
 	return n, err
 }
@@ -59,9 +60,9 @@ func (e *http1Exchange) Write(p []byte) (int, error) {
 	e.sent += int64(n)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		e.refused(h2.RefusedStall)
+		e.refused(h2.WhyStall)
 	case err == nil && e.outPace.TooSlow(time.Since(start), e.sent, h2.LeastConnRate, e.stall):
-		e.refused(h2.RefusedSlow)
+		e.refused(h2.WhySlow)
 		e.Abort()
 		return n, errSlow
 	}
@@ -127,7 +128,7 @@ func (s *Server) refuseExchange(x *http1.Exchange, status int, why string) {
 
 // fromHTTP1 fills the head of a request, and returns its exchange.
 func (r *request) fromHTTP1(s *Server, x *http1.Exchange) *http1Exchange {
-	r.http1 = http1Exchange{Exchange: x, stall: x.StallTimeout(), metrics: s.metrics}
+	r.http1 = http1Exchange{Exchange: x, stall: x.StallTimeout(), observer: s.observer}
 	r.protocol, r.method, r.target, r.header = protocolHTTP1, x.Method, x.Target, x.Header
 	if scheme, rest, ok := strings.Cut(r.target, "://"); ok && !strings.HasPrefix(r.target, "/") {
 		// Absolute form (RFC 9112 section 3.2.2): its authority and scheme

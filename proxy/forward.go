@@ -5,13 +5,13 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/ingress421/ingress421/proxy/observe"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
@@ -22,10 +22,6 @@ const (
 	reasonAborted             = "aborted"
 	reasonNoTunnel            = "no_upgrade"
 )
-
-// statusClientGone is what log and metrics say of a request whose client did
-// not wait for the answer. It is never sent.
-const statusClientGone = 499
 
 // copyBuffers are for bodies under way.
 type copyBuffers struct{ pool sync.Pool }
@@ -160,23 +156,15 @@ func (r *request) letGo(ex exchange) {
 		switch f := &r.header[i]; f.Name {
 		case "content-type", "referer", "user-agent":
 			if !slices.ContainsFunc(kept, func(k hpack.HeaderField) bool { return k.Name == f.Name }) {
-				kept = append(kept, field(f.Name, ownClip(f.Value)))
+				kept = append(kept, field(f.Name, observe.Clip(f.Value)))
 			}
 		}
 	}
 	r.header = kept
-	r.method, r.target, r.path = ownClip(r.method), ownClip(r.target), ownClip(r.path)
+	r.method, r.target, r.path = observe.Clip(r.method), observe.Clip(r.target), observe.Clip(r.path)
 	if e, ok := ex.(h2Exchange); ok {
 		e.ForgetHead()
 	}
-}
-
-// ownClip is clip in memory of its own, where that is less.
-func ownClip(s string) string {
-	if len(s) <= maxLogged {
-		return s
-	}
-	return strings.Clone(clip(s))
 }
 
 // respond sends the backend's response to the client.
@@ -278,7 +266,7 @@ func (s *Server) failed(ex exchange, r *request, err error) (again bool) {
 	status := 502
 	switch reason {
 	case upstream.ReasonCanceled:
-		r.status, r.reason = statusClientGone, reason
+		r.status, r.reason = observe.StatusClientGone, reason
 		ex.Reset(http2.ErrCodeCancel)
 		s.done(r)
 		return false
@@ -354,17 +342,13 @@ func proxyError(reason string) string {
 // result counts a try that did not bring a response.
 func (s *Server) result(r *request, result string) {
 	b := r.verdict.Route.Backend
-	s.metrics.upstreamCounter(b.Namespace, b.Service, result).Add(1)
+	s.observer.Tries(b.Namespace, b.Service, result).Add(1)
 }
 
 // done counts and logs a request that is over.
 func (s *Server) done(r *request) {
-	d := time.Since(r.start)
-	r.stats.request(r.protocol, r.method, r.status, d)
-	if r.backendFailed() {
-		s.logFailure(r)
-	}
-	s.access(r, d)
+	x := r.observed()
+	s.observer.Finished(&x)
 }
 
 // requestBody is the client's body as upstream reads it.

@@ -30,11 +30,10 @@ func refuse() *tls.Config { return &tls.Config{SessionTicketsDisabled: true} }
 type handshaker struct {
 	base tls.Config
 	live func() *live
-	cork func(net.Conn) *h2.Cork
 }
 
-func newHandshaker(current func() *live, cork func(net.Conn) *h2.Cork) *handshaker {
-	h := &handshaker{live: current, cork: cork}
+func newHandshaker(current func() *live) *handshaker {
+	h := &handshaker{live: current}
 	h.base.NextProtos = alpnProtocols
 	h.base.MinVersion = tls.VersionTLS12
 	h.base.GetConfigForClient = h.config
@@ -42,7 +41,7 @@ func newHandshaker(current func() *live, cork func(net.Conn) *h2.Cork) *handshak
 }
 
 // server wraps a connection for the server's side of a handshake.
-func (h *handshaker) server(c *conn) *tls.Conn { return tls.Server(h.cork(c), &h.base) }
+func (h *handshaker) server(c *conn) *tls.Conn { return tls.Server(h2.NewCork(c), &h.base) }
 
 // config fixes site, TLS policy and certificate for one connection. It runs on
 // every handshake, resumed or not.

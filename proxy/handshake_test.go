@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -165,7 +163,7 @@ func TestClientAuth(t *testing.T) {
 	}
 	// Each failed for what it was: "broken.test" for our own want of CAs.
 	for result, want := range map[string]float64{"client_certificate": 6, "refused": 4, "error": 0} {
-		got := func() float64 { return testutil.ToFloat64(w.server.metrics.handshakes.WithLabelValues(result, "", "")) }
+		got := func() float64 { return counterSum(t, w.registry, "ingress421_tls_handshakes_total", "result", result) }
 		eventually(t, result, func() bool { return got() >= want })
 		if got() != want {
 			t.Errorf("%v handshakes with result %s, want %v", got(), result, want)

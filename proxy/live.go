@@ -6,6 +6,7 @@ import (
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/balance"
+	"github.com/ingress421/ingress421/proxy/observe"
 )
 
 // live is a published host map with what serving by it needs beside it. It is
@@ -13,9 +14,8 @@ import (
 type live struct {
 	hosts    *hostmap.Map
 	backends map[*hostmap.Backend]*liveBackend
-	stats    map[*hostmap.Site]*siteStats
-	unserved *siteStats
-	limits   map[hostmap.Limits]bool // that its connections may have
+	stats    map[*hostmap.Site]*observe.Site
+	unserved *observe.Site
 }
 
 // liveBackend is a backend with its counters.
@@ -30,9 +30,8 @@ func (s *Server) newLive(m *hostmap.Map, previous *live) *live {
 	l := &live{
 		hosts:    m,
 		backends: make(map[*hostmap.Backend]*liveBackend, len(m.Backends())),
-		stats:    make(map[*hostmap.Site]*siteStats, len(m.Sites())),
-		unserved: s.metrics.site(hostmap.LabelUnserved),
-		limits:   s.limitsIn(m),
+		stats:    make(map[*hostmap.Site]*observe.Site, len(m.Sites())),
+		unserved: s.observer.Site(nil),
 	}
 	for _, b := range m.Backends() {
 		if previous != nil {
@@ -41,7 +40,7 @@ func (s *Server) newLive(m *hostmap.Map, previous *live) *live {
 				continue
 			}
 		}
-		l.backends[b] = &liveBackend{s.endpoints.Backend(b), s.metrics.upstreamCounter(b.Namespace, b.Service, "ok")}
+		l.backends[b] = &liveBackend{s.endpoints.Backend(b), s.observer.Tries(b.Namespace, b.Service, "ok")}
 	}
 	for _, site := range m.Sites() {
 		if previous != nil {
@@ -50,7 +49,7 @@ func (s *Server) newLive(m *hostmap.Map, previous *live) *live {
 				continue
 			}
 		}
-		l.stats[site] = s.metrics.site(site.Label())
+		l.stats[site] = s.observer.Site(site)
 	}
 	return l
 }
@@ -65,7 +64,7 @@ func (l *live) named(yield func(*balance.Backend) bool) {
 }
 
 // statsOf returns the counters of a site, those of the unserved for nil.
-func (l *live) statsOf(site *hostmap.Site) *siteStats {
+func (l *live) statsOf(site *hostmap.Site) *observe.Site {
 	if site == nil {
 		return l.unserved
 	}

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/proxy/h2"
@@ -50,11 +49,7 @@ func TestMalformedValuesAreAnswered(t *testing.T) {
 	if a := c.get("https", "a.test", "/"); a.status != "200" {
 		t.Errorf("the next request: %+v", a)
 	}
-	var m dto.Metric
-	if err := w.server.metrics.refused.WithLabelValues(h2.RefusedMalformed).Write(&m); err != nil {
-		t.Fatal(err)
-	}
-	if n := m.GetCounter().GetValue(); n != float64(len(told)+4) {
+	if n := counterSum(t, w.registry, "ingress421_streams_refused_total", "reason", h2.WhyMalformed); n != float64(len(told)+4) {
 		t.Errorf("%v streams were refused, want %d", n, len(told)+4)
 	}
 	w.stop()

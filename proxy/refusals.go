@@ -1,11 +1,9 @@
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"syscall"
 	"time"
@@ -14,18 +12,12 @@ import (
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/http1"
+	"github.com/ingress421/ingress421/proxy/observe"
 )
 
 // closedProxyHeader counts connections whose PROXY protocol header is missing,
 // wrong, or not theirs to send.
 const closedProxyHeader = "proxy_header"
-
-// Lines about refused connections and handshakes: at most so many of one reason
-// in that time.
-const (
-	refusalLines = 10
-	refusalEvery = 10 * time.Second
-)
 
 // enter registers an accepted connection, unless it is turned away: for its
 // PROXY protocol header, or because its source has as many as it may. Whoever
@@ -51,13 +43,11 @@ func (s *Server) turnAway(c *conn, reason string, err error) {
 	_ = c.Close()
 	if gone(err) {
 		// Balancers probe so. It is no fault, and nobody was turned away.
-		s.metrics.closed.WithLabelValues(http1.ClosedEnded).Inc()
+		s.observer.Closed(http1.ClosedEnded)
 		return
 	}
-	s.metrics.closed.WithLabelValues(reason).Inc()
-	if attrs, ok := s.refusalAttrs("connection ", reason, c, err); ok {
-		s.log.LogAttrs(context.Background(), slog.LevelInfo, "connection refused", attrs...)
-	}
+	s.observer.Closed(reason)
+	s.observer.ConnectionRefused(observe.Refusal{Reason: reason, Err: err, Peer: c.facts.Peer, Source: c.source})
 }
 
 // logHandshake logs a handshake that has failed.
@@ -73,34 +63,7 @@ func (s *Server) logHandshake(c *conn, result string, err error) {
 	case result == "refused":
 		reason, err = refusedUnresolved, nil
 	}
-	if attrs, ok := s.refusalAttrs("handshake ", reason, c, err); ok {
-		attrs = append(attrs, slog.String("sni", clip(c.asked)))
-		s.log.LogAttrs(context.Background(), slog.LevelInfo, "handshake refused", attrs...)
-	}
-}
-
-// refusalAttrs are what a line about a refusal says; ok is false where there
-// were many of its reason.
-func (s *Server) refusalAttrs(kind, reason string, c *conn, err error) (attrs []slog.Attr, ok bool) {
-	if !s.log.Enabled(context.Background(), slog.LevelInfo) {
-		return nil, false
-	}
-	ok, suppressed := s.refusalLines.take(kind+reason, time.Now())
-	if !ok {
-		return nil, false
-	}
-	attrs = append(attrs, slog.String("reason", reason))
-	if err != nil {
-		attrs = append(attrs, slog.String("error", clip(err.Error())))
-	}
-	attrs = append(attrs, slog.String("peer", c.facts.Peer.String()))
-	if c.source != c.facts.Peer {
-		attrs = append(attrs, slog.String("source", c.sourceText))
-	}
-	if suppressed > 0 {
-		attrs = append(attrs, slog.Int("suppressed", suppressed))
-	}
-	return attrs, true
+	s.observer.HandshakeRefused(observe.Refusal{Reason: reason, Err: err, Peer: c.facts.Peer, Source: c.source}, c.asked)
 }
 
 // gone tells an error that is the client's leaving.

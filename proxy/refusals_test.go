@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -200,7 +198,7 @@ func TestRefusedHandshakesAreLogged(t *testing.T) {
 				!strings.HasPrefix(fmt.Sprint(lines[0]["peer"]), "127.0.0.1") {
 				t.Errorf("logged %v, want one line with SNI %q, reason %q and the peer; all:\n%s", lines, tt.serverName, tt.reason, log.String())
 			}
-			if n := testutil.ToFloat64(w.server.metrics.handshakes.WithLabelValues(tt.result, "", "")); n != 1 {
+			if n := counterSum(t, w.registry, "ingress421_tls_handshakes_total", "result", tt.result); n != 1 {
 				t.Errorf("%v handshakes counted as %s, want 1", n, tt.result)
 			}
 		})
@@ -272,43 +270,10 @@ func TestRefusedConnectionsAreLogged(t *testing.T) {
 				if len(lines) != 1 || lines[0]["level"] != "INFO" || lines[0]["reason"] != tt.reason || !strings.HasPrefix(fmt.Sprint(lines[0]["peer"]), "127.0.0.1") {
 					t.Errorf("logged %v, want one line with reason %q and the peer; all:\n%s", lines, tt.reason, log.String())
 				}
-				if n := testutil.ToFloat64(w.server.metrics.closed.WithLabelValues(tt.reason)); n != 1 {
+				if n := counterSum(t, w.registry, "ingress421_connections_closed_total", "reason", tt.reason); n != 1 {
 					t.Errorf("%v connections counted as %s, want 1", n, tt.reason)
 				}
 			})
 		}
-	}
-}
-
-// A flood of refusals costs few lines, and says how many it has left out.
-func TestSparing(t *testing.T) {
-	s := sparing[string]{lines: 2, every: 10 * time.Second}
-	begin := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	for _, tt := range []struct {
-		at         time.Duration
-		kind       string
-		ok         bool
-		suppressed int
-	}{
-		{0, "a", true, 0},
-		{time.Second, "a", true, 0},
-		{2 * time.Second, "a", false, 0},
-		{2 * time.Second, "b", true, 0},
-		{3 * time.Second, "a", false, 0},
-		{10 * time.Second, "a", true, 2},
-		{11 * time.Second, "a", true, 0},
-		{12 * time.Second, "a", false, 0},
-		{time.Hour, "a", true, 1},
-	} {
-		ok, suppressed := s.take(tt.kind, begin.Add(tt.at))
-		if ok != tt.ok || suppressed != tt.suppressed {
-			t.Errorf("%s after %v: %v, %d suppressed; want %v, %d", tt.kind, tt.at, ok, suppressed, tt.ok, tt.suppressed)
-		}
-	}
-	for i := range 3 * maxKinds {
-		s.take(fmt.Sprint("kind ", i), begin.Add(2*time.Hour+time.Duration(i)*time.Second))
-	}
-	if n := len(s.kinds); n > maxKinds {
-		t.Errorf("%d kinds are remembered, want at most %d", n, maxKinds)
 	}
 }

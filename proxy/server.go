@@ -20,14 +20,15 @@ import (
 	"github.com/ingress421/ingress421/proxy/balance"
 	"github.com/ingress421/ingress421/proxy/h2"
 	"github.com/ingress421/ingress421/proxy/http1"
+	"github.com/ingress421/ingress421/proxy/observe"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
 // Values of Config.AccessLog.
 const (
 	AccessLogOff  = "off"
-	AccessLogJSON = "json"
-	AccessLogText = "text"
+	AccessLogJSON = observe.AccessLogJSON
+	AccessLogText = observe.AccessLogText
 )
 
 // Config is what a Server is made of.
@@ -78,13 +79,7 @@ type Server struct {
 	endpoints         *balance.Registry
 	handshaker        *handshaker
 	answers           misdirectedAnswers
-	metrics           *stats
-	recovered         recoveries
-	lines             *lineLog
-	accessLog         *lineLog
-	misdirectedBudget budget
-	refusalLines      sparing[string]
-	failureLines      sparing[failure]
+	observer          *observe.Observer
 	date              dateClock
 	buffers           copyBuffers
 	requests          sync.Pool
@@ -99,9 +94,8 @@ type Server struct {
 	published chan struct{} // closed by the first Publish
 	once      sync.Once
 
-	http1    *http1.Engine
-	settings settingsList
-	corks    h2.Config // lends buffers to connections whose protocol is not settled
+	http1 *http1.Engine
+	h2    *h2.Engine
 
 	mu    sync.Mutex
 	addrs [2]net.Addr // guarded by mu; HTTP, HTTPS
@@ -132,14 +126,15 @@ func New(cfg Config) (*Server, error) {
 		cfg:               cfg,
 		log:               cfg.Log,
 		answers:           newMisdirectedAnswers(),
-		metrics:           newStats(cfg.Registerer),
 		externalHTTPSPort: strconv.Itoa(cfg.ExternalHTTPSPort),
 		loopMark:          field(hostmap.LoopField, newLoopMark()),
-		refusalLines:      sparing[string]{lines: refusalLines, every: refusalEvery},
-		failureLines:      sparing[failure]{lines: failureLines, every: failureEvery},
 		published:         make(chan struct{}),
-		settings:          settingsList{all: make(map[hostmap.Limits]*settings)},
 	}
+	to := observe.Config{Log: cfg.Log, Misdirected: cfg.MisdirectedLog, Registerer: cfg.Registerer}
+	if cfg.AccessLog == AccessLogJSON || cfg.AccessLog == AccessLogText {
+		to.Access, to.AccessFormat = cfg.AccessLogTo, cfg.AccessLog
+	}
+	s.observer = observe.New(to)
 	if cfg.Upstream.Dial == nil {
 		cfg.Upstream.Dial = s.dialBackend
 	}
@@ -148,14 +143,8 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(s.endpoints)
 	}
-	s.http1 = s.newHTTP1Engine()
-	s.handshaker = newHandshaker(s.current, s.corks.NewCork)
-	if cfg.MisdirectedLog != nil {
-		s.lines = newLineLog(cfg.MisdirectedLog)
-	}
-	if cfg.AccessLog == AccessLogJSON || cfg.AccessLog == AccessLogText {
-		s.accessLog = newLineLog(either[io.Writer](cfg.AccessLogTo, io.Discard))
-	}
+	s.h2, s.http1 = s.newH2Engine(), s.newHTTP1Engine()
+	s.handshaker = newHandshaker(s.current)
 	return s, nil
 }
 
@@ -190,8 +179,7 @@ func (s *Server) Publish(m *hostmap.Map) {
 		return
 	}
 	s.endpoints.Retain(next.named)
-	s.metrics.retain(next)
-	s.forgetSettings()
+	s.observer.Retain(m)
 	if !handshakesChanged(previous.hosts, m) {
 		return
 	}
@@ -277,12 +265,7 @@ func (s *Server) Run(ctx context.Context, httpLn, httpsLn net.Listener) error {
 	s.drain(httpLn, httpsLn)
 	s.wg.Wait()
 	s.upstream.Close()
-	if s.lines != nil {
-		s.lines.close()
-	}
-	if s.accessLog != nil {
-		s.accessLog.close()
-	}
+	s.observer.Close()
 	return err
 }
 

@@ -19,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
@@ -336,11 +335,7 @@ func (a *attacker) wantGone(within time.Duration) {
 // closedBy is how many connections the server has ended for a reason.
 func (w *world) closedBy(reason string) int {
 	w.t.Helper()
-	var m dto.Metric
-	if err := w.server.metrics.closed.WithLabelValues(reason).Write(&m); err != nil {
-		w.t.Fatal(err)
-	}
-	return int(m.GetCounter().GetValue())
+	return int(counterSum(w.t, w.registry, "ingress421_connections_closed_total", "reason", reason))
 }
 
 // wantClosedBy waits until n connections were ended for a reason.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/h2"
 )
 
 // handshakeOnce does one handshake in memory and returns the client's view of
@@ -96,7 +97,7 @@ func FuzzBinding(f *testing.F) {
 func FuzzTicket(f *testing.F) {
 	_, m := shop(f)
 	h := testHandshaker(m)
-	cfg, err := h.config(&tls.ClientHelloInfo{ServerName: "a.test", Conn: h.cork(&conn{Conn: discard{}})})
+	cfg, err := h.config(&tls.ClientHelloInfo{ServerName: "a.test", Conn: h2.NewCork(&conn{Conn: discard{}})})
 	if err != nil {
 		f.Fatal(err)
 	}

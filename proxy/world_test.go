@@ -14,12 +14,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
@@ -169,6 +171,26 @@ func newWorld(t testing.TB, m *hostmap.Map, change func(*Config)) *world {
 	}
 	t.Cleanup(w.stop)
 	return w
+}
+
+// counterSum is what the counters of a name with a label add up to.
+func counterSum(t testing.TB, from prometheus.Gatherer, name, label, value string) (n float64) {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetName() == label && l.GetValue() == value }) {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
 }
 
 // echo is a backend that tells what it was sent.

@@ -16,11 +16,12 @@ import (
 type upstream struct {
 	protocol   hostmap.Protocol
 	serverName string
-	// verify tells that the backend's certificate is to be verified, with cas;
-	// they are nil where they cannot be read.
-	verify bool
-	cas    *x509.CertPool
-	caID   [sha256.Size]byte
+	// verify tells that the backend's certificate is to be verified, with cas,
+	// which caSecret holds; they are nil where they cannot be read.
+	verify   bool
+	caSecret string
+	cas      *x509.CertPool
+	caID     [sha256.Size]byte
 }
 
 // backendKey tells backends apart, whatever their endpoints.

@@ -361,12 +361,7 @@ func (g *generator) ingress(i int) *networkingv1.Ingress {
 	}
 	ing.Annotations = make(map[string]string)
 	for range g.n(4) {
-		name := g.pick(
-			v1alpha1.AnnotationMisdirected, v1alpha1.AnnotationClientAuthSecret, v1alpha1.AnnotationClientAuth,
-			v1alpha1.AnnotationClientAuthDepth, v1alpha1.AnnotationBackendProtocol, v1alpha1.AnnotationBackendCASecret,
-			v1alpha1.AnnotationUpstreamHost, v1alpha1.AnnotationSSLRedirect, v1alpha1.AnnotationForceSSLRedirect,
-			v1alpha1.AnnotationServerAlias, v1alpha1.AnnotationPrefix+"hsts",
-		)
+		name := g.pick(append(compile.AnnotationNames(), v1alpha1.AnnotationPrefix+"unknown")...)
 		ing.Annotations[name] = g.pick("true", "false", "off", "report", "secone", "sectwo", "require", "optional", "2", "HTTPS", "GRPC", "b.example,victim.example", "*.example, a.example")
 	}
 	if g.n(3) == 0 {

@@ -23,7 +23,7 @@ type ingress struct {
 	// served tells that a host is its own, or that it is a guest of one.
 	served bool
 	class  *class
-	notes  annotations
+	notes  notes
 	rules  []rule
 	// rest is the route to the default backend, nil without one.
 	rest *hostmap.Route

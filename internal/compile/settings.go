@@ -2,16 +2,16 @@ package compile
 
 import (
 	"cmp"
+	"slices"
 
-	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
 // settings are what annotations say of a host rather than of rules: of one
 // Ingress, or of several with the oldest heard first.
 type settings struct {
-	misdirected                   said[string]
-	sslRedirect, forceSSLRedirect said[bool]
+	// all is what is said, by each annotation once.
+	all []saying
 	// asks tells that client certificates are asked for: as policy says, in a
 	// way that is unresolved, or in several that are in conflict.
 	asks, unresolved bool
@@ -21,6 +21,29 @@ type settings struct {
 	// blind is who asks in a way that is unresolved, where one does.
 	blind *ingress
 }
+
+// hostTerms are what annotations say of a host, in a form that can be compared.
+type hostTerms struct {
+	// rule is the rule, where ruled; else it is the class's. report counts and
+	// logs what that would refuse, and serves it.
+	ruled  bool
+	rule   hostmap.Rule
+	report bool
+	// noRedirect leaves a host in cleartext that a tls entry speaks of,
+	// forceRedirect sends one to https of which none does.
+	noRedirect, forceRedirect bool
+}
+
+// saying is an annotation and its value, which has been read without error.
+type saying struct {
+	row   *annotation
+	name  string // as it is spelled
+	value string
+	by    *ingress
+}
+
+// of says it of a host.
+func (s *saying) of(t *hostTerms) { _ = s.row.host(t, s.value) }
 
 // said is a value and the Ingress it comes from, nil where none has one.
 type said[T any] struct {
@@ -40,13 +63,11 @@ func (s said[T]) or(other said[T]) said[T] {
 // certificates are asked for if anyone asks, and nobody can take that back.
 func (s settings) with(o settings) settings {
 	out := settings{
-		misdirected:      s.misdirected.or(o.misdirected),
-		sslRedirect:      s.sslRedirect.or(o.sslRedirect),
-		forceSSLRedirect: s.forceSSLRedirect.or(o.forceSSLRedirect),
-		policy:           s.policy.or(o.policy),
-		asks:             s.asks || o.asks,
-		unresolved:       s.unresolved || o.unresolved,
-		blind:            cmp.Or(s.blind, o.blind),
+		all:        oldest(s.all, o.all),
+		policy:     s.policy.or(o.policy),
+		asks:       s.asks || o.asks,
+		unresolved: s.unresolved || o.unresolved,
+		blind:      cmp.Or(s.blind, o.blind),
 	}
 	for _, p := range []said[*hostmap.TLSPolicy]{s.policy, o.policy, s.dissent, o.dissent} {
 		if p.by != nil && p.value.ID != out.policy.value.ID {
@@ -57,12 +78,46 @@ func (s settings) with(o settings) settings {
 	return out
 }
 
+// oldest returns what the oldest says by each annotation. It changes neither
+// slice.
+func oldest(all, others []saying) []saying {
+	switch {
+	case len(all) == 0:
+		return others
+	case len(others) == 0:
+		return all
+	}
+	all = slices.Clone(all)
+	for _, o := range others {
+		i := indexOf(all, o.row)
+		switch {
+		case i < 0:
+			all = append(all, o)
+		case o.by.age < all[i].by.age:
+			all[i] = o
+		}
+	}
+	return all
+}
+
+func indexOf(all []saying, row *annotation) int {
+	return slices.IndexFunc(all, func(s saying) bool { return s.row == row })
+}
+
+// terms are what is said, taken together.
+func (s *settings) terms() (t hostTerms) {
+	for i := range s.all {
+		s.all[i].of(&t)
+	}
+	return t
+}
+
 // conflict tells whether client certificates are asked for in several ways.
 func (s *settings) conflict() bool { return s.dissent.by != nil }
 
 // anything tells whether anything is said.
 func (s *settings) anything() bool {
-	return s.asks || s.misdirected.by != nil || s.sslRedirect.by != nil || s.forceSSLRedirect.by != nil
+	return s.asks || len(s.all) != 0
 }
 
 // tlsPolicy is what a site asks of its clients. Who asks in a way that cannot
@@ -77,26 +132,19 @@ func (s *settings) tlsPolicy() hostmap.TLSPolicy {
 	return hostmap.TLSPolicy{}
 }
 
-// rule is the rule of a site: what its Ingresses say, else its class.
-func (s *settings) rule(class *hostmap.Class) (rule hostmap.Rule, report bool) {
-	switch value := s.misdirected.value; value {
-	case "":
-		return class.Rule, class.Report
-	case v1alpha1.RuleReport:
-		return class.Rule, true
-	default:
-		return rules[value], class.Report
+// ruleOf is the rule of a site: what its Ingresses say, else its class.
+func (t *hostTerms) ruleOf(class *hostmap.Class) (rule hostmap.Rule, report bool) {
+	if t.ruled {
+		return t.rule, class.Report
 	}
+	return class.Rule, class.Report || t.report
 }
 
 // redirect tells whether cleartext requests are sent to https: where a tls
 // entry speaks of the host, even while its Secret is missing, because whoever
 // wants TLS must not be served without it.
-func (s *settings) redirect(tlsEntry bool) bool {
-	if s.forceSSLRedirect.value {
-		return true
-	}
-	return tlsEntry && (s.sslRedirect.by == nil || s.sslRedirect.value)
+func (t *hostTerms) redirect(tlsEntry bool) bool {
+	return t.forceRedirect || tlsEntry && !t.noRedirect
 }
 
 // settle joins what the Ingresses of a host say of it, and reports who is not
@@ -140,17 +188,13 @@ func (h *host) heard(p *part, over *host) settings {
 }
 
 func (b *builder) reportUnheard(h *host, ing *ingress, says settings, s *settings) {
-	outvoted := func(annotation string, by *ingress) {
-		b.problem(ing.subject, AnnotationConflict, "Annotation %s has no effect on host %s: %s says otherwise, and comes first. Say the same in both.", annotation, hostName(h.name), by.to(ing))
-	}
-	if says.misdirected.by != nil && says.misdirected.value != s.misdirected.value {
-		outvoted(v1alpha1.AnnotationMisdirected, s.misdirected.by)
-	}
-	if says.sslRedirect.by != nil && says.sslRedirect.value != s.sslRedirect.value {
-		outvoted(v1alpha1.AnnotationSSLRedirect, s.sslRedirect.by)
-	}
-	if says.forceSSLRedirect.by != nil && says.forceSSLRedirect.value != s.forceSSLRedirect.value {
-		outvoted(v1alpha1.AnnotationForceSSLRedirect, s.forceSSLRedirect.by)
+	heard := s.terms()
+	for i := range says.all {
+		mine, own := &says.all[i], heard
+		if mine.of(&own); own != heard {
+			by := s.all[indexOf(s.all, mine.row)].by
+			b.problem(ing.subject, AnnotationConflict, "Annotation %s has no effect on host %s: %s says otherwise, and comes first. Say the same in both.", mine.name, hostName(h.name), by.to(ing))
+		}
 	}
 	switch {
 	case says.policy.by == nil:

@@ -41,6 +41,7 @@ func (b *builder) buildSite(h, over *host, twin *hostmap.Site) {
 	}
 	h.says = b.settle(h, over)
 	h.entered = over != nil && over.entered
+	terms := h.says.terms()
 	certificates := b.siteCertificates(h, over)
 	site := hostmap.Site{
 		Host:         h.name,
@@ -49,9 +50,9 @@ func (b *builder) buildSite(h, over *host, twin *hostmap.Site) {
 		Certificates: certificates,
 		Policy:       h.says.tlsPolicy(),
 		Contested:    h.contested,
-		Terms:        hostmap.Terms{HTTPSRedirect: h.says.redirect(h.entered)},
+		Terms:        hostmap.Terms{HTTPSRedirect: terms.redirect(h.entered)},
 	}
-	site.Rule, site.Report = h.says.rule(h.class.Class)
+	site.Rule, site.Report = terms.ruleOf(h.class.Class)
 	same := true
 	if over != nil {
 		twin = over.site

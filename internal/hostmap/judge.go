@@ -71,6 +71,9 @@ type Verdict struct {
 	// before that, where nothing matches, and where all of the site's requests
 	// are redirected.
 	Route *Route
+	// Path is what the backend is asked for where Apply has rewritten the
+	// request's path, else "".
+	Path string
 }
 
 // Misdirected tells whether the verdict is a 421.
@@ -78,7 +81,10 @@ func (v *Verdict) Misdirected() bool { return v.Status == statusMisdirected }
 
 const (
 	statusPermanentRedirect = 308
+	statusBadRequest        = 400
+	statusForbidden         = 403
 	statusNotFound          = 404
+	statusContentTooLarge   = 413
 	statusMisdirected       = 421
 )
 

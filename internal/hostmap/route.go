@@ -16,14 +16,16 @@ const (
 	Prefix PathType = iota
 	// Exact matches the same octets.
 	Exact
+	// Regex matches as the route's Regex does, from the path's beginning on.
+	Regex
 )
 
-func (t PathType) String() string {
-	if t == Exact {
-		return "Exact"
-	}
-	return "Prefix"
-}
+var pathTypeNames = [...]string{"Prefix", "Exact", "Regex"}
+
+func (t PathType) String() string { return pathTypeNames[t] }
+
+// rank orders routes whose paths are of one length.
+func (t PathType) rank() int { return [...]int{Prefix: 2, Exact: 0, Regex: 1}[t] }
 
 // Route is a path rule of a site. It is immutable.
 type Route struct {
@@ -31,6 +33,8 @@ type Route struct {
 	// compared with.
 	Type PathType
 	Path string
+	// Regex is Path where Type is Regex.
+	Regex *PathRegex
 	// Default marks the default backend of an Ingress, which takes what no
 	// path rule of the site takes.
 	Default bool
@@ -42,14 +46,17 @@ type Route struct {
 	From Object
 }
 
-// router finds the route of a path: the longest first, and of two equal ones
-// Exact before Prefix (Kubernetes Ingress, "Multiple matches").
+// router finds the route of a path: an Exact one, else the longest first (as
+// Kubernetes Ingress has it, "Multiple matches"), a regular expression being as long as its
+// text and before a prefix of that length.
 type router struct {
 	// all is the route where there is but one rule, for "/".
 	all    *Route
 	exact  map[string]*Route
 	prefix map[string]*Route // by path without trailing slash
-	rest   *Route            // Default
+	// regexes are the longest first.
+	regexes []*Route
+	rest    *Route // Default
 	// longest is the longest key of prefix, so that a long path of many
 	// elements costs no more look-ups than the rules have elements.
 	longest int
@@ -66,7 +73,7 @@ func sortRoutes(routes []*Route) {
 		}
 		return cmp.Or(
 			cmp.Compare(len(b.Path), len(a.Path)),
-			cmp.Compare(b.Type, a.Type),
+			cmp.Compare(a.Type.rank(), b.Type.rank()),
 			strings.Compare(a.Path, b.Path),
 		)
 	})
@@ -87,6 +94,8 @@ func newRouter(routes []*Route) router {
 			if _, taken := r.exact[rt.Path]; !taken {
 				r.exact[rt.Path] = rt
 			}
+		case rt.Type == Regex:
+			r.regexes = append(r.regexes, rt)
 		default:
 			if r.prefix == nil {
 				r.prefix = make(map[string]*Route)
@@ -99,7 +108,7 @@ func newRouter(routes []*Route) router {
 			}
 		}
 	}
-	if len(r.exact) == 0 && len(r.prefix) == 1 {
+	if len(r.exact) == 0 && len(r.regexes) == 0 && len(r.prefix) == 1 {
 		r.all = r.prefix[""]
 	}
 	return r
@@ -113,20 +122,37 @@ func (r *router) match(path string) *Route {
 	if rt := r.exact[path]; rt != nil {
 		return rt
 	}
-	if r.prefix != nil {
-		p := strings.TrimSuffix(path, "/")
-		for {
-			if len(p) <= r.longest {
-				if rt := r.prefix[p]; rt != nil {
-					return rt
-				}
-			}
-			if p == "" {
-				break
-			}
-			limit := min(len(p), r.longest+1)
-			p = p[:max(strings.LastIndexByte(p[:limit], '/'), 0)]
+	rt := r.matchPrefix(path)
+	for _, p := range r.regexes {
+		if rt != nil && len(p.Path) < len(rt.Path) {
+			break
+		}
+		if p.Regex.matches(path) {
+			return p
 		}
 	}
+	if rt != nil {
+		return rt
+	}
 	return r.rest
+}
+
+// matchPrefix returns the longest prefix route of a path, or nil.
+func (r *router) matchPrefix(path string) *Route {
+	if r.prefix == nil {
+		return nil
+	}
+	p := strings.TrimSuffix(path, "/")
+	for {
+		if len(p) <= r.longest {
+			if rt := r.prefix[p]; rt != nil {
+				return rt
+			}
+		}
+		if p == "" {
+			return nil
+		}
+		limit := min(len(p), r.longest+1)
+		p = p[:max(strings.LastIndexByte(p[:limit], '/'), 0)]
+	}
 }

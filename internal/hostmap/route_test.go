@@ -8,7 +8,7 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
-// routesOf reads rules like "Exact /a" or "/a", each its own backend.
+// routesOf reads rules like "Exact /a", "Regex /(a|b)" or "/a", each its own backend.
 func routesOf(rules string) []*hostmap.Route {
 	var out []*hostmap.Route
 	for rule := range strings.SplitSeq(rules, ", ") {
@@ -17,6 +17,13 @@ func routesOf(rules string) []*hostmap.Route {
 		r.Path, exact = strings.CutPrefix(rule, "Exact ")
 		if exact {
 			r.Type = hostmap.Exact
+		}
+		if text, regex := strings.CutPrefix(rule, "Regex "); regex {
+			var err error
+			if r.Regex, err = hostmap.NewPathRegex(text); err != nil {
+				panic(err)
+			}
+			r.Type, r.Path = hostmap.Regex, text
 		}
 		if rule == "default" {
 			r.Path, r.Default = "", true
@@ -58,6 +65,17 @@ func TestRoute(t *testing.T) {
 		{"/aaa/bbb, /aaa, /", "/aaa/bb", "/aaa"},
 		{"/aaa/bbb/ccc, /aaa", "/aaa/bbb/cc", "/aaa"},
 		{"Exact /", "/", "Exact /"},
+		// Regular expressions: as long as their text, found from the beginning.
+		{"Regex /a+/b", "/aaa/bcd", "Regex /a+/b"},
+		{"Regex /a+/b", "/x/aaa/b", ""},
+		{"Regex /a|/b", "/x/b", ""},
+		{"/aaa, Regex /a+", "/aaa/b", "/aaa"},
+		{"/aa, Regex /a+", "/aa", "Regex /a+"},
+		{"Regex /..., Regex /.", "/abc", "Regex /..."},
+		{"Regex /..., Regex /.", "/a", "Regex /."},
+		{"Regex /abc.*, Exact /abc", "/abc", "Exact /abc"},
+		{"Regex /x, /", "/y", "/"},
+		{"Regex /x, default", "/y", "default"},
 		{"Exact /", "/a", ""},
 		{"Exact /, /", "/a", "/"},
 		{"default", "/", "default"},

@@ -1,12 +1,87 @@
 package hostmap
 
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
 // Terms are what is asked of requests, and done to them, beside the rule. The
 // zero value asks and does nothing. Two that are == are the same terms.
 //
-// A field belongs to the terms of a site or of a route, as it says, and is ""
-// or 0 in the others. The compiler fills it in.
+// Each field belongs to the terms of a site or to those of a route, and is zero
+// in the others. The compiler fills it in and has checked it; [Apply] or the
+// wire reads it, as is said there.
 type Terms struct {
-	// HTTPSRedirect, of a site, sends cleartext requests to https. [Apply]
-	// reads it.
+	// HTTPSRedirect, of a site, sends cleartext requests to https. Apply.
 	HTTPSRedirect bool
+	// HSTS, of a site, is the value of Strict-Transport-Security in responses
+	// over TLS (RFC 6797 section 6.1; over cleartext it must not be sent,
+	// section 7.2). The wire.
+	HSTS string
+
+	// Redirect, of a route, answers in place of the backend. Apply.
+	Redirect Redirect
+	// Allow and Deny, of a route, are where its clients may and may not be.
+	// Nothing in Allow is everywhere; what is in both is denied. Apply.
+	Allow, Deny Ranges
+	// MaxBodySize, of a route, bounds the body of a request, in octets; 0 does
+	// not. Apply refuses what is declared to be more, the wire what turns out
+	// to be.
+	MaxBodySize int64
+	// RewriteTarget, of a route, is what the backend is asked for instead of
+	// the path (see [Route.Rewrite]). Apply.
+	RewriteTarget string
+	// ConnectTimeout, ReadTimeout and SendTimeout, of a route, go before those
+	// of the class's [Limits], which say what they bound. The wire.
+	ConnectTimeout, ReadTimeout, SendTimeout time.Duration
+}
+
+// Redirect is an answer that sends the client elsewhere.
+type Redirect struct {
+	// Status is 301, 302, 303, 307 or 308; 0 is no redirect.
+	Status int
+	// Target is the value of Location as it is sent: a URL, or an absolute
+	// path.
+	Target string
+}
+
+// Ranged tells whether [Apply] needs to know the client's address.
+func (t *Terms) Ranged() bool { return t.Allow != Ranges{} || t.Deny != Ranges{} }
+
+// text appends what is not zero, each as " name=value".
+func (t *Terms) text(b *strings.Builder) {
+	if t.HTTPSRedirect {
+		b.WriteString(" redirect")
+	}
+	if t.HSTS != "" {
+		fmt.Fprintf(b, " hsts=%q", t.HSTS)
+	}
+	if t.Redirect.Status != 0 {
+		fmt.Fprintf(b, " redirect=%d:%q", t.Redirect.Status, t.Redirect.Target)
+	}
+	if t.Allow != (Ranges{}) {
+		fmt.Fprintf(b, " allow=%s", t.Allow)
+	}
+	if t.Deny != (Ranges{}) {
+		fmt.Fprintf(b, " deny=%s", t.Deny)
+	}
+	if t.MaxBodySize != 0 {
+		fmt.Fprintf(b, " max-body-size=%d", t.MaxBodySize)
+	}
+	if t.RewriteTarget != "" {
+		fmt.Fprintf(b, " rewrite-target=%q", t.RewriteTarget)
+	}
+	for _, d := range []struct {
+		name string
+		time.Duration
+	}{
+		{"connect", t.ConnectTimeout},
+		{"read", t.ReadTimeout},
+		{"send", t.SendTimeout},
+	} {
+		if d.Duration != 0 {
+			fmt.Fprintf(b, " %s-timeout=%s", d.name, d.Duration)
+		}
+	}
 }

@@ -95,9 +95,7 @@ func (s *Site) text(b *strings.Builder) {
 	if s.Report {
 		b.WriteString(" report")
 	}
-	if s.Terms.HTTPSRedirect {
-		b.WriteString(" redirect")
-	}
+	s.Terms.text(b)
 	switch {
 	case s.Policy.Unresolved:
 		fmt.Fprintf(b, " client-auth=%s(unresolved)", s.Policy.Mode)
@@ -161,5 +159,6 @@ func (r *Route) text(b *strings.Builder) {
 			b.WriteString(e.String())
 		}
 	}
+	r.Terms.text(b)
 	fmt.Fprintf(b, " %s=%s\n", strings.ToLower(r.From.Kind), r.From.NamespacedName())
 }

@@ -3,27 +3,35 @@ package source
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // lister is a source of one Ingress for one host, and what came of it.
 type lister struct {
-	host string
-	same bool
-	err  error
-	cost time.Duration // of publishing
+	mu sync.Mutex // of all that follows: fake time orders nothing
+
+	host   string
+	secret *corev1.Secret // of the host; may be nil
+	same   bool
+	err    error
+	cost   time.Duration // of publishing
 
 	at   []time.Duration // of each map, since the start
 	last Outcome
@@ -35,9 +43,13 @@ func (s *lister) run(t *testing.T) *Loop {
 	began := time.Now()
 	l := New(Config{
 		Controller: compile.DefaultController,
-		Publish:    func(*hostmap.Map) { s.at = append(s.at, time.Since(began)); time.Sleep(s.cost) },
-		Report:     func(o Outcome) { s.last = o },
-		Log:        slog.New(slog.NewTextHandler(&s.log, nil)),
+		Publish: func(*hostmap.Map) {
+			var cost time.Duration
+			s.do(func() { s.at, cost = append(s.at, time.Since(began)), s.cost })
+			time.Sleep(cost)
+		},
+		Report: func(o Outcome) { s.do(func() { s.last = o }) },
+		Log:    slog.New(slog.NewTextHandler(&s.log, nil)),
 	}, s.list)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -47,12 +59,26 @@ func (s *lister) run(t *testing.T) *Loop {
 	return l
 }
 
+// do reads and writes what both the test and the loop do.
+func (s *lister) do(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
 func (s *lister) list(context.Context) (State, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	ing := &networkingv1.Ingress{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "a"},
 		Spec:       networkingv1.IngressSpec{Rules: []networkingv1.IngressRule{{Host: s.host}}},
 	}
-	return State{Input: compile.Input{Ingresses: []*networkingv1.Ingress{ing}, AnyClass: true}, Same: s.same}, s.err
+	in := compile.Input{Ingresses: []*networkingv1.Ingress{ing}, AnyClass: true}
+	if s.secret != nil {
+		ing.Spec.TLS = []networkingv1.IngressTLS{{Hosts: []string{s.host}, SecretName: s.secret.Name}}
+		in.Secrets = []*corev1.Secret{s.secret}
+	}
+	return State{Input: in, Same: s.same}, s.err
 }
 
 // wants checks when maps were published so far, in milliseconds.
@@ -60,15 +86,19 @@ func (s *lister) wants(t *testing.T, when string, want ...int) {
 	t.Helper()
 	synctest.Wait()
 	var got []int
-	for _, at := range s.at {
-		got = append(got, int(at.Milliseconds()))
-	}
+	s.do(func() {
+		for _, at := range s.at {
+			got = append(got, int(at.Milliseconds()))
+		}
+	})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s: maps at these milliseconds (-want +got):\n%s", when, diff)
 	}
 }
 
 func (s *lister) serves(host string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	sites := s.last.Map.Sites()
 	return len(sites) == 1 && sites[0].Host == host
 }
@@ -81,7 +111,7 @@ func TestLoopMergesChanges(t *testing.T) {
 		time.Sleep(time.Minute)
 		s.wants(t, "while nothing changes", 0)
 		for _, host := range []string{"b.test", "c.test", "d.test", "e.test", "f.test"} {
-			s.host = host
+			s.do(func() { s.host = host })
 			l.Wake()
 			synctest.Wait()
 			time.Sleep(4 * time.Millisecond)
@@ -99,10 +129,10 @@ func TestLoopForgetsNoChange(t *testing.T) {
 		s := &lister{host: "a.test"}
 		l := s.run(t)
 		time.Sleep(time.Second)
-		s.cost = 100 * time.Millisecond
+		s.do(func() { s.cost = 100 * time.Millisecond })
 		l.Wake()
 		synctest.Wait() // It is being published.
-		s.host, s.cost = "b.test", 0
+		s.do(func() { s.host, s.cost = "b.test", 0 })
 		l.Wake()
 		time.Sleep(time.Minute)
 		s.wants(t, "one change during another", 0, 1000, 1500)
@@ -125,11 +155,12 @@ func TestLoopRestsAfterCostlyTurns(t *testing.T) {
 			{100 * time.Millisecond, 500 * time.Millisecond},
 			{3 * time.Second, 8 * time.Second},
 		} {
-			s.at, s.cost = nil, step.cost
+			s.do(func() { s.at, s.cost = nil, step.cost })
 			l.Wake()
 			synctest.Wait()
 			l.Wake()
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			if len(s.at) != 2 || s.at[1]-s.at[0] != step.rest {
 				t.Errorf("after a map that took %v: maps at %v, want the next %v later", step.cost, s.at, step.rest)
 			}
@@ -152,19 +183,68 @@ func TestLoopKeepsTheMapWhenListingFails(t *testing.T) {
 		if n := strings.Count(s.log.String(), "nothing is served yet"); n != 3 {
 			t.Errorf("told %d times, want 3:\n%s", n, &s.log)
 		}
-		s.err = nil
+		s.do(func() { s.err = nil })
 		time.Sleep(time.Second)
 		s.wants(t, "after that", 3000)
-		s.err = errors.New("away")
+		s.do(func() { s.err = errors.New("away") })
 		l.Wake()
 		synctest.Wait()
 		if !strings.Contains(s.log.String(), "the last host map stays") {
 			t.Errorf("nothing is said of the second failure:\n%s", &s.log)
 		}
-		s.err, s.host = nil, "b.test"
+		s.do(func() { s.err, s.host = nil, "b.test" })
 		time.Sleep(time.Minute)
 		s.wants(t, "once it can again", 3000, 4500)
 	})
+}
+
+// A certificate ends hours from now, and nothing else changes.
+func TestLoopWakesWhenSomethingIsDue(t *testing.T) {
+	for _, same := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			end := time.Now().Add(3*time.Hour + 30*time.Minute)
+			c := new(testkit.CA).Sign(t, &x509.Certificate{DNSNames: []string{"a.test"}, NotAfter: end})
+			s := &lister{host: "a.test", same: same, secret: &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "tls"}, Type: corev1.SecretTypeTLS,
+				Data: map[string][]byte{corev1.TLSCertKey: c.PEM, corev1.TLSPrivateKeyKey: c.KeyPEM},
+			}}
+			s.run(t)
+			time.Sleep(3 * time.Hour)
+			s.wants(t, "before", 0)
+			expired := func() bool {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return slices.ContainsFunc(s.last.Problems, func(p hostmap.Problem) bool { return p.Reason == "CertificateExpired" })
+			}
+			if expired() {
+				t.Error("it is expired before it is")
+			}
+			time.Sleep(3 * time.Hour)
+			synctest.Wait()
+			if len(s.at) != 2 || s.at[1] < 3*time.Hour+30*time.Minute || s.at[1] > 3*time.Hour+30*time.Minute+2*time.Second || !expired() {
+				t.Errorf("maps at %v, want one when the certificate ends; problems %v", s.at, s.last.Problems)
+			}
+		})
+	}
+}
+
+func TestLoadCompilesOnce(t *testing.T) {
+	s := &lister{host: "not a host", same: true}
+	o, err := Load(t.Context(), Config{Controller: compile.DefaultController}, func(ctx context.Context) (State, error) {
+		state, err := s.list(ctx)
+		state.Problems = []hostmap.Problem{{Kind: "Zebra", Name: "z"}, {Kind: "File", Name: "f"}}
+		return state, err
+	})
+	if err != nil || len(o.Map.Sites()) != 0 || o.Took <= 0 {
+		t.Errorf("%v after %v, error %v, want no site", o.Map, o.Took, err)
+	}
+	if !slices.IsSortedFunc(o.Problems, hostmap.Problem.Compare) || len(o.Problems) != 4 {
+		t.Errorf("problems %v, want those with files and those with objects, in order", o.Problems)
+	}
+	s.err = errors.New("away")
+	if _, err := Load(t.Context(), Config{}, s.list); !errors.Is(err, s.err) {
+		t.Errorf("error %v, want %v", err, s.err)
+	}
 }
 
 func TestLoopPublishesNoStateTwice(t *testing.T) {

@@ -12,9 +12,9 @@ import (
 
 // benchConn starts a connection in memory and exchanges prefaces, with windows
 // as large as they can be.
-func benchConn(b *testing.B, cfg *Config) *benchClient {
+func benchConn(b *testing.B, cfg *config) *benchClient {
 	server, client := pipe(1 << 20)
-	c := NewConn(server, cfg)
+	c := cfg.newConn(server)
 	done := make(chan struct{})
 	go func() { c.Serve(); close(done) }()
 	b.Cleanup(func() { client.Close(); <-done })
@@ -94,7 +94,7 @@ var benchFields = []hpack.HeaderField{
 }
 
 // One operation is ten requests.
-func benchmarkRequests(b *testing.B, cfg *Config) {
+func benchmarkRequests(b *testing.B, cfg *config) {
 	c := benchConn(b, cfg)
 	var q batch
 	b.ReportAllocs()
@@ -109,17 +109,17 @@ func benchmarkRequests(b *testing.B, cfg *Config) {
 
 func BenchmarkAdmitAnswers(b *testing.B) {
 	body := make([]byte, 60)
-	benchmarkRequests(b, &Config{Admit: func(s *Stream) bool { s.Respond(421, benchFields, body); return true }})
+	benchmarkRequests(b, &config{Admit: func(s *Stream) bool { s.Respond(421, benchFields, body); return true }})
 }
 
 func BenchmarkHandleAnswers(b *testing.B) {
 	body := make([]byte, 60)
-	benchmarkRequests(b, &Config{Handle: func(s *Stream) { s.Respond(200, benchFields, body) }})
+	benchmarkRequests(b, &config{Handle: func(s *Stream) { s.Respond(200, benchFields, body) }})
 }
 
 func BenchmarkDownload(b *testing.B) {
 	chunk := make([]byte, 32<<10)
-	c := benchConn(b, &Config{Handle: func(s *Stream) {
+	c := benchConn(b, &config{Handle: func(s *Stream) {
 		s.WriteHeader(200, nil, false)
 		for range 32 {
 			s.Write(chunk)
@@ -137,7 +137,7 @@ func BenchmarkDownload(b *testing.B) {
 }
 
 func BenchmarkUpload(b *testing.B) {
-	cfg := &Config{Limits: Limits{StreamWindow: 2 << 20, ConnWindow: 4 << 20}, Handle: func(s *Stream) {
+	cfg := &config{Limits: Limits{StreamWindow: 2 << 20, ConnWindow: 4 << 20}, Handle: func(s *Stream) {
 		buf := make([]byte, 32<<10)
 		for {
 			if _, err := s.Read(buf); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // blockTester answers the request for path /n with the n-th of blocks.
 func blockTester(t *testing.T, blocks []*Block, f func(ct *tester, ask func(n int) (fields string, octets int))) {
-	cfg := &Config{Admit: func(s *Stream) bool {
+	cfg := &config{Admit: func(s *Stream) bool {
 		var n int
 		fmt.Sscanf(s.Path, "/%d", &n)
 		_ = s.RespondBlock(blocks[n], []hpack.HeaderField{{Name: "date", Value: "now"}}, nil)

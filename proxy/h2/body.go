@@ -20,12 +20,12 @@ type body struct {
 	n          int // octets held
 }
 
-func (b *body) write(cfg *Config, p []byte) {
+func (b *body) write(g *Engine, p []byte) {
 	b.n += len(p)
 	for len(p) > 0 {
 		t := b.tail
 		if t == nil || t.w == len(t.buf) {
-			t = cfg.getChunk(b.tail == nil && len(p) <= smallChunk)
+			t = g.getChunk(b.tail == nil && len(p) <= smallChunk)
 			if b.tail == nil {
 				b.head = t
 			} else {
@@ -39,7 +39,7 @@ func (b *body) write(cfg *Config, p []byte) {
 	}
 }
 
-func (b *body) read(cfg *Config, p []byte) int {
+func (b *body) read(g *Engine, p []byte) int {
 	total := 0
 	for len(p) > 0 && b.head != nil {
 		h := b.head
@@ -48,7 +48,7 @@ func (b *body) read(cfg *Config, p []byte) int {
 		p = p[n:]
 		total += n
 		if h.r == h.w {
-			b.pop(cfg)
+			b.pop(g)
 		}
 	}
 	b.n -= total
@@ -56,14 +56,14 @@ func (b *body) read(cfg *Config, p []byte) int {
 }
 
 // drop forgets everything.
-func (b *body) drop(cfg *Config) {
+func (b *body) drop(g *Engine) {
 	for b.head != nil {
-		b.pop(cfg)
+		b.pop(g)
 	}
 	b.n = 0
 }
 
-func (b *body) pop(cfg *Config) {
+func (b *body) pop(g *Engine) {
 	h := b.head
 	b.head = h.next
 	if b.head == nil {
@@ -71,16 +71,16 @@ func (b *body) pop(cfg *Config) {
 	}
 	h.next, h.r, h.w = nil, 0, 0
 	if len(h.buf) == smallChunk {
-		cfg.small.Put(h)
+		g.small.Put(h)
 	} else {
-		cfg.large.Put(h)
+		g.large.Put(h)
 	}
 }
 
-func (cfg *Config) getChunk(small bool) *chunk {
-	pool, size := &cfg.large, largeChunk
+func (g *Engine) getChunk(small bool) *chunk {
+	pool, size := &g.large, largeChunk
 	if small {
-		pool, size = &cfg.small, smallChunk
+		pool, size = &g.small, smallChunk
 	}
 	if c, ok := pool.Get().(*chunk); ok {
 		return c

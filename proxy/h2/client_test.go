@@ -47,13 +47,13 @@ func serverTLS(t testing.TB) *tls.Config {
 }
 
 // serve runs cfg on a TLS listener on loopback until the test ends.
-func serve(t testing.TB, cfg *Config) (addr string) {
+func serve(t testing.TB, cfg *config) (addr string) {
 	addr, _ = serveConns(t, cfg)
 	return addr
 }
 
 // serveConns is serve; each calls its argument with every open connection.
-func serveConns(t testing.TB, cfg *Config) (addr string, each func(func(*Conn))) {
+func serveConns(t testing.TB, cfg *config) (addr string, each func(func(*Conn))) {
 	t.Helper()
 	tc := serverTLS(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -70,12 +70,12 @@ func serveConns(t testing.TB, cfg *Config) (addr string, each func(func(*Conn)))
 				return
 			}
 			wg.Go(func() {
-				nc := tls.Server(cfg.NewCork(sock), tc)
+				nc := tls.Server(NewCork(sock), tc)
 				if nc.Handshake() != nil {
 					nc.Close()
 					return
 				}
-				c := NewConn(nc, cfg)
+				c := cfg.newConn(nc)
 				mu.Lock()
 				conns[c] = true
 				mu.Unlock()
@@ -136,7 +136,7 @@ func goClient(t testing.TB) *http.Client {
 }
 
 func TestGoClientEchoesBodiesOfAnySize(t *testing.T) {
-	addr := serve(t, &Config{Handle: echo})
+	addr := serve(t, &config{Handle: echo})
 	cl := goClient(t)
 	for _, size := range []int{0, 1, 1000, 16 << 10, 70_000, 5 << 20} {
 		body := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
@@ -156,7 +156,7 @@ func TestGoClientEchoesBodiesOfAnySize(t *testing.T) {
 }
 
 func TestGoClientTrailersBothWays(t *testing.T) {
-	addr := serve(t, &Config{Handle: echo})
+	addr := serve(t, &config{Handle: echo})
 	pr, pw := io.Pipe()
 	req, _ := http.NewRequest("POST", "https://"+addr+"/", pr)
 	req.Trailer = http.Header{"X-Sum": nil}
@@ -177,7 +177,7 @@ func TestGoClientTrailersBothWays(t *testing.T) {
 }
 
 func TestGoClientManyStreamsAtOnce(t *testing.T) {
-	addr := serve(t, &Config{Handle: echo})
+	addr := serve(t, &config{Handle: echo})
 	cl := goClient(t)
 	body := bytes.Repeat([]byte("x"), 300_000)
 	var wg sync.WaitGroup
@@ -204,7 +204,7 @@ func (f cancelFunc) Cancel() { f() }
 func TestGoClientCancelReachesTheOwner(t *testing.T) {
 	canceled := make(chan struct{})
 	started := make(chan struct{})
-	addr := serve(t, &Config{Handle: func(s *Stream) {
+	addr := serve(t, &config{Handle: func(s *Stream) {
 		s.OnCancel(cancelFunc(func() { close(canceled) }))
 		close(started)
 		<-canceled
@@ -224,7 +224,7 @@ func TestGoClientCancelReachesTheOwner(t *testing.T) {
 }
 
 func TestGoClientHeadAndBodilessStatuses(t *testing.T) {
-	addr := serve(t, &Config{Handle: func(s *Stream) {
+	addr := serve(t, &config{Handle: func(s *Stream) {
 		status := 200
 		if s.Path == "/204" {
 			status = 204
@@ -249,7 +249,7 @@ func TestGoClientHeadAndBodilessStatuses(t *testing.T) {
 // Connections that are drained again and again, and requests given up, must not
 // cost any other request.
 func TestNoRequestIsLostByDrain(t *testing.T) {
-	addr, each := serveConns(t, &Config{Handle: echo})
+	addr, each := serveConns(t, &config{Handle: echo})
 	stop := make(chan struct{})
 	var drainer, clients sync.WaitGroup
 	drainer.Go(func() {
@@ -293,7 +293,7 @@ func TestNoRequestIsLostByDrain(t *testing.T) {
 }
 
 func TestNghttpAndH2load(t *testing.T) {
-	addr := serve(t, &Config{Handle: echo})
+	addr := serve(t, &config{Handle: echo})
 	for _, c := range []struct {
 		tool string
 		args []string

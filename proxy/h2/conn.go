@@ -14,12 +14,12 @@ import (
 
 // Conn is one client's connection.
 type Conn struct {
-	nc   net.Conn  // immutable
-	cork *Cork     // beneath nc, or nil; immutable
-	cfg  *Config   // immutable
-	lim  *Limits   // immutable
-	born time.Time // immutable
-	data any       // the owner's, set before Serve
+	nc     net.Conn  // immutable
+	cork   *Cork     // beneath nc, or nil; immutable
+	engine *Engine   // immutable
+	limits Limits    // immutable
+	born   time.Time // immutable
+	data   any       // the owner's; immutable
 
 	// Owned by the read loop.
 	rd      reader
@@ -30,7 +30,7 @@ type Conn struct {
 	inFrame bool  // a frame's header was read, the frame is not whole
 	inData  bool  // ... and it is DATA
 	partial bool  // partialSince is set
-	resets  meter // streams reset before the response's end, and heads refused
+	resets  meter // streams reset before the response's end, and requests refused
 	control meter // unearned control frames
 	tiny    meter // unearned DATA frames of next to nothing, and on streams that are gone
 
@@ -92,12 +92,12 @@ type Conn struct {
 // credits is what the client has earned by our HEADERS and DATA frames.
 type credits struct{ pings, updates, tiny int }
 
-// NewConn makes a connection of nc, whose TLS handshake, if any, is done.
-func NewConn(nc net.Conn, cfg *Config) *Conn {
+func newConn(g *Engine, nc net.Conn, limits Limits, data any) *Conn {
 	c := &Conn{
 		nc:         nc,
-		cfg:        cfg,
-		lim:        cfg.limits(),
+		engine:     g,
+		limits:     limits,
+		data:       data,
 		born:       time.Now(),
 		streamSend: initialWindow,
 		tableSize:  tableLimit,
@@ -106,63 +106,57 @@ func NewConn(nc net.Conn, cfg *Config) *Conn {
 		c.cork, _ = t.NetConn().(*Cork)
 	}
 	c.send.n = initialWindow
-	c.recv.init(c.lim.ConnWindow)
+	c.recv.init(c.limits.ConnWindow)
 	c.room.L = &c.mu
 	c.rd.c = c
 	c.fr = http2.NewFramer(io.Discard, &c.rd)
 	c.fr.SetReuseFrames()
 	c.fr.SetMaxReadFrameSize(maxFrame)
 	c.dec = hpack.NewDecoder(4096, c.head.field)
-	c.head.init(cfg)
-	c.resets = newMeter(c.lim.ResetBurst, c.lim.ResetRate, 0)
-	c.control = newMeter(c.lim.ControlBurst, c.lim.ControlRate, 0)
-	c.tiny = newMeter(c.lim.TinyDataBurst, c.lim.TinyDataRate, 0)
-	if age := c.lim.MaxAge; age > 0 {
+	c.head.init(g, &c.limits)
+	c.resets = newMeter(c.limits.ResetBurst, c.limits.ResetRate, 0)
+	c.control = newMeter(c.limits.ControlBurst, c.limits.ControlRate, 0)
+	c.tiny = newMeter(c.limits.TinyDataBurst, c.limits.TinyDataRate, 0)
+	if age := c.limits.MaxAge; age > 0 {
 		c.expires = int64(float64(age) * (0.9 + 0.2*rand.Float64()))
 	}
 	return c
 }
 
-// Data returns what SetData was given.
+// Data returns what the owner has given the connection.
 func (c *Conn) Data() any { return c.data }
-
-// SetData keeps the owner's facts about the connection. It must not be called
-// after Serve.
-func (c *Conn) SetData(v any) { c.data = v }
 
 // NetConn returns the connection beneath.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
-// Serve answers the connection's requests until it is over, closes it, and
-// says why: nil if it ended in good order (the client closed it, it was idle,
-// it was drained or closed here). Calls of Handle may still be under way.
-func (c *Conn) Serve() error {
+// Serve answers the connection's requests until it is over, closes it, and says
+// why it ended: in one of the Closed constants, and with the error unless that
+// was in good order (the client closed it, it was idle, it was drained or closed
+// here). Calls of Handle may still be under way.
+func (c *Conn) Serve() (reason string, err error) {
 	var origins []string
 	var tell bool
-	if c.cfg.Origins != nil {
-		origins, tell = c.cfg.Origins(c)
+	if c.engine.Origins != nil {
+		origins, tell = c.engine.Origins(c)
 	}
 	c.mu.Lock()
 	c.appendPreface(origins, tell)
-	c.timer = time.AfterFunc(c.lim.tick(), c.tick)
+	c.timer = time.AfterFunc(c.limits.tick(), c.tick)
 	c.mu.Unlock()
 
-	err := c.readPreface()
+	err = c.readPreface()
 	for err == nil {
 		err = c.readFrame()
 	}
 	err = c.end(err)
 
 	c.mu.Lock()
-	reason := c.reason
+	reason = c.reason
 	c.releaseBuffers()
 	c.mu.Unlock()
 	c.rd.r, c.rd.w = 0, 0
 	c.rd.release()
-	if c.cfg.Closed != nil {
-		c.cfg.Closed(c, reason)
-	}
-	return err
+	return reason, err
 }
 
 // end closes the connection for the reason that ended the read loop.
@@ -306,7 +300,7 @@ func (c *Conn) fail(reason string) []*Stream {
 			fired = append(fired, s)
 		}
 		if s.detached {
-			c.cfg.recycle(s)
+			c.engine.recycle(s)
 		}
 	}
 	c.room.Broadcast()
@@ -355,7 +349,7 @@ func (c *Conn) warm() {
 	c.mu.Lock()
 	if c.cold && !c.dead {
 		c.cold = false
-		c.timer.Reset(c.lim.tick())
+		c.timer.Reset(c.limits.tick())
 	}
 	c.mu.Unlock()
 }

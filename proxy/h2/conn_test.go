@@ -11,7 +11,7 @@ import (
 )
 
 func TestRequestAndResponse(t *testing.T) {
-	cfg := &Config{Handle: func(s *Stream) {
+	cfg := &config{Handle: func(s *Stream) {
 		s.Respond(200, []hpack.HeaderField{{Name: "x-m", Value: s.Method + " " + s.Authority + s.Path}}, []byte("hello"))
 	}}
 	bubble(t, cfg, func(ct *tester) {
@@ -24,7 +24,7 @@ func TestRequestAndResponse(t *testing.T) {
 }
 
 func TestAdmitAnswersWithoutHandle(t *testing.T) {
-	cfg := &Config{
+	cfg := &config{
 		Admit:  func(s *Stream) bool { s.Respond(421, nil, []byte("no")); return true },
 		Handle: func(*Stream) { t.Error("Handle was called") },
 	}
@@ -45,7 +45,7 @@ func TestAdmitAnswersWithoutHandle(t *testing.T) {
 // another connection, and waits for nothing there.
 func TestAdmitAnswerLostWithItsConnection(t *testing.T) {
 	var lost *Stream
-	cfg := &Config{Admit: func(s *Stream) bool {
+	cfg := &config{Admit: func(s *Stream) bool {
 		_ = s.Respond(421, nil, make([]byte, 200_000))
 		_ = s.Conn().Close()
 		lost = s
@@ -67,7 +67,7 @@ func TestAdmitAnswerLostWithItsConnection(t *testing.T) {
 }
 
 func TestAdmitAnswerWaitsForTheWindow(t *testing.T) {
-	cfg := &Config{Admit: func(s *Stream) bool {
+	cfg := &config{Admit: func(s *Stream) bool {
 		s.WriteHeader(421, nil, false)
 		s.Write([]byte("12345"))
 		s.WriteTrailer([]hpack.HeaderField{{Name: "x-t", Value: "1"}})
@@ -90,7 +90,7 @@ func TestAdmitAnswerWaitsForTheWindow(t *testing.T) {
 }
 
 func TestInterimResponses(t *testing.T) {
-	cfg := &Config{Handle: func(s *Stream) {
+	cfg := &config{Handle: func(s *Stream) {
 		s.WriteInterim(103, []hpack.HeaderField{{Name: "link", Value: "</a>"}})
 		s.WriteInterim(100, nil)
 		s.WriteHeader(204, nil, true)
@@ -102,7 +102,7 @@ func TestInterimResponses(t *testing.T) {
 }
 
 func TestResponsesWithoutABody(t *testing.T) {
-	cfg := &Config{Handle: func(s *Stream) {
+	cfg := &config{Handle: func(s *Stream) {
 		status := 200
 		if s.Method == "GET" {
 			status = 304
@@ -128,7 +128,7 @@ func TestResponsesWithoutABody(t *testing.T) {
 }
 
 func TestExtendedConnect(t *testing.T) {
-	cfg := &Config{Handle: func(s *Stream) {
+	cfg := &config{Handle: func(s *Stream) {
 		if s.Protocol != "websocket" {
 			t.Errorf("protocol = %q", s.Protocol)
 		}
@@ -147,7 +147,7 @@ func TestExtendedConnect(t *testing.T) {
 }
 
 func TestHandleThatDoesNotFinishIsReset(t *testing.T) {
-	cfg := &Config{Handle: func(s *Stream) {
+	cfg := &config{Handle: func(s *Stream) {
 		if s.Path == "/begun" {
 			s.WriteHeader(200, nil, false)
 		}
@@ -161,7 +161,7 @@ func TestHandleThatDoesNotFinishIsReset(t *testing.T) {
 }
 
 func TestResponsesOutOfOrderAreRefused(t *testing.T) {
-	cfg := &Config{Handle: func(s *Stream) {
+	cfg := &config{Handle: func(s *Stream) {
 		if _, err := s.Write([]byte("x")); err != ErrResponse {
 			t.Errorf("body before header: %v", err)
 		}
@@ -185,7 +185,7 @@ func TestResponsesOutOfOrderAreRefused(t *testing.T) {
 
 func TestLargeResponseHeaderIsContinued(t *testing.T) {
 	long := string(make([]byte, 40_000))
-	cfg := &Config{Handle: func(s *Stream) {
+	cfg := &config{Handle: func(s *Stream) {
 		s.WriteHeader(200, []hpack.HeaderField{{Name: "x-long", Value: long}}, true)
 	}}
 	bubble(t, cfg, func(ct *tester) {
@@ -199,7 +199,7 @@ func TestLargeResponseHeaderIsContinued(t *testing.T) {
 
 func TestClientTableSizeIsAcknowledged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ct := newTester(t, &Config{Handle: func(s *Stream) { s.WriteHeader(200, nil, true) }})
+		ct := newTester(t, &config{Handle: func(s *Stream) { s.WriteHeader(200, nil, true) }})
 		defer ct.finish()
 		ct.greet(http2.Setting{ID: http2.SettingHeaderTableSize, Val: 0})
 		ct.headers(1, true, get...)
@@ -231,7 +231,7 @@ func TestOriginFrame(t *testing.T) {
 		{[]string{string(make([]byte, 17<<10))}, true, `ORIGIN stream=0 ""`},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			ct := newTester(t, &Config{Origins: func(*Conn) ([]string, bool) { return c.origins, c.ok }})
+			ct := newTester(t, &config{Origins: func(*Conn) ([]string, bool) { return c.origins, c.ok }})
 			defer ct.finish()
 			io.WriteString(ct.nc, http2.ClientPreface)
 			ct.fr.WriteSettings()
@@ -242,7 +242,7 @@ func TestOriginFrame(t *testing.T) {
 
 func TestBadPreface(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ct := newTester(t, &Config{})
+		ct := newTester(t, &config{})
 		defer ct.finish()
 		io.WriteString(ct.nc, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
 		ct.want("SETTINGS", "WINDOW_UPDATE stream=0 inc=983041", "GOAWAY last=0 PROTOCOL_ERROR")
@@ -252,7 +252,7 @@ func TestBadPreface(t *testing.T) {
 
 func TestDrainInTwoPhases(t *testing.T) {
 	release := make(chan bool)
-	cfg := &Config{Handle: func(s *Stream) { <-release; s.Respond(200, nil, nil) }}
+	cfg := &config{Handle: func(s *Stream) { <-release; s.Respond(200, nil, nil) }}
 	bubble(t, cfg, func(ct *tester) {
 		release = make(chan bool)
 		ct.headers(1, true, get...)
@@ -279,7 +279,7 @@ func TestDrainInTwoPhases(t *testing.T) {
 }
 
 func TestDrainOfAClientThatIgnoresPing(t *testing.T) {
-	bubble(t, &Config{}, func(ct *tester) {
+	bubble(t, &config{}, func(ct *tester) {
 		ct.conn.Drain()
 		ct.wantSilence() // a new connection is not cut before its first request
 		time.Sleep(drainWait + 600*time.Millisecond)
@@ -295,7 +295,7 @@ func TestDrainOfAClientThatIgnoresPing(t *testing.T) {
 // answer it, and the client would not send it again.
 func TestDrainDuringAHeaderBlock(t *testing.T) {
 	served := 0
-	bubble(t, &Config{Handle: func(s *Stream) { served++; s.Respond(200, nil, nil) }}, func(ct *tester) {
+	bubble(t, &config{Handle: func(s *Stream) { served++; s.Respond(200, nil, nil) }}, func(ct *tester) {
 		ct.headers(1, true, get...)
 		ct.skipTo("HEADERS")
 		block := ct.block(get...)
@@ -316,7 +316,7 @@ func TestDrainDuringAHeaderBlock(t *testing.T) {
 // With another request under way, what was not named is not served later either.
 func TestDrainDuringAHeaderBlockOfABusyConnection(t *testing.T) {
 	var release chan bool
-	bubble(t, &Config{Handle: func(s *Stream) { <-release; s.Respond(200, nil, nil) }}, func(ct *tester) {
+	bubble(t, &config{Handle: func(s *Stream) { <-release; s.Respond(200, nil, nil) }}, func(ct *tester) {
 		release = make(chan bool)
 		ct.headers(1, true, get...)
 		block := ct.block(get...)
@@ -337,7 +337,7 @@ func TestDrainDuringAHeaderBlockOfABusyConnection(t *testing.T) {
 
 func TestDrainOfANewConnectionServesItsFirstRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ct := newTester(t, &Config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }})
+		ct := newTester(t, &config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }})
 		defer ct.finish()
 		ct.conn.Drain()
 		ct.greet()
@@ -351,7 +351,7 @@ func TestDrainOfANewConnectionServesItsFirstRequest(t *testing.T) {
 }
 
 func TestMaxAgeDrains(t *testing.T) {
-	bubble(t, &Config{Limits: Limits{MaxAge: 30 * time.Second}}, func(ct *tester) {
+	bubble(t, &config{Limits: Limits{MaxAge: 30 * time.Second}}, func(ct *tester) {
 		time.Sleep(26 * time.Second)
 		ct.wantSilence()
 		time.Sleep(10 * time.Second)
@@ -361,7 +361,7 @@ func TestMaxAgeDrains(t *testing.T) {
 }
 
 func TestCloseFailsStreams(t *testing.T) {
-	bubble(t, &Config{Handle: func(s *Stream) {
+	bubble(t, &config{Handle: func(s *Stream) {
 		canceled := false
 		s.OnCancel(cancelFunc(func() { canceled = true }))
 		if _, err := s.Read(make([]byte, 1)); err != ErrClosed {

@@ -11,7 +11,6 @@ import (
 // system calls for large bodies.
 type Cork struct {
 	net.Conn
-	bufs *buffers // immutable
 
 	// The engine writes from one goroutine at a time, but TLS answers a key
 	// update from whichever reads.
@@ -22,7 +21,7 @@ type Cork struct {
 
 // NewCork wraps the socket that is then given to tls.Server; the engine finds
 // it through tls.Conn.NetConn.
-func (cfg *Config) NewCork(nc net.Conn) *Cork { return &Cork{Conn: nc, bufs: &cfg.buffers} }
+func NewCork(nc net.Conn) *Cork { return &Cork{Conn: nc} }
 
 // NetConn returns the socket.
 func (k *Cork) NetConn() net.Conn { return k.Conn }
@@ -53,19 +52,20 @@ func (k *Cork) send() error {
 	return err
 }
 
-func (k *Cork) hold() {
+// hold keeps what is written, as far as buf has room for it, until release.
+func (k *Cork) hold(buf []byte) {
 	k.mu.Lock()
 	k.held = true
-	k.buf = k.bufs.get(corkBuf)[:0]
+	k.buf = buf[:0]
 	k.mu.Unlock()
 }
 
+// release writes what was held back. The buffer is the caller's again.
 func (k *Cork) release() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	err := k.send()
 	k.held = false
-	k.bufs.put(k.buf)
 	k.buf = nil
 	return err
 }

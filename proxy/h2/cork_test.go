@@ -11,13 +11,13 @@ import (
 func TestCorkJoinsRecords(t *testing.T) {
 	for _, corked := range []bool{false, true} {
 		server, client := pipe(1 << 20)
-		cfg := &Config{}
+		cfg := &config{}
 		w := &writeCounter{pipeEnd: server.(*pipeEnd)}
 		tc := serverTLS(t)
 		tc.DynamicRecordSizingDisabled = true
 		var srv *tls.Conn
 		if corked {
-			srv = tls.Server(cfg.NewCork(w), tc)
+			srv = tls.Server(NewCork(w), tc)
 		} else {
 			srv = tls.Server(w, tc)
 		}
@@ -29,7 +29,7 @@ func TestCorkJoinsRecords(t *testing.T) {
 		if err := srv.Handshake(); err != nil {
 			t.Fatal(err)
 		}
-		c := NewConn(srv, cfg)
+		c := cfg.newConn(srv)
 		before := w.n
 		sent := bytes.Repeat([]byte("0123456789abcdef"), largeBuf/16)
 		if err := c.write(sent); err != nil {

@@ -80,14 +80,14 @@ func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
 		if s == nil && (late || c.resetLately(id)) {
 			return errGone
 		}
-		return &streamError{id, http2.ErrCodeStreamClosed, RefusedState, "DATA on a closed stream"}
+		return &streamError{id, http2.ErrCodeStreamClosed, WhyState, "DATA on a closed stream"}
 	}
 	if !s.in.take(total) {
-		return &streamError{id, http2.ErrCodeFlowControl, RefusedFlowControl, "stream window overrun"}
+		return &streamError{id, http2.ErrCodeFlowControl, WhyFlowControl, "stream window overrun"}
 	}
 	s.received += int64(len(p))
 	if s.ContentLength >= 0 && (s.received > s.ContentLength || end && s.received < s.ContentLength) {
-		return &streamError{id, http2.ErrCodeProtocol, RefusedMalformed, "content-length and DATA differ"}
+		return &streamError{id, http2.ErrCodeProtocol, WhyMalformed, "content-length and DATA differ"}
 	}
 	if s.resting {
 		c.takeRest(s, end)
@@ -101,7 +101,7 @@ func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
 		s.readGot = copy(s.readInto, p)
 		p = p[s.readGot:]
 	}
-	s.body.write(c.cfg, p)
+	s.body.write(c.engine, p)
 	if end {
 		c.endOfRequest(s)
 	}
@@ -123,7 +123,7 @@ func (c *Conn) endOfRequest(s *Stream) {
 		resting := s.resting
 		c.closeStream(s)
 		if resting {
-			c.cfg.recycle(s)
+			c.engine.recycle(s)
 		}
 	}
 }

@@ -8,8 +8,8 @@
 //
 // One goroutine per connection, the read loop, reads frames through
 // http2.Framer and decodes header blocks in place with hpack. A request whose
-// head is whole is shown to Config.Admit on that goroutine; what Admit does not
-// answer is given to Config.Handle on a goroutine from a free list that grows
+// head is whole is shown to Engine.Admit on that goroutine; what Admit does not
+// answer is given to Engine.Handle on a goroutine from a free list that grows
 // and shrinks with the load. There is never a fixed number of them: one slow
 // backend must not starve the others.
 //

@@ -37,7 +37,7 @@ func (c *Conn) startDrain(now int64) bool {
 	if c.timer == nil { // Serve has not begun
 		return false
 	}
-	c.timer.Reset(c.lim.tick())
+	c.timer.Reset(c.limits.tick())
 	return c.continueDrain(now)
 }
 

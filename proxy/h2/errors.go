@@ -9,7 +9,7 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// Why a connection ended: the bounded set of words given to Config.Closed.
+// Why a connection ended: the bounded set of words that Conn.Serve returns.
 const (
 	ClosedPeer              = "peer"               // the client closed it
 	ClosedIO                = "io_error"           // reading or writing failed
@@ -25,22 +25,22 @@ const (
 	ClosedFlowControl       = "flow_control_error" // a window was overrun or overflowed
 	ClosedFrameSize         = "frame_size_error"   // a frame of impossible length
 	ClosedCompression       = "compression_error"  // HPACK could not be decoded
-	ClosedRapidReset        = "rapid_reset"        // too many resets before a response's end, or heads refused
+	ClosedRapidReset        = "rapid_reset"        // too many resets before a response's end, or requests refused
 	ClosedControlFlood      = "control_flood"      // too many unearned control frames
 	ClosedContinuationFlood = "continuation_flood" // a header block of too many frames or octets
 	ClosedDataFlood         = "data_flood"         // too many DATA frames that carry next to nothing, or on closed streams
 )
 
-// Why the engine itself ended a stream: the bounded set given to
-// Config.Refused.
+// Why the engine itself ended a stream: the bounded set given to Engine.Refuse
+// and Engine.Cut.
 const (
-	RefusedMalformed   = "malformed"    // RFC 9113 section 8 violated
-	RefusedHeaderList  = "header_list"  // over MaxHeaderBytes or MaxHeaderFields: 431
-	RefusedConcurrency = "concurrency"  // over MaxStreams
-	RefusedStall       = "stall"        // a body did not move for StallTimeout
-	RefusedSlow        = "slow"         // a body moved less than LeastRate asks in it
-	RefusedFlowControl = "flow_control" // a stream's window was overrun or overflowed
-	RefusedState       = "state"        // a frame the stream's state does not allow
+	WhyMalformed   = "malformed"    // RFC 9113 section 8 violated
+	WhyHeaderList  = "header_list"  // over MaxHeaderBytes or MaxHeaderFields: 431
+	WhyConcurrency = "concurrency"  // over MaxStreams
+	WhyStall       = "stall"        // a body did not move for StallTimeout
+	WhySlow        = "slow"         // a body moved less than LeastRate asks in it
+	WhyFlowControl = "flow_control" // a stream's window was overrun or overflowed
+	WhyState       = "state"        // a frame the stream's state does not allow
 )
 
 // connError ends the connection: GOAWAY with code, counted under reason.
@@ -54,12 +54,12 @@ func (e *connError) Error() string {
 	return fmt.Sprintf("h2: connection error %v: %s", e.code, e.msg)
 }
 
-// streamError ends one stream: RST_STREAM with code, counted under reason.
+// streamError ends one stream: RST_STREAM with code, told as why.
 type streamError struct {
-	id     uint32
-	code   http2.ErrCode
-	reason string // one of the Refused constants
-	msg    string
+	id   uint32
+	code http2.ErrCode
+	why  string // one of the Why constants
+	msg  string
 }
 
 func (e *streamError) Error() string {
@@ -116,7 +116,7 @@ func fromFramer(fh http2.FrameHeader, err error) error {
 		}
 		return &connError{code, ClosedProtocol, "bad " + fh.Type.String()}
 	case http2.StreamError:
-		return &streamError{e.StreamID, e.Code, RefusedMalformed, "bad " + fh.Type.String()}
+		return &streamError{e.StreamID, e.Code, WhyMalformed, "bad " + fh.Type.String()}
 	}
 	if errors.Is(err, http2.ErrFrameTooLarge) {
 		return frameSizeError("frame larger than SETTINGS_MAX_FRAME_SIZE")

@@ -41,7 +41,7 @@ func (ct *tester) data() map[uint32]int {
 }
 
 func TestResponseKeepsToTheWindows(t *testing.T) {
-	bubble(t, &Config{Handle: blob(300_000)}, func(ct *tester) {
+	bubble(t, &config{Handle: blob(300_000)}, func(ct *tester) {
 		ct.headers(1, true, get...)
 		if n := ct.data()[1]; n != 65535 {
 			t.Errorf("%d octets in the initial windows", n)
@@ -64,7 +64,7 @@ func TestResponseKeepsToTheWindows(t *testing.T) {
 }
 
 func TestInitialWindowMayShrinkBelowZero(t *testing.T) {
-	bubble(t, &Config{Handle: blob(300_000)}, func(ct *tester) {
+	bubble(t, &config{Handle: blob(300_000)}, func(ct *tester) {
 		iws := func(v uint32) {
 			ct.fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: v})
 		}
@@ -94,7 +94,7 @@ func TestInitialWindowMayShrinkBelowZero(t *testing.T) {
 }
 
 func TestInitialWindowMayShrinkBelowZeroWhileQueued(t *testing.T) {
-	bubble(t, &Config{Handle: blob(300_000)}, func(ct *tester) {
+	bubble(t, &config{Handle: blob(300_000)}, func(ct *tester) {
 		iws := func(v uint32) {
 			ct.fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: v})
 			ct.want("SETTINGS ack")
@@ -113,7 +113,7 @@ func TestInitialWindowMayShrinkBelowZeroWhileQueued(t *testing.T) {
 }
 
 func TestInitialWindowOverflowIsAnError(t *testing.T) {
-	bubble(t, &Config{Handle: blob(300_000)}, func(ct *tester) {
+	bubble(t, &config{Handle: blob(300_000)}, func(ct *tester) {
 		ct.headers(1, true, get...)
 		ct.data()
 		ct.fr.WriteWindowUpdate(1, 100_000)
@@ -125,7 +125,7 @@ func TestInitialWindowOverflowIsAnError(t *testing.T) {
 
 func TestRequestWindowIsReturnedOnlyWhenRead(t *testing.T) {
 	reads := make(chan int)
-	cfg := &Config{
+	cfg := &config{
 		Limits: Limits{StreamWindow: 100_000, ConnWindow: 1 << 20},
 		Handle: func(s *Stream) {
 			for n := range reads {
@@ -162,7 +162,7 @@ func TestRequestWindowIsReturnedOnlyWhenRead(t *testing.T) {
 }
 
 func TestConnectionWindowIsReturnedForLostBodies(t *testing.T) {
-	cfg := &Config{
+	cfg := &config{
 		Limits: Limits{StreamWindow: 65535, ConnWindow: 100_000},
 		Handle: func(s *Stream) {
 			switch s.Path {
@@ -223,7 +223,7 @@ func TestConnectionWindowIsReturnedForLostBodies(t *testing.T) {
 func TestUnreadBodiesDoNotStopOthers(t *testing.T) {
 	const unread = 127
 	release := make(chan struct{})
-	cfg := &Config{Handle: func(s *Stream) {
+	cfg := &config{Handle: func(s *Stream) {
 		if s.Path == "/unread" {
 			<-release
 			return
@@ -297,7 +297,7 @@ func TestWidenedWindowsAreBounded(t *testing.T) {
 	more := make(chan int)
 	synctest.Test(t, func(t *testing.T) {
 		more = make(chan int)
-		ct := newTester(t, &Config{Handle: func(s *Stream) {
+		ct := newTester(t, &config{Handle: func(s *Stream) {
 			io.ReadFull(s, make([]byte, 1<<20))
 			<-more
 		}})
@@ -338,7 +338,7 @@ func TestWidenedWindowsAreBounded(t *testing.T) {
 // for each small frame that it sends.
 func TestUpdatesAreNotPiledUp(t *testing.T) {
 	release := make(chan struct{})
-	cfg := &Config{Limits: Limits{TinyDataBurst: 1 << 20}, Handle: func(s *Stream) {
+	cfg := &config{Limits: Limits{TinyDataBurst: 1 << 20}, Handle: func(s *Stream) {
 		switch s.Path {
 		case "/hold":
 			<-release
@@ -384,7 +384,7 @@ func TestUpdatesAreNotPiledUp(t *testing.T) {
 }
 
 func TestPaddingIsGivenBack(t *testing.T) {
-	bubble(t, &Config{Handle: func(s *Stream) { s.Respond(200, nil, nil); io.Copy(io.Discard, s) }}, func(ct *tester) {
+	bubble(t, &config{Handle: func(s *Stream) { s.Respond(200, nil, nil); io.Copy(io.Discard, s) }}, func(ct *tester) {
 		ct.headers(1, false, post()...)
 		for range 6000 {
 			ct.fr.WriteDataPadded(1, false, make([]byte, tinyData), make([]byte, 255))
@@ -397,10 +397,10 @@ func TestPaddingIsGivenBack(t *testing.T) {
 
 // Bodies of one octet must not take a chunk each.
 func TestBodyMemoryFollowsItsSize(t *testing.T) {
-	var cfg Config
+	var g Engine
 	var b body
 	for range 100_000 {
-		b.write(&cfg, []byte{'x'})
+		b.write(&g, []byte{'x'})
 	}
 	chunks := 0
 	for c := b.head; c != nil; c = c.next {
@@ -413,7 +413,7 @@ func TestBodyMemoryFollowsItsSize(t *testing.T) {
 		if b.n == 0 {
 			return 0, io.EOF
 		}
-		return b.read(&cfg, p), nil
+		return b.read(&g, p), nil
 	})); !bytes.Equal(got, bytes.Repeat([]byte{'x'}, 100_000)) {
 		t.Errorf("read %d octets back", len(got))
 	}
@@ -424,7 +424,7 @@ type readerFunc func([]byte) (int, error)
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestUrgentStreamsGoFirst(t *testing.T) {
-	bubble(t, &Config{Handle: blob(200_000)}, func(ct *tester) {
+	bubble(t, &config{Handle: blob(200_000)}, func(ct *tester) {
 		ct.headers(1, true, append([]string{}, get...)...)
 		ct.data() // uses the connection's window up
 		ct.headers(3, true, append(append([]string{}, get...), "priority: u=6")...)
@@ -446,7 +446,7 @@ func TestUrgentStreamsGoFirst(t *testing.T) {
 }
 
 func TestEqualStreamsShareTheWindow(t *testing.T) {
-	bubble(t, &Config{Handle: blob(60_000)}, func(ct *tester) {
+	bubble(t, &config{Handle: blob(60_000)}, func(ct *tester) {
 		ct.headers(1, true, get...)
 		ct.data()
 		for id := uint32(3); id <= 9; id += 2 {
@@ -466,7 +466,7 @@ func TestEqualStreamsShareTheWindow(t *testing.T) {
 
 func TestResetWakesReaderAndWriter(t *testing.T) {
 	for _, side := range []string{"read", "write"} {
-		bubble(t, &Config{Handle: func(s *Stream) {
+		bubble(t, &config{Handle: func(s *Stream) {
 			canceled := false
 			s.OnCancel(cancelFunc(func() { canceled = true }))
 			var err error
@@ -496,7 +496,7 @@ func TestResetWakesReaderAndWriter(t *testing.T) {
 }
 
 func TestOwnResetStopsTheOtherGoroutine(t *testing.T) {
-	bubble(t, &Config{Handle: func(s *Stream) {
+	bubble(t, &config{Handle: func(s *Stream) {
 		done := make(chan error)
 		go func() {
 			_, err := s.Read(make([]byte, 1))
@@ -517,7 +517,7 @@ func TestOwnResetStopsTheOtherGoroutine(t *testing.T) {
 // A small answer leaves in one write, header and body together, and answers
 // that are ready at the same time share it.
 func TestWritesAreBatched(t *testing.T) {
-	cfg := &Config{Admit: func(s *Stream) bool {
+	cfg := &config{Admit: func(s *Stream) bool {
 		s.Respond(421, []hpack.HeaderField{{Name: "x", Value: "y"}}, []byte("no"))
 		return true
 	}}
@@ -542,7 +542,7 @@ func TestWritesAreBatched(t *testing.T) {
 
 func TestHeaderAndBodyShareAWrite(t *testing.T) {
 	more := make(chan bool)
-	cfg := &Config{Handle: func(s *Stream) {
+	cfg := &config{Handle: func(s *Stream) {
 		s.WriteHeader(200, nil, false)
 		if s.Path == "/slow" {
 			<-more

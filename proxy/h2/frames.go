@@ -20,7 +20,7 @@ const (
 
 func (c *Conn) appendFrame(length int, t http2.FrameType, flags http2.Flags, id uint32) {
 	if c.wbuf == nil {
-		c.wbuf = c.cfg.buffers.get(0)[:0]
+		c.wbuf = c.engine.buffers.get(0)[:0]
 	}
 	c.wbuf = append(c.wbuf, byte(length>>16), byte(length>>8), byte(length), byte(t), byte(flags),
 		byte(id>>24), byte(id>>16), byte(id>>8), byte(id))
@@ -43,7 +43,7 @@ func (c *Conn) appendReset(id uint32, code http2.ErrCode) {
 	c.appendUint32(uint32(code))
 	if c.resetIDs == nil {
 		c.resetNext = 0
-		c.resetIDs = make([]uint32, min(c.lim.MaxStreams, 128))
+		c.resetIDs = make([]uint32, min(c.limits.MaxStreams, 128))
 	}
 	c.resetIDs[c.resetNext] = id
 	c.resetNext = (c.resetNext + 1) % len(c.resetIDs)
@@ -77,12 +77,12 @@ const (
 func (c *Conn) appendPreface(origins []string, ok bool) {
 	const n = 5
 	c.appendFrame(n*6, http2.FrameSettings, 0, 0)
-	c.appendSetting(http2.SettingMaxConcurrentStreams, c.lim.MaxStreams)
-	c.appendSetting(http2.SettingInitialWindowSize, c.lim.StreamWindow)
-	c.appendSetting(http2.SettingMaxHeaderListSize, c.lim.MaxHeaderBytes)
+	c.appendSetting(http2.SettingMaxConcurrentStreams, c.limits.MaxStreams)
+	c.appendSetting(http2.SettingInitialWindowSize, c.limits.StreamWindow)
+	c.appendSetting(http2.SettingMaxHeaderListSize, c.limits.MaxHeaderBytes)
 	c.appendSetting(http2.SettingEnableConnectProtocol, 1)
 	c.appendSetting(settingNoPriorities, 1)
-	if inc := c.lim.ConnWindow - initialWindow; inc > 0 {
+	if inc := c.limits.ConnWindow - initialWindow; inc > 0 {
 		c.appendWindowUpdate(0, inc)
 	}
 	if ok {
@@ -171,8 +171,8 @@ func (c *Conn) appendData(id uint32, p []byte, end bool) {
 		flags = http2.FlagDataEndStream
 	}
 	if n := len(c.wbuf) + frameHeader + len(p); n > cap(c.wbuf) && n <= largeBuf && n > smallBuf {
-		larger := append(c.cfg.buffers.get(n)[:0], c.wbuf...)
-		c.cfg.buffers.put(c.wbuf)
+		larger := append(c.engine.buffers.get(n)[:0], c.wbuf...)
+		c.engine.buffers.put(c.wbuf)
 		c.wbuf = larger
 	}
 	c.appendFrame(len(p), http2.FrameData, flags, id)

@@ -83,7 +83,7 @@ func FuzzConn(f *testing.F) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			started, ended := 0, 0
-			ct := newTester(t, &Config{
+			ct := newTester(t, &config{
 				Admit: func(s *Stream) bool {
 					if s.ID()%8 == 1 {
 						s.Respond(421, nil, make([]byte, 100))

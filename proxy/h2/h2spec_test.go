@@ -16,7 +16,7 @@ import (
 // against an echo server. No case may fail.
 func TestH2spec(t *testing.T) {
 	bin := require.File(t, "bin/tools/h2spec", "make tools")
-	addr := serve(t, &Config{Handle: func(s *Stream) {
+	addr := serve(t, &config{Handle: func(s *Stream) {
 		buf := make([]byte, 4<<10)
 		for {
 			if _, err := s.Read(buf); err != nil {

@@ -39,22 +39,21 @@ func TestHangUpOnAClientThatReadsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var reason string
-				cfg := &Config{
+				cfg := &config{
 					Limits: Limits{StallTimeout: stall},
 					Handle: blob(1 << 20),
-					Closed: func(_ *Conn, why string) { reason = why },
 				}
 				server, client := pipe(20_000)
-				srv := tls.Server(cfg.NewCork(server), serverTLS(t))
+				srv := tls.Server(NewCork(server), serverTLS(t))
 				cl := tls.Client(client, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 				go srv.Handshake()
 				if err := cl.Handshake(); err != nil {
 					t.Fatal(err)
 				}
-				c := NewConn(srv, cfg)
+				c := cfg.newConn(srv)
 				over := make(chan time.Time, 1)
 				go func() {
-					c.Serve()
+					reason, _ = c.Serve()
 					over <- time.Now()
 				}()
 				ct := &tester{t: t}
@@ -86,17 +85,17 @@ func TestHangUpOnAClientThatReadsNothing(t *testing.T) {
 func TestOrderlyEndsSayCloseNotify(t *testing.T) {
 	for _, end := range []string{"drain", "EOF"} {
 		synctest.Test(t, func(t *testing.T) {
-			cfg := &Config{Handle: blob(10)}
+			cfg := &config{Handle: blob(10)}
 			server, client := pipe(64 << 10)
 			wire := &lastRecord{Conn: client}
-			srv := tls.Server(cfg.NewCork(server), serverTLS(t))
+			srv := tls.Server(NewCork(server), serverTLS(t))
 			// TLS 1.3 would hide what is an alert.
 			cl := tls.Client(wire, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}, MaxVersion: tls.VersionTLS12})
 			go srv.Handshake()
 			if err := cl.Handshake(); err != nil {
 				t.Fatal(err)
 			}
-			c := NewConn(srv, cfg)
+			c := cfg.newConn(srv)
 			go c.Serve()
 			fr := http2.NewFramer(cl, cl)
 			io.WriteString(cl, http2.ClientPreface)

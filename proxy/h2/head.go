@@ -23,7 +23,7 @@ const (
 type headBlock struct {
 	maxBytes  uint32
 	maxFields int
-	scratch   *sync.Pool // of *[]hpack.HeaderField with room for maxFields
+	scratch   *sync.Pool // of *[]hpack.HeaderField with room for many
 
 	active bool // HEADERS has come, END_HEADERS has not
 	kind   blockKind
@@ -52,8 +52,8 @@ const (
 	seenProtocol
 )
 
-func (h *headBlock) init(cfg *Config) {
-	h.maxBytes, h.maxFields, h.scratch = cfg.lim.MaxHeaderBytes, cfg.lim.MaxHeaderFields, &cfg.fields
+func (h *headBlock) init(g *Engine, l *Limits) {
+	h.maxBytes, h.maxFields, h.scratch = l.MaxHeaderBytes, l.MaxHeaderFields, &g.fields
 }
 
 func (h *headBlock) begin(kind blockKind, id uint32, s *Stream, end bool) {
@@ -130,7 +130,7 @@ func (h *headBlock) lengthen(s *Stream) {
 		return
 	}
 	var ok bool
-	if h.long, ok = h.scratch.Get().(*[]hpack.HeaderField); !ok {
+	if h.long, ok = h.scratch.Get().(*[]hpack.HeaderField); !ok || cap(*h.long) < h.maxFields {
 		list := make([]hpack.HeaderField, 0, h.maxFields)
 		h.long = &list
 	}

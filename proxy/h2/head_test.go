@@ -96,9 +96,9 @@ func TestRequestFields(t *testing.T) {
 		{base + "|content-length: ", "400"},
 		{base + "|content-length: 99999999999999999999", "400"},
 	} {
-		cfg := &Config{
-			Handle:    func(s *Stream) { s.Respond(200, nil, nil) },
-			Malformed: func(s *Stream) { s.Respond(400, nil, nil) },
+		cfg := &config{
+			Handle: func(s *Stream) { s.Respond(200, nil, nil) },
+			Refuse: refuse,
 		}
 		bubble(t, cfg, func(ct *tester) {
 			ct.headers(1, true, strings.Split(c.fields, "|")...)
@@ -109,8 +109,8 @@ func TestRequestFields(t *testing.T) {
 			if got := ct.next(); got != want {
 				t.Errorf("%q: got %s, want %s", c.fields, got, want)
 			}
-			if c.want != "200" && (len(ct.refused) != 1 || ct.refused[0] != RefusedMalformed) {
-				t.Errorf("%q: refused %v", c.fields, ct.refused)
+			if c.want != "200" && (len(ct.cut) != 1 || ct.cut[0] != WhyMalformed) {
+				t.Errorf("%q: refused %v", c.fields, ct.cut)
 			}
 			// Another request is answered as if nothing had been.
 			ct.headers(3, true, get...)
@@ -121,7 +121,7 @@ func TestRequestFields(t *testing.T) {
 
 // A request that is answered 400 may have a body, which is not wanted.
 func TestMalformedRequestWithABody(t *testing.T) {
-	cfg := &Config{Malformed: func(s *Stream) { s.Respond(400, nil, []byte("no")) }}
+	cfg := &config{Refuse: func(s *Stream, status int, _ string) { s.Respond(status, nil, []byte("no")) }}
 	bubble(t, cfg, func(ct *tester) {
 		ct.headers(1, false, post("x: y ")...)
 		ct.want("HEADERS stream=1 :status=400", "DATA stream=1 len=2 end")
@@ -134,7 +134,7 @@ func TestMalformedRequestWithABody(t *testing.T) {
 }
 
 func TestFieldNameMayNotBeEmpty(t *testing.T) {
-	bubble(t, &Config{}, func(ct *tester) {
+	bubble(t, &config{}, func(ct *tester) {
 		ct.encBuf.Reset()
 		for _, f := range get {
 			i := strings.Index(f[1:], ":") + 1
@@ -148,7 +148,7 @@ func TestFieldNameMayNotBeEmpty(t *testing.T) {
 }
 
 func TestStreamMayNotDependOnItself(t *testing.T) {
-	bubble(t, &Config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }}, func(ct *tester) {
+	bubble(t, &config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }}, func(ct *tester) {
 		for _, dep := range []uint32{1, 3} {
 			ct.fr.WriteHeaders(http2.HeadersFrameParam{
 				StreamID: 3*dep - 2, BlockFragment: ct.block(get...), EndStream: true, EndHeaders: true,
@@ -167,7 +167,7 @@ func TestTrailerFields(t *testing.T) {
 		{"x-sum: 1", true}, {"grpc-status: 0", true},
 		{":path: /", false}, {"X: y", false}, {"connection: close", false}, {"x: a\nb", false},
 	} {
-		bubble(t, &Config{Handle: echo}, func(ct *tester) {
+		bubble(t, &config{Handle: echo}, func(ct *tester) {
 			ct.headers(1, false, post()...)
 			ct.want("HEADERS stream=1 :status=200 content-type=text/plain x-path=/")
 			ct.headers(1, true, c.field)
@@ -202,7 +202,7 @@ func TestContentLengthIsChecked(t *testing.T) {
 		{"long at the end", "5", []step{data("hello", false), data("!", true)}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			bubble(t, &Config{Handle: func(s *Stream) {
+			bubble(t, &config{Handle: func(s *Stream) {
 				buf := make([]byte, 100)
 				for {
 					if _, err := s.Read(buf); err != nil {

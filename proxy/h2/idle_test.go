@@ -17,7 +17,7 @@ import (
 
 // An idle connection holds no buffer, and nothing of it keeps one alive.
 func TestIdleConnectionHoldsNoBuffer(t *testing.T) {
-	bubble(t, &Config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }}, func(ct *tester) {
+	bubble(t, &config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }}, func(ct *tester) {
 		for id := uint32(1); id < 6; id += 2 { // and it can become busy again
 			ct.headers(id, true, get...)
 			ct.skipTo("HEADERS")
@@ -47,8 +47,8 @@ func TestIdleConnectionHoldsNoBuffer(t *testing.T) {
 func TestInterruptedTLSRecordIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := pipe(64 << 10)
-		cfg := &Config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }}
-		srv := tls.Server(cfg.NewCork(server), serverTLS(t))
+		cfg := &config{Handle: func(s *Stream) { s.Respond(200, nil, nil) }}
+		srv := tls.Server(NewCork(server), serverTLS(t))
 		wire := &heldWrites{Conn: client}
 		cl := tls.Client(wire, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 		go srv.Handshake()
@@ -58,7 +58,7 @@ func TestInterruptedTLSRecordIsNotLost(t *testing.T) {
 		if err := srv.Handshake(); err != nil {
 			t.Fatal(err)
 		}
-		c := NewConn(srv, cfg)
+		c := cfg.newConn(srv)
 		go c.Serve()
 		defer func() {
 			cl.Close()

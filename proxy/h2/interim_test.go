@@ -21,7 +21,7 @@ func TestInterimResponsesNeverWait(t *testing.T) {
 	const sent = 1000
 	var written, ended atomic.Bool
 	var end chan struct{} // of the bubble
-	cfg := &Config{Handle: func(s *Stream) {
+	cfg := &config{Handle: func(s *Stream) {
 		for range sent {
 			if err := s.WriteInterim(103, hints); err != nil {
 				t.Errorf("WriteInterim: %v", err)
@@ -69,7 +69,7 @@ func TestInterimResponsesNeverWait(t *testing.T) {
 func TestResetStreamDoesNotAwaitRoom(t *testing.T) {
 	var result atomic.Pointer[error]
 	var start, full chan struct{} // of the bubble
-	cfg := &Config{Handle: func(s *Stream) {
+	cfg := &config{Handle: func(s *Stream) {
 		if s.ID() == 1 {
 			<-start
 			for range 1000 {

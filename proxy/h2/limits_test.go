@@ -143,15 +143,14 @@ func TestFloodsAreCutOff(t *testing.T) {
 			send:   func(ct *tester, n int) { ct.fr.WriteData(1, false, []byte("x")) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := &Config{
-				Handle:    c.handle,
-				TooLarge:  func(s *Stream) { s.Respond(431, nil, nil) },
-				Malformed: func(s *Stream) { s.Respond(400, nil, nil) },
+			cfg := &config{
+				Handle: c.handle,
+				Refuse: refuse,
 			}
 			bubble(t, cfg, func(ct *tester) {
 				if c.name == "made you reset by DATA behind the end" {
 					c.handle = nil
-					ct.cfg.workers.handle = func(s *Stream) {
+					ct.cfg.engine.Handle = func(s *Stream) {
 						gone := make(chan bool)
 						s.OnCancel(cancelFunc(func() { close(gone) }))
 						<-gone
@@ -175,7 +174,7 @@ func TestFloodsAreCutOff(t *testing.T) {
 // What a well-behaved client does at a steady rate must not be taken for a
 // flood, however long it lasts.
 func TestEarnedFramesAreNotAFlood(t *testing.T) {
-	cfg := &Config{Handle: func(s *Stream) { s.Respond(200, nil, []byte("hello")) }}
+	cfg := &config{Handle: func(s *Stream) { s.Respond(200, nil, []byte("hello")) }}
 	bubble(t, cfg, func(ct *tester) {
 		for n := range uint32(5000) {
 			ct.headers(2*n+1, true, get...)
@@ -194,7 +193,7 @@ func TestEarnedFramesAreNotAFlood(t *testing.T) {
 }
 
 func TestSmallMessagesAreNotAFlood(t *testing.T) {
-	bubble(t, &Config{Handle: func(s *Stream) { io.Copy(io.Discard, s) }}, func(ct *tester) {
+	bubble(t, &config{Handle: func(s *Stream) { io.Copy(io.Discard, s) }}, func(ct *tester) {
 		ct.headers(1, false, post()...)
 		for range 20_000 {
 			ct.fr.WriteData(1, false, []byte{0, 0, 0, 0, 0}) // an empty gRPC message
@@ -208,7 +207,7 @@ func TestSmallMessagesAreNotAFlood(t *testing.T) {
 }
 
 func TestPacedResetsAreAllowed(t *testing.T) {
-	cfg := &Config{Handle: func(s *Stream) { s.Read(make([]byte, 1)) }}
+	cfg := &config{Handle: func(s *Stream) { s.Read(make([]byte, 1)) }}
 	bubble(t, cfg, func(ct *tester) {
 		id := uint32(1)
 		for range 100 { // seconds
@@ -230,7 +229,7 @@ func TestPacedResetsAreAllowed(t *testing.T) {
 // Who browses gives up all that a page has asked for, and that again with the
 // next one; who seeks in a film, a response at a time.
 func TestBrowsingIsNotAFlood(t *testing.T) {
-	bubble(t, &Config{Handle: func(s *Stream) { s.WriteHeader(200, nil, false); s.Read(make([]byte, 1)) }}, func(ct *tester) {
+	bubble(t, &config{Handle: func(s *Stream) { s.WriteHeader(200, nil, false); s.Read(make([]byte, 1)) }}, func(ct *tester) {
 		id := uint32(1)
 		giveUp := func(n int) {
 			for range n {
@@ -260,7 +259,7 @@ func TestBrowsingIsNotAFlood(t *testing.T) {
 
 // What a client sends before it knows of a reset is not a flood.
 func TestDataOnItsWayIsNotAFlood(t *testing.T) {
-	bubble(t, &Config{Handle: func(s *Stream) { s.Reset(http2.ErrCodeInternal) }}, func(ct *tester) {
+	bubble(t, &config{Handle: func(s *Stream) { s.Reset(http2.ErrCodeInternal) }}, func(ct *tester) {
 		for i := range uint32(100) {
 			ct.headers(2*i+1, false, post()...)
 			for range 10 {
@@ -281,7 +280,7 @@ func TestDataOnItsWayIsNotAFlood(t *testing.T) {
 func TestHandlersAreBoundedThroughResets(t *testing.T) {
 	running, most := 0, 0
 	release := make(chan struct{})
-	cfg := &Config{Limits: Limits{ResetBurst: 10_000}}
+	cfg := &config{Limits: Limits{ResetBurst: 10_000}}
 	var mu sync.Mutex
 	cfg.Handle = func(s *Stream) {
 		mu.Lock()
@@ -328,7 +327,7 @@ func TestContinuationFlood(t *testing.T) {
 		{"empty", 0, 17}, {"one octet", 1, 17}, {"16 KiB", 16 << 10, 9},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			bubble(t, &Config{}, func(ct *tester) {
+			bubble(t, &config{}, func(ct *tester) {
 				ct.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: ct.block(get...)})
 				frag := make([]byte, c.size)
 				for i := range frag {
@@ -349,10 +348,10 @@ func TestContinuationFlood(t *testing.T) {
 }
 
 func TestHeaderListLimits(t *testing.T) {
-	cfg := func() *Config {
-		return &Config{
-			Handle:   func(s *Stream) { s.Respond(200, nil, nil) },
-			TooLarge: func(s *Stream) { s.Respond(431, nil, nil) },
+	cfg := func() *config {
+		return &config{
+			Handle: func(s *Stream) { s.Respond(200, nil, nil) },
+			Refuse: refuse,
 		}
 	}
 	repeat := func(n int, f string) []string {
@@ -396,7 +395,7 @@ func TestHeaderListLimits(t *testing.T) {
 }
 
 func TestOversizedTrailersResetTheStream(t *testing.T) {
-	bubble(t, &Config{Handle: func(s *Stream) { io.Copy(io.Discard, s) }}, func(ct *tester) {
+	bubble(t, &config{Handle: func(s *Stream) { io.Copy(io.Discard, s) }}, func(ct *tester) {
 		ct.headers(1, false, post()...)
 		var fs []string
 		for range 201 {
@@ -448,7 +447,7 @@ func TestTimeouts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ct := newTester(t, &Config{Handle: func(s *Stream) { s.WriteHeader(200, nil, false); io.Copy(io.Discard, s); s.WriteEnd(nil) }})
+				ct := newTester(t, &config{Handle: func(s *Stream) { s.WriteHeader(200, nil, false); io.Copy(io.Discard, s); s.WriteEnd(nil) }})
 				defer ct.finish()
 				start := time.Now()
 				c.do(ct)
@@ -466,7 +465,7 @@ func TestTimeouts(t *testing.T) {
 }
 
 func TestPingDoesNotKeepAnIdleConnection(t *testing.T) {
-	bubble(t, &Config{}, func(ct *tester) {
+	bubble(t, &config{}, func(ct *tester) {
 		for range 76 {
 			time.Sleep(time.Second)
 			ct.fr.WritePing(false, [8]byte{})
@@ -476,7 +475,7 @@ func TestPingDoesNotKeepAnIdleConnection(t *testing.T) {
 }
 
 func TestStalledRequestBodyIsReset(t *testing.T) {
-	bubble(t, &Config{Handle: func(s *Stream) {
+	bubble(t, &config{Handle: func(s *Stream) {
 		_, err := io.Copy(io.Discard, s)
 		if re, ok := err.(*ResetError); !ok || re.Peer || re.Code != http2.ErrCodeCancel {
 			t.Errorf("Read: %v", err)
@@ -489,8 +488,8 @@ func TestStalledRequestBodyIsReset(t *testing.T) {
 		ct.wantSilence()
 		time.Sleep(2 * time.Second)
 		ct.want("RST_STREAM stream=1 CANCEL")
-		if len(ct.refused) != 1 || ct.refused[0] != RefusedStall {
-			t.Errorf("refused: %v", ct.refused)
+		if len(ct.cut) != 1 || ct.cut[0] != WhyStall {
+			t.Errorf("refused: %v", ct.cut)
 		}
 	})
 }
@@ -504,7 +503,7 @@ func TestStalledResponseBodyIsReset(t *testing.T) {
 	}
 	t.Run("no stream window", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ct := newTester(t, &Config{Handle: handle})
+			ct := newTester(t, &config{Handle: handle})
 			defer ct.finish()
 			ct.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 			for i := range uint32(20) {
@@ -523,7 +522,7 @@ func TestStalledResponseBodyIsReset(t *testing.T) {
 	})
 	t.Run("no connection window", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ct := newTester(t, &Config{Handle: handle})
+			ct := newTester(t, &config{Handle: handle})
 			defer ct.finish()
 			ct.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
 			ct.headers(1, true, get...)
@@ -535,7 +534,7 @@ func TestStalledResponseBodyIsReset(t *testing.T) {
 	})
 	t.Run("nobody reads the socket", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ct := newTester(t, &Config{Handle: func(s *Stream) {
+			ct := newTester(t, &config{Handle: func(s *Stream) {
 				s.WriteHeader(200, nil, false)
 				if _, err := s.Write(make([]byte, 1<<20)); err != ErrClosed {
 					t.Errorf("Write: %v", err)
@@ -556,7 +555,7 @@ func TestStalledResponseBodyIsReset(t *testing.T) {
 
 func TestUnreadHeadersAreBounded(t *testing.T) {
 	long := []hpack.HeaderField{{Name: "x-long", Value: string(make([]byte, 60_000))}}
-	bubble(t, &Config{Handle: func(s *Stream) { s.WriteHeader(200, long, true) }}, func(ct *tester) {
+	bubble(t, &config{Handle: func(s *Stream) { s.WriteHeader(200, long, true) }}, func(ct *tester) {
 		for i := range uint32(100) {
 			ct.headers(2*i+1, true, get...)
 		}
@@ -585,7 +584,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 		{"bodies", make([]byte, 1000), ClosedRapidReset}, // more streams open than allowed
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := &Config{Admit: func(s *Stream) bool { s.Respond(421, nil, c.body); return true }}
+			cfg := &config{Admit: func(s *Stream) bool { s.Respond(421, nil, c.body); return true }}
 			synctest.Test(t, func(t *testing.T) {
 				ct := newTester(t, cfg)
 				defer ct.finish()

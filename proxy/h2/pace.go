@@ -39,9 +39,9 @@ func (p *Pace) TooSlow(d time.Duration, octets int64, rate int, limit time.Durat
 // Callers hold mu.
 func (c *Conn) weigh(now int64) {
 	// A cold connection is not looked at, and nothing of it waits.
-	d := min(time.Duration(now-c.weighed), 2*c.lim.tick())
+	d := min(time.Duration(now-c.weighed), 2*c.limits.tick())
 	c.weighed = now
-	limit := c.lim.StallTimeout
+	limit := c.limits.StallTimeout
 	turns := c.sendq.n > 0 && c.pace.TooSlow(d, c.sent, LeastConnRate, limit)
 	for _, s := range c.streams {
 		switch {

@@ -35,8 +35,8 @@ func wantSlow(ct *tester, got string, took, every time.Duration) {
 	}
 	ct.mu.Lock()
 	defer ct.mu.Unlock()
-	if len(ct.refused) == 0 || ct.refused[0] != RefusedSlow {
-		ct.t.Errorf("refused: %v", ct.refused)
+	if len(ct.cut) == 0 || ct.cut[0] != WhySlow {
+		ct.t.Errorf("refused: %v", ct.cut)
 	}
 }
 
@@ -57,7 +57,7 @@ func TestResponsesThatTrickleAreReset(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ct := newTester(t, &Config{Handle: blob(1 << 20)})
+				ct := newTester(t, &config{Handle: blob(1 << 20)})
 				defer ct.finish()
 				ct.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: c.stream})
 				if c.conn > 0 {
@@ -78,7 +78,7 @@ func TestResponsesThatTrickleAreReset(t *testing.T) {
 func TestSlowClientsAreServed(t *testing.T) {
 	for _, streams := range []int{1, 16} {
 		synctest.Test(t, func(t *testing.T) {
-			ct := newTester(t, &Config{Handle: blob(400_000)})
+			ct := newTester(t, &config{Handle: blob(400_000)})
 			defer ct.finish()
 			ct.greet()
 			for i := range uint32(streams) {
@@ -122,7 +122,7 @@ func TestSlowClientsAreServed(t *testing.T) {
 func TestUploadsThatTrickleAreReset(t *testing.T) {
 	for name, size := range map[string]int{"an octet": 1, "sixty octets": 60} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, &Config{Handle: func(s *Stream) { io.Copy(io.Discard, s) }}, func(ct *tester) {
+			bubble(t, &config{Handle: func(s *Stream) { io.Copy(io.Discard, s) }}, func(ct *tester) {
 				ct.headers(1, false, post()...)
 				got, took := trickle(ct, time.Second, func() { ct.fr.WriteData(1, false, make([]byte, size)) })
 				wantSlow(ct, got, took, time.Second)
@@ -190,7 +190,7 @@ func TestQuietBodiesAreNotSlow(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			bubble(t, &Config{Admit: c.admit, Handle: c.handle}, func(ct *tester) {
+			bubble(t, &config{Admit: c.admit, Handle: c.handle}, func(ct *tester) {
 				ct.headers(1, c.say == nil, post()...)
 				for n := 9; n >= 0; n-- {
 					start := time.Now()

@@ -16,7 +16,7 @@ func (c *Conn) priorityUpdate(id uint32, value string) error {
 	if id <= c.maxID {
 		return nil // closed
 	}
-	if _, ok := c.early[id]; !ok && len(c.early)+len(c.streams) >= int(c.lim.MaxStreams) {
+	if _, ok := c.early[id]; !ok && len(c.early)+len(c.streams) >= int(c.limits.MaxStreams) {
 		return protocolError("PRIORITY_UPDATE for more streams than there may be")
 	}
 	if c.early == nil {

@@ -9,7 +9,7 @@ import (
 // RFC 9218 section 7.1: a PRIORITY_UPDATE may come before its stream, and then
 // counts more than the stream's priority field.
 func TestPriorityUpdateBeforeItsStream(t *testing.T) {
-	bubble(t, &Config{Handle: blob(200_000)}, func(ct *tester) {
+	bubble(t, &config{Handle: blob(200_000)}, func(ct *tester) {
 		ct.headers(1, true, get...)
 		ct.data() // uses the connection's window up
 		ct.fr.WritePriorityUpdate(5, "u=0")
@@ -35,7 +35,7 @@ func TestPriorityViolations(t *testing.T) {
 		"setting over 1": func(ct *tester) { ct.fr.WriteSettings(http2.Setting{ID: settingNoPriorities, Val: 2}) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, &Config{Handle: func(s *Stream) { s.Read(make([]byte, 1)) }}, func(ct *tester) {
+			bubble(t, &config{Handle: func(s *Stream) { s.Read(make([]byte, 1)) }}, func(ct *tester) {
 				ct.headers(3, false, post()...)
 				send(ct)
 				ct.want("GOAWAY last=3 PROTOCOL_ERROR", "EOF")
@@ -46,7 +46,7 @@ func TestPriorityViolations(t *testing.T) {
 
 // Streams that were announced and then skipped are forgotten.
 func TestPriorityUpdatesOfSkippedStreams(t *testing.T) {
-	bubble(t, &Config{}, func(ct *tester) {
+	bubble(t, &config{}, func(ct *tester) {
 		for round := uint32(0); round < 3; round++ {
 			for i := uint32(0); i < 120; i++ {
 				ct.fr.WritePriorityUpdate(1000*round+2*i+1, "u=1")

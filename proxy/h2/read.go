@@ -138,7 +138,7 @@ func (c *Conn) selfDependent(id uint32) error {
 	c.mu.Unlock()
 	switch {
 	case open:
-		return &streamError{id, http2.ErrCodeProtocol, RefusedMalformed, "stream depends on itself"}
+		return &streamError{id, http2.ErrCodeProtocol, WhyMalformed, "stream depends on itself"}
 	case idle:
 		return protocolError("idle stream depends on itself")
 	}
@@ -257,10 +257,10 @@ func (c *Conn) windowUpdate(id uint32, inc int32) error {
 		return nil // RFC 9113 section 5.1: closed, it may still be on its way
 	}
 	if inc == 0 {
-		return &streamError{id, http2.ErrCodeProtocol, RefusedFlowControl, "WINDOW_UPDATE of 0"}
+		return &streamError{id, http2.ErrCodeProtocol, WhyFlowControl, "WINDOW_UPDATE of 0"}
 	}
 	if !s.out.add(inc) {
-		return &streamError{id, http2.ErrCodeFlowControl, RefusedFlowControl, "window over 2^31-1"}
+		return &streamError{id, http2.ErrCodeFlowControl, WhyFlowControl, "window over 2^31-1"}
 	}
 	c.enqueue(s)
 	c.pump()
@@ -306,7 +306,7 @@ func (c *Conn) readReset(fh http2.FrameHeader) error {
 // head a reset costs even more than before it, as the connection to the backend
 // goes with it. Page, player or map that give up what they have asked for are
 // within ResetBurst with all the streams that a connection may have, and that
-// again every few seconds. Heads that are refused as a whole count too.
+// again every few seconds. Requests that are refused as a whole count too.
 func (c *Conn) meterReset() error {
 	if c.resets.take(c.now) {
 		return nil
@@ -326,7 +326,7 @@ func (c *Conn) abort(s *Stream) {
 		s.fire()
 	}
 	if detached {
-		c.cfg.recycle(s)
+		c.engine.recycle(s)
 	}
 }
 
@@ -343,15 +343,16 @@ func (c *Conn) resetStream(se *streamError) error {
 		s.reset = ResetError{Code: se.code}
 		c.abort(s)
 	}
-	c.refused(se.reason)
+	c.cut(se.why)
 	if early {
 		return c.meterReset()
 	}
 	return nil
 }
 
-func (c *Conn) refused(reason string) {
-	if c.cfg.Refused != nil {
-		c.cfg.Refused(c, reason)
+// cut tells the owner of a stream that was ended here.
+func (c *Conn) cut(why string) {
+	if c.engine.Cut != nil {
+		c.engine.Cut(c, why)
 	}
 }

@@ -68,7 +68,7 @@ func (b *reader) fill(need int) error {
 		c.now = c.clock()
 		if n > 0 {
 			if b.buf == nil {
-				b.buf = c.cfg.buffers.get(need)
+				b.buf = c.engine.buffers.get(need)
 				copy(b.buf, b.cold[:n])
 				c.warm()
 			}
@@ -97,9 +97,9 @@ func (b *reader) makeRoom(need int) {
 		return
 	}
 	if need > len(b.buf) || b.full && len(b.buf) < largeBuf {
-		larger := b.c.cfg.buffers.get(largeBuf)
+		larger := b.c.engine.buffers.get(largeBuf)
 		n := copy(larger, b.buf[b.r:b.w])
-		b.c.cfg.buffers.put(b.buf)
+		b.c.engine.buffers.put(b.buf)
 		b.buf, b.r, b.w = larger, 0, n
 		return
 	}
@@ -114,7 +114,7 @@ func (b *reader) makeRoom(need int) {
 // release gives the buffer back, if it is empty.
 func (b *reader) release() {
 	if b.buf != nil && b.r == b.w {
-		b.c.cfg.buffers.put(b.buf)
+		b.c.engine.buffers.put(b.buf)
 		b.buf, b.r, b.w = nil, 0, 0
 		b.c.forgetBlock()
 	}

@@ -76,7 +76,7 @@ func (c *Conn) beginBlock(id uint32, end bool) error {
 func (c *Conn) readContinuation(fh http2.FrameHeader) error {
 	// The Framer has checked that it continues the block.
 	h := &c.head
-	if h.frames++; h.frames > c.lim.MaxContinuations {
+	if h.frames++; h.frames > c.limits.MaxContinuations {
 		return calm(ClosedContinuationFlood, "too many CONTINUATION frames")
 	}
 	p, err := c.rd.next(int(fh.Length))
@@ -111,7 +111,7 @@ func (c *Conn) fragment(p []byte, last bool) error {
 	case blockTrailer:
 		return c.trailers()
 	case blockLate:
-		return &streamError{h.id, http2.ErrCodeStreamClosed, RefusedState, "HEADERS on a half-closed stream"}
+		return &streamError{h.id, http2.ErrCodeStreamClosed, WhyState, "HEADERS on a half-closed stream"}
 	case blockIgnored:
 		return c.meterControl()
 	}
@@ -137,10 +137,10 @@ func (c *Conn) trailers() error {
 	case s.ContentLength >= 0 && s.received != s.ContentLength:
 		msg = "content-length and DATA differ"
 	case h.over:
-		return &streamError{h.id, http2.ErrCodeEnhanceYourCalm, RefusedHeaderList, "trailers too large"}
+		return &streamError{h.id, http2.ErrCodeEnhanceYourCalm, WhyHeaderList, "trailers too large"}
 	}
 	if msg != "" {
-		return &streamError{h.id, http2.ErrCodeProtocol, RefusedMalformed, msg}
+		return &streamError{h.id, http2.ErrCodeProtocol, WhyMalformed, msg}
 	}
 	s.trailer = append(s.trailer[:0], h.fields...)
 	clear(h.fields)
@@ -150,54 +150,60 @@ func (c *Conn) trailers() error {
 
 // request judges a new request whose head is whole and gives it to the owner.
 func (c *Conn) request(s *Stream) error {
-	h := &c.head
+	h, g := &c.head, c.engine
 	msg := h.bad
 	if !h.over {
 		h.s = s
 		msg = h.check()
 		h.s = nil
 	}
-	refuse := h.over && msg == "" || h.telling && c.cfg.Malformed != nil
+	over := h.over && msg == ""
+	refuse := (over || h.telling) && g.Refuse != nil
 	c.mu.Lock()
 	if c.lastSent { // while the block came
 		c.mu.Unlock()
-		c.cfg.recycle(s)
+		g.recycle(s)
 		return c.meterControl()
 	}
 	c.maxID = h.id
 	if msg != "" && !refuse {
 		c.mu.Unlock()
-		c.cfg.recycle(s)
-		return &streamError{h.id, http2.ErrCodeProtocol, RefusedMalformed, msg}
+		g.recycle(s)
+		return &streamError{h.id, http2.ErrCodeProtocol, WhyMalformed, msg}
+	}
+	if over && !refuse {
+		c.mu.Unlock()
+		g.recycle(s)
+		return &streamError{h.id, http2.ErrCodeEnhanceYourCalm, WhyHeaderList, "header list too large"}
 	}
 	s.hasBody = !h.end
 	c.partialSince = 0 // the block is whole, however long room has to be awaited
 	s.awaitRoom()
 	s.recvEnd = h.end
 	s.out.n = c.streamSend
-	s.in.init(c.lim.StreamWindow)
+	s.in.init(c.limits.StreamWindow)
 	c.applyEarly(s)
 	c.opened++
 	if c.draining {
 		c.continueDrain(c.now)
 	}
-	if len(c.streams) >= int(c.lim.MaxStreams) && c.rests.head != nil {
+	if len(c.streams) >= int(c.limits.MaxStreams) && c.rests.head != nil {
 		c.endRest(c.rests.head) // answered already, and in the way of one that is not
 	}
-	full := len(c.streams) >= int(c.lim.MaxStreams) || c.running >= 2*c.lim.MaxStreams
+	full := len(c.streams) >= int(c.limits.MaxStreams) || c.running >= 2*c.limits.MaxStreams
 	c.mu.Unlock()
 	if full {
 		// Streams that are reset count until their owner has noticed, twice
 		// the limit at most: else resets would hide them.
-		c.cfg.recycle(s)
-		return &streamError{h.id, http2.ErrCodeRefusedStream, RefusedConcurrency, "too many streams"}
+		g.recycle(s)
+		return &streamError{h.id, http2.ErrCodeRefusedStream, WhyConcurrency, "too many streams"}
 	}
 	if refuse {
 		return c.refuse(s)
 	}
-	if c.cfg.Admit != nil {
+	if g.Admit != nil {
 		s.inline = true
-		if c.cfg.Admit(s) {
+		if g.Admit(s) {
 			c.answered(s)
 			return nil
 		}
@@ -206,14 +212,14 @@ func (c *Conn) request(s *Stream) error {
 	c.mu.Lock()
 	if c.dead || s.closed {
 		c.mu.Unlock()
-		c.cfg.recycle(s)
+		g.recycle(s)
 		return nil
 	}
 	c.list(s)
 	s.handling = true
 	c.running++
 	c.mu.Unlock()
-	c.cfg.workers.run(s)
+	g.workers.run(g, s)
 	return nil
 }
 
@@ -221,16 +227,13 @@ func (c *Conn) request(s *Stream) error {
 // to answer it costs what it costs with others, and so it counts as they do that
 // are reset for what they are.
 func (c *Conn) refuse(s *Stream) error {
-	reason, answer := RefusedMalformed, c.cfg.Malformed
+	status, why := 400, WhyMalformed
 	if c.head.over {
-		reason, answer = RefusedHeaderList, c.cfg.TooLarge
+		status, why = 431, WhyHeaderList
 	}
 	s.inline = true
-	if answer != nil {
-		answer(s)
-	}
+	c.engine.Refuse(s, status, why)
 	c.answered(s)
-	c.refused(reason)
 	return c.meterReset()
 }
 
@@ -257,6 +260,6 @@ func (c *Conn) answered(s *Stream) {
 	done := c.finish(s)
 	c.mu.Unlock()
 	if done {
-		c.cfg.recycle(s)
+		c.engine.recycle(s)
 	}
 }

@@ -41,12 +41,12 @@ func (c *Conn) takeRest(s *Stream, end bool) {
 // endRest tells the client of s to stop. Callers hold mu.
 func (c *Conn) endRest(s *Stream) {
 	s.resetLocked(http2.ErrCodeNo)
-	c.cfg.recycle(s)
+	c.engine.recycle(s)
 }
 
 // endRests ends those whose time is over. Callers hold mu.
 func (c *Conn) endRests(now int64) {
-	limit := min(restTime, c.lim.StallTimeout)
+	limit := min(restTime, c.limits.StallTimeout)
 	if c.draining {
 		limit = min(limit, drainWait)
 	}

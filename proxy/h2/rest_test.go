@@ -12,9 +12,9 @@ import (
 
 // early answers before the request's body: on the read loop, or in Handle for
 // the paths that say so.
-func early() *Config {
+func early() *config {
 	answer := func(s *Stream) { s.Respond(421, nil, []byte("no")) }
-	return &Config{
+	return &config{
 		Limits: Limits{MaxStreams: 4},
 		Admit: func(s *Stream) bool {
 			if s.Path == "/" {
@@ -141,8 +141,8 @@ func TestRestOfAnAnsweredRequestEndsInTime(t *testing.T) {
 		ct.want("RST_STREAM stream=1 NO_ERROR")
 		ct.fr.WriteData(1, false, []byte("on its way"))
 		ct.wantSilence()
-		if len(ct.refused) != 0 {
-			t.Errorf("refused: %q", ct.refused)
+		if len(ct.cut) != 0 {
+			t.Errorf("refused: %q", ct.cut)
 		}
 	})
 }

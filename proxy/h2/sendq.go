@@ -134,7 +134,7 @@ func (c *Conn) pump() {
 		}
 		s.wcond.Signal()
 		if s.detached && c.finish(s) {
-			c.cfg.recycle(s)
+			c.engine.recycle(s)
 		}
 	}
 }

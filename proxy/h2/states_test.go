@@ -126,7 +126,7 @@ func TestStreamStates(t *testing.T) {
 func stateCase(t *testing.T, state string, send func(*tester), want string) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		ct := newTester(t, &Config{Handle: func(s *Stream) {
+		ct := newTester(t, &config{Handle: func(s *Stream) {
 			switch s.Path {
 			case "/half-closed(local)":
 				s.WriteHeader(200, nil, true)

@@ -92,7 +92,7 @@ type Stream struct {
 }
 
 func (c *Conn) newStream(id uint32) *Stream {
-	s, ok := c.cfg.streams.Get().(*Stream)
+	s, ok := c.engine.streams.Get().(*Stream)
 	if !ok {
 		s = &Stream{Header: make([]hpack.HeaderField, 0, keptFields)}
 	}
@@ -104,9 +104,9 @@ func (c *Conn) newStream(id uint32) *Stream {
 }
 
 // recycle frees s, which nobody knows any more.
-func (cfg *Config) recycle(s *Stream) {
+func (g *Engine) recycle(s *Stream) {
 	s.forget()
-	s.body.drop(cfg)
+	s.body.drop(g)
 	s.hasBody, s.inline = false, false
 	s.listed, s.closed, s.handling, s.detached = false, false, false, false
 	s.recvEnd, s.sentHead, s.sentEnd, s.bodiless = false, false, false, false
@@ -117,7 +117,7 @@ func (cfg *Config) recycle(s *Stream) {
 	s.stopped = false
 	s.pend, s.pendEnd, s.waiting = nil, false, false
 	s.cancelFired = false
-	cfg.streams.Put(s)
+	g.streams.Put(s)
 }
 
 // forget lets go of everything that was the owner's.
@@ -202,7 +202,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 	if n > 0 {
 		s.readGot = 0
 	} else {
-		n = s.body.read(c.cfg, p)
+		n = s.body.read(c.engine, p)
 	}
 	flush := c.giveBack(s, n)
 	c.mu.Unlock()
@@ -220,7 +220,7 @@ func (s *Stream) StopRead() {
 	c := s.c
 	c.mu.Lock()
 	s.stopped = true
-	s.body.drop(c.cfg)
+	s.body.drop(c.engine)
 	s.rcond.Broadcast()
 	c.mu.Unlock()
 }
@@ -244,8 +244,8 @@ func (c *Conn) giveBack(s *Stream, n int) bool {
 // the connection may hold: a body that is read may need a large window to come
 // fast from afar, and one that is not read must not hold one. Callers hold mu.
 func (c *Conn) widen(s *Stream, n int) {
-	most := max(int32(c.lim.StreamWindow), int32(c.lim.ConnWindow/4))
-	more := min(int32(n), most-s.in.size, int32(c.lim.ConnWindow)-c.widened)
+	most := max(int32(c.limits.StreamWindow), int32(c.limits.ConnWindow/4))
+	more := min(int32(n), most-s.in.size, int32(c.limits.ConnWindow)-c.widened)
 	if more > 0 {
 		s.in.widen(more)
 		c.widened += more
@@ -291,7 +291,7 @@ func (s *Stream) fail(err error) {
 		return
 	}
 	s.err = err
-	s.body.drop(s.c.cfg)
+	s.body.drop(s.c.engine)
 	s.c.unwait(s)
 	s.rcond.Broadcast()
 	s.wcond.Broadcast()
@@ -304,7 +304,7 @@ func (c *Conn) closeStream(s *Stream) {
 		return
 	}
 	s.closed = true
-	c.widened -= s.in.size - int32(c.lim.StreamWindow)
+	c.widened -= s.in.size - int32(c.limits.StreamWindow)
 	c.unwait(s)
 	if s.resting {
 		s.resting = false
@@ -333,7 +333,7 @@ func (s *Stream) handled() {
 	if done {
 		// Whoever fires the canceler has taken cancelMu under c.mu, so that
 		// recycle waits for it.
-		c.cfg.recycle(s)
+		c.engine.recycle(s)
 	}
 }
 
@@ -342,7 +342,7 @@ func (s *Stream) handled() {
 // and do not use s afterwards if it is not over.
 func (c *Conn) finish(s *Stream) bool {
 	s.handling = false
-	s.body.drop(c.cfg)
+	s.body.drop(c.engine)
 	switch {
 	case s.closed:
 	case c.dead:

@@ -16,10 +16,34 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
+// config is what a test asks of an Engine, and of its connections.
+type config struct {
+	Limits  Limits
+	Admit   func(*Stream) bool
+	Refuse  func(s *Stream, status int, why string)
+	Handle  func(*Stream)
+	Origins func(*Conn) ([]string, bool)
+	Cut     func(c *Conn, why string)
+
+	once   sync.Once
+	engine Engine
+}
+
+func (cfg *config) newConn(nc net.Conn) *Conn {
+	cfg.once.Do(func() {
+		g := &cfg.engine
+		g.Admit, g.Refuse, g.Handle, g.Origins, g.Cut = cfg.Admit, cfg.Refuse, cfg.Handle, cfg.Origins, cfg.Cut
+	})
+	return cfg.engine.NewConn(nc, cfg.Limits, nil)
+}
+
+// refuse answers with the status alone.
+func refuse(s *Stream, status int, _ string) { s.Respond(status, nil, nil) }
+
 // tester is a client that speaks frames, inside a synctest bubble.
 type tester struct {
 	t      *testing.T
-	cfg    *Config
+	cfg    *config
 	conn   *Conn
 	nc     net.Conn
 	fr     *http2.Framer
@@ -28,15 +52,15 @@ type tester struct {
 	dec    *hpack.Decoder
 	got    []hpack.HeaderField
 
-	mu      sync.Mutex
-	reason  string
-	refused []string
-	served  error
-	over    bool
+	mu     sync.Mutex
+	reason string   // why Serve has returned
+	cut    []string // why streams were cut or refused
+	served error
+	over   bool
 }
 
 // bubble runs f with a connection whose prefaces were exchanged.
-func bubble(t *testing.T, cfg *Config, f func(*tester)) {
+func bubble(t *testing.T, cfg *config, f func(*tester)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ct := newTester(t, cfg)
@@ -46,35 +70,34 @@ func bubble(t *testing.T, cfg *Config, f func(*tester)) {
 	})
 }
 
-func newTester(t *testing.T, cfg *Config) *tester {
+func newTester(t *testing.T, cfg *config) *tester {
 	ct := &tester{t: t, cfg: cfg}
-	cfg.Closed = func(_ *Conn, reason string) {
+	cut := func(why string) {
 		ct.mu.Lock()
 		defer ct.mu.Unlock()
-		if ct.reason != "" {
-			t.Errorf("closed twice: %s, %s", ct.reason, reason)
-		}
-		ct.reason = reason
+		ct.cut = append(ct.cut, why)
 	}
-	cfg.Refused = func(_ *Conn, reason string) {
-		ct.mu.Lock()
-		defer ct.mu.Unlock()
-		ct.refused = append(ct.refused, reason)
+	cfg.Cut = func(_ *Conn, why string) { cut(why) }
+	if answer := cfg.Refuse; answer != nil {
+		cfg.Refuse = func(s *Stream, status int, why string) {
+			answer(s, status, why)
+			cut(why)
+		}
 	}
 	if cfg.Handle == nil {
 		cfg.Handle = echo
 	}
 	server, client := pipe(64 << 10)
 	ct.nc = client
-	ct.conn = NewConn(server, cfg)
+	ct.conn = cfg.newConn(server)
 	ct.fr = http2.NewFramer(client, client)
 	ct.fr.AllowIllegalWrites = true
 	ct.enc = hpack.NewEncoder(&ct.encBuf)
 	ct.dec = hpack.NewDecoder(4096, func(f hpack.HeaderField) { ct.got = append(ct.got, f) })
 	go func() {
-		err := ct.conn.Serve()
+		reason, err := ct.conn.Serve()
 		ct.mu.Lock()
-		ct.served, ct.over = err, true
+		ct.reason, ct.served, ct.over = reason, err, true
 		ct.mu.Unlock()
 	}()
 	return ct

@@ -15,14 +15,14 @@ func (c *Conn) tick() {
 		return
 	}
 	now := c.clock()
-	if c.flushSince != 0 && over(now, c.flushSince, c.lim.StallTimeout) {
+	if c.flushSince != 0 && over(now, c.flushSince, c.limits.StallTimeout) {
 		c.mu.Unlock()
 		c.kill(ClosedStall)
 		return
 	}
 	if c.stop != "" {
 		// The read loop has been told. It may wait for room to write.
-		c.timer.Reset(c.lim.tick())
+		c.timer.Reset(c.limits.tick())
 		c.mu.Unlock()
 		return
 	}
@@ -41,10 +41,10 @@ func (c *Conn) tick() {
 	flush := len(c.wbuf) > 0 && !c.flushing
 	c.mu.Unlock()
 	for range stalled {
-		c.refused(RefusedStall)
+		c.cut(WhyStall)
 	}
 	for range slow {
-		c.refused(RefusedSlow)
+		c.cut(WhySlow)
 	}
 	if flush {
 		c.flush(nil)
@@ -58,15 +58,15 @@ func over(now, since int64, limit time.Duration) bool { return now-since >= int6
 func (c *Conn) late(now int64) string {
 	switch {
 	case c.greetTime == 0:
-		if over(now, 0, c.lim.PrefaceTimeout) {
+		if over(now, 0, c.limits.PrefaceTimeout) {
 			return ClosedPrefaceTimeout
 		}
-	case !c.acked && over(now, c.greetTime, c.lim.PrefaceTimeout):
+	case !c.acked && over(now, c.greetTime, c.limits.PrefaceTimeout):
 		return ClosedSettingsTimeout
 	case c.partialSince == 0:
-	case c.partialData && over(now, c.partialSince, c.lim.StallTimeout):
+	case c.partialData && over(now, c.partialSince, c.limits.StallTimeout):
 		return ClosedStall
-	case !c.partialData && over(now, c.partialSince, c.lim.HeaderTimeout):
+	case !c.partialData && over(now, c.partialSince, c.limits.HeaderTimeout):
 		return ClosedHeaderTimeout
 	}
 	return ""
@@ -82,7 +82,7 @@ func (c *Conn) watchIdle(now int64) {
 		c.idleSince = 0
 	case c.idleSince == 0:
 		c.idleSince = now
-	case over(now, c.idleSince, c.lim.IdleTimeout):
+	case over(now, c.idleSince, c.limits.IdleTimeout):
 		c.halt(ClosedIdle)
 	case !c.cold && !c.cool && !c.draining && c.acked && c.partialSince == 0 && len(c.wbuf) == 0 && !c.flushing:
 		c.cool = true
@@ -93,9 +93,9 @@ func (c *Conn) watchIdle(now int64) {
 // untilTick is when the timer has to fire next. Callers hold mu.
 func (c *Conn) untilTick(now int64) time.Duration {
 	if !c.cold || c.draining || c.stop != "" {
-		return c.lim.tick()
+		return c.limits.tick()
 	}
-	next := c.idleSince + int64(c.lim.IdleTimeout)
+	next := c.idleSince + int64(c.limits.IdleTimeout)
 	if c.expires != 0 {
 		next = min(next, c.expires)
 	}
@@ -133,7 +133,7 @@ func (c *Conn) stalled(now int64) *Stream {
 		return nil
 	}
 	for _, s := range c.streams {
-		if s.slow || s.starved() && over(now, s.readSince, c.lim.StallTimeout) {
+		if s.slow || s.starved() && over(now, s.readSince, c.limits.StallTimeout) {
 			return s
 		}
 		if !s.waiting {
@@ -143,7 +143,7 @@ func (c *Conn) stalled(now int64) *Stream {
 		if s.queued {
 			since = max(since, c.moved)
 		}
-		if over(now, since, c.lim.StallTimeout) {
+		if over(now, since, c.limits.StallTimeout) {
 			return s
 		}
 	}

@@ -12,8 +12,6 @@ const idleWorker = 5 * time.Second
 // bounded elsewhere) and shrinks when goroutines were idle for idleWorker.
 // A goroutine that is used again has its stack grown already.
 type workers struct {
-	handle func(*Stream) // immutable
-
 	mu      sync.Mutex
 	idle    []*worker // guarded by mu; the longest idle first
 	sweeper bool      // guarded by mu; a sweep is due
@@ -25,7 +23,7 @@ type worker struct {
 }
 
 // run answers s on a free goroutine, or a new one.
-func (ws *workers) run(s *Stream) {
+func (ws *workers) run(g *Engine, s *Stream) {
 	ws.mu.Lock()
 	if n := len(ws.idle) - 1; n >= 0 {
 		w := ws.idle[n]
@@ -36,12 +34,12 @@ func (ws *workers) run(s *Stream) {
 		return
 	}
 	ws.mu.Unlock()
-	go ws.loop(&worker{next: make(chan *Stream, 1)}, s)
+	go ws.loop(g, &worker{next: make(chan *Stream, 1)}, s)
 }
 
-func (ws *workers) loop(w *worker, s *Stream) {
+func (ws *workers) loop(g *Engine, w *worker, s *Stream) {
 	for ok := true; ok; s, ok = <-w.next {
-		ws.handle(s)
+		g.Handle(s)
 		s.handled()
 		ws.mu.Lock()
 		w.since = time.Time{}

@@ -22,8 +22,8 @@ func (c *Conn) releaseBuffers() {
 	if c.flushing || len(c.wbuf) > 0 {
 		return
 	}
-	c.cfg.buffers.put(c.wbuf)
-	c.cfg.buffers.put(c.spare)
+	c.engine.buffers.put(c.wbuf)
+	c.engine.buffers.put(c.spare)
 	c.wbuf, c.spare = nil, nil
 	if len(c.streams) == 0 {
 		c.streams, c.resetIDs = nil, nil
@@ -91,11 +91,13 @@ func (c *Conn) write(buf []byte) error {
 		_, err := c.nc.Write(buf)
 		return err
 	}
-	c.cork.hold()
+	held := c.engine.buffers.get(corkBuf)
+	c.cork.hold(held)
 	_, err := c.nc.Write(buf)
 	if rerr := c.cork.release(); err == nil {
 		err = rerr
 	}
+	c.engine.buffers.put(held)
 	return err
 }
 

@@ -49,7 +49,7 @@ func TestAllocations(t *testing.T) {
 	g := newEngine(sayHello)
 	per := testing.AllocsPerRun(10, func() {
 		s := &script{text: browserGet, n: n}
-		if reason := g.NewConn(s, Limits{}, nil).Serve(); reason != ClosedPeer {
+		if reason, _ := g.NewConn(s, Limits{}, nil).Serve(); reason != ClosedPeer {
 			t.Fatal(reason)
 		}
 	}) / n
@@ -61,7 +61,7 @@ func TestAllocations(t *testing.T) {
 func BenchmarkGet(b *testing.B) {
 	b.ReportAllocs()
 	g := newEngine(sayHello)
-	if reason := g.NewConn(&script{text: browserGet, n: b.N}, Limits{}, nil).Serve(); reason != ClosedPeer {
+	if reason, _ := g.NewConn(&script{text: browserGet, n: b.N}, Limits{}, nil).Serve(); reason != ClosedPeer {
 		b.Fatal(reason)
 	}
 }
@@ -78,7 +78,7 @@ func BenchmarkPost(b *testing.B) {
 		sayHello(x)
 	})
 	post := "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n" + pad("", 1000, "")
-	if reason := g.NewConn(&script{text: post, n: b.N}, Limits{}, nil).Serve(); reason != ClosedPeer {
+	if reason, _ := g.NewConn(&script{text: post, n: b.N}, Limits{}, nil).Serve(); reason != ClosedPeer {
 		b.Fatal(reason)
 	}
 }

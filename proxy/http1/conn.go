@@ -68,12 +68,13 @@ const firstTime = time.Second
 
 var aLongTimeAgo = time.Unix(1, 0)
 
-// Serve answers the connection's requests until it ends, closes it, and says
-// why it ended, in one of the Closed constants.
-func (c *Conn) Serve() (reason string) {
+// Serve answers the connection's requests until it ends, closes it, and says why
+// it ended: in one of the Closed constants, and with the error unless that was in
+// good order.
+func (c *Conn) Serve() (reason string, err error) {
 	c.idle.Lock()
 	for reason == "" {
-		reason = c.serveNext()
+		reason, err = c.serveNext()
 	}
 	c.watch.end(c)
 	c.engine.giveBack(c.buf)
@@ -83,7 +84,7 @@ func (c *Conn) Serve() (reason string) {
 		_ = bottom(c.nc).Close()
 	}
 	_ = c.nc.Close()
-	return reason
+	return reason, err
 }
 
 // bottom is the socket below TLS.
@@ -99,12 +100,12 @@ func bottom(nc net.Conn) net.Conn {
 
 // serveNext answers the next request. It returns why the connection has ended,
 // "" where it goes on.
-func (c *Conn) serveNext() (reason string) {
+func (c *Conn) serveNext() (reason string, err error) {
 	if reason := c.await(); reason != "" {
-		return reason
+		return reason, nil
 	}
 	x := &c.x
-	err := c.readHead()
+	err = c.readHead()
 	switch {
 	case err == nil:
 	case x.status != 0:
@@ -113,11 +114,11 @@ func (c *Conn) serveNext() (reason string) {
 		if x.failed == "" {
 			c.linger()
 		}
-		return ClosedProtocol
+		return ClosedProtocol, err
 	case isTimeout(err):
-		return ClosedHeaderTimeout
+		return ClosedHeaderTimeout, err
 	default:
-		return ioReason(err)
+		return ioReason(err), err
 	}
 	c.requests++
 	c.serial.Store(c.requests)
@@ -125,7 +126,7 @@ func (c *Conn) serveNext() (reason string) {
 	c.engine.Handle(x)
 	c.serial.Store(0)
 	c.watch.end(c)
-	return c.after()
+	return c.after(), nil
 }
 
 // after says what becomes of the connection once a request is answered.

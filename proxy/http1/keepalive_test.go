@@ -147,7 +147,7 @@ func dialTCP(t *testing.T, handle func(*Exchange)) (*net.TCPConn, *Conn, <-chan 
 	}
 	c := newEngine(handle).NewConn(there, Limits{}, nil)
 	ended := make(chan string, 1)
-	go func() { ended <- c.Serve() }()
+	go func() { reason, _ := c.Serve(); ended <- reason }()
 	return here.(*net.TCPConn), c, ended
 }
 

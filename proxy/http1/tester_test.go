@@ -51,7 +51,7 @@ func dial(t *testing.T, limits Limits, handle func(*Exchange)) *client {
 	there, here := net.Pipe()
 	c := &client{t: t, nc: here, conn: newEngine(handle).NewConn(there, limits, nil)}
 	go func() {
-		reason := c.conn.Serve()
+		reason, _ := c.conn.Serve()
 		c.mu.Lock()
 		c.reason = reason
 		c.mu.Unlock()

@@ -79,7 +79,7 @@ func TestResponseStalls(t *testing.T) {
 			}).NewConn(there, Limits{StallTimeout: time.Minute}, nil)
 			ended := make(chan string, 1)
 			begin := time.Now()
-			go func() { ended <- c.Serve() }()
+			go func() { reason, _ := c.Serve(); ended <- reason }()
 			_, _ = io.WriteString(here, "GET / HTTP/1.0\r\n\r\n")
 			if !reads {
 				if reason := <-ended; reason != ClosedStall {

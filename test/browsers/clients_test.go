@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/test/require"
 )
 
@@ -160,7 +161,7 @@ func curl(protocol string) func(t *testing.T, w *world) outcome {
 func roots(t *testing.T, w *world) *x509.CertPool {
 	t.Helper()
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(w.ca.pem) {
+	if !pool.AppendCertsFromPEM(w.ca.PEM) {
 		t.Fatal("no CA certificate")
 	}
 	return pool
@@ -178,7 +179,7 @@ func goClient(t *testing.T, w *world) outcome {
 	c := &http.Client{Transport: transport, Timeout: patience}
 	o := outcome{Version: strings.TrimPrefix(runtime.Version(), "go"), Got: make(map[string]string)}
 	// net/http writes a line about each frame that it does not know.
-	var logged lockedBuffer
+	var logged testkit.Buffer
 	log.SetOutput(&logged)
 	defer log.SetOutput(os.Stderr)
 	ask := func(step, name, host, method string, body []byte) {

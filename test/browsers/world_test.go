@@ -10,12 +10,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,7 +23,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
-	"github.com/ingress421/ingress421/test/require"
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // patience bounds every wait for something that must come. It is long because
@@ -96,23 +93,20 @@ func fullNames() []string {
 // world is the built binary, serving the hosts on loopback.
 type world struct {
 	caFile  string
-	ca      *authority
+	ca      *testkit.CA
 	port    int // of https
 	metrics string
-	cmd     *exec.Cmd
+	process *testkit.Process
 	scraped string // the last metrics
-	stderr  lockedBuffer
-	stdout  lockedBuffer
-	stopped sync.Once
 }
 
 // newWorld starts the binary with a class whose originFrame is as given.
 func newWorld(t testing.TB, originFrame v1alpha1.OriginFrame) *world {
 	t.Helper()
-	w := &world{ca: newAuthority(t, "ingress421 test CA")}
+	w := &world{ca: testkit.NewCA(t, "ingress421 test CA")}
 	dir := t.TempDir()
 	w.caFile = filepath.Join(dir, "ca.pem")
-	write(t, w.caFile, w.ca.pem)
+	write(t, w.caFile, w.ca.PEM)
 	manifests := filepath.Join(dir, "manifests")
 	if err := os.Mkdir(manifests, 0o755); err != nil {
 		t.Fatal(err)
@@ -120,51 +114,16 @@ func newWorld(t testing.TB, originFrame v1alpha1.OriginFrame) *world {
 	write(t, filepath.Join(manifests, "all.yaml"), w.manifests(t, originFrame))
 
 	// ORIGIN frames name the port by which clients come, so it is chosen here.
-	w.port = freePort(t)
-	w.cmd = exec.Command(require.File(t, "bin/ingress421", "make build"), "run", "--manifests", manifests,
-		"--http-addr", "127.0.0.1:0", "--https-addr", fmt.Sprintf("127.0.0.1:%d", w.port),
-		"--external-https-port", strconv.Itoa(w.port),
-		"--metrics-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--access-log", "json")
-	w.cmd.Stdout, w.cmd.Stderr = &w.stdout, &w.stderr
-	if err := w.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	w.port = testkit.FreePort(t)
+	w.process = testkit.Serve(t, "--manifests", manifests, "--https-addr", fmt.Sprintf("127.0.0.1:%d", w.port),
+		"--external-https-port", strconv.Itoa(w.port), "--access-log", "json")
+	w.metrics = w.process.Address(t, "serving", "metrics")
 	t.Cleanup(func() {
-		w.stop(t)
 		if t.Failed() {
-			t.Logf("access log:\n%s\nlog:\n%s", &w.stdout, &w.stderr)
+			t.Logf("access log:\n%s", &w.process.Stdout)
 		}
-	})
-	eventually(t, "the server serves", func() string {
-		for _, line := range jsonLines(w.stderr.String()) {
-			if line["msg"] == "serving" {
-				w.metrics, _ = line["metrics"].(string)
-				return ""
-			}
-		}
-		return "it does not; it logged " + w.stderr.String()
 	})
 	return w
-}
-
-// stop ends the server.
-func (w *world) stop(t testing.TB) {
-	t.Helper()
-	w.stopped.Do(func() {
-		_ = w.cmd.Process.Signal(syscall.SIGTERM)
-		done := make(chan error, 1)
-		go func() { done <- w.cmd.Wait() }()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("the server: %v", err)
-			}
-		case <-time.After(2 * patience):
-			_ = w.cmd.Process.Kill()
-			<-done
-			t.Errorf("the server did not end within %v", 2*patience)
-		}
-	})
 }
 
 func (w *world) url(name, path string) string {
@@ -197,13 +156,8 @@ func (w *world) finish(t testing.TB) {
 		t.Fatal(err)
 	}
 	w.scraped = string(text)
-	w.stop(t)
-	answered := 0
-	for _, line := range jsonLines(w.stdout.String()) {
-		if line["status"] == 421.0 {
-			answered++
-		}
-	}
+	w.process.Stop(t)
+	answered := len(w.process.Stdout.Lines(map[string]any{"status": 421.0}))
 	if logged := len(w.refused()); logged != answered {
 		t.Errorf("%d lines of 421s for %d in the access log", logged, answered)
 	}
@@ -216,7 +170,7 @@ func (w *world) finish(t testing.TB) {
 func (w *world) requests(t testing.TB, name string) []entry {
 	t.Helper()
 	var found []entry
-	for line := range strings.Lines(w.stdout.String()) {
+	for line := range strings.Lines(w.process.Stdout.String()) {
 		var e entry
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("access log %q: %v", line, err)
@@ -233,13 +187,7 @@ func (w *world) requests(t testing.TB, name string) []entry {
 
 // refused returns the lines of 421s in the log of the finished server.
 func (w *world) refused() []map[string]any {
-	var found []map[string]any
-	for _, line := range jsonLines(w.stderr.String()) {
-		if line["msg"] == "misdirected" {
-			found = append(found, line)
-		}
-	}
-	return found
+	return w.process.Log.Lines(map[string]any{"msg": "misdirected"})
 }
 
 // metric returns the sum of the series of a name that have certain labels, as
@@ -270,7 +218,7 @@ lines:
 // manifests returns all objects as YAML, and starts the backends.
 func (w *world) manifests(t testing.TB, originFrame v1alpha1.OriginFrame) []byte {
 	t.Helper()
-	clients := newAuthority(t, "a CA nobody has a certificate of")
+	clients := testkit.NewCA(t, "a CA nobody has a certificate of")
 	class, controller, scope, ns := className, "ingress421.dev/controller", networkingv1.IngressClassParametersReferenceScopeNamespace, namespace
 	group := v1alpha1.GroupName
 	objects := []any{
@@ -291,14 +239,14 @@ func (w *world) manifests(t testing.TB, originFrame v1alpha1.OriginFrame) []byte
 				Misdirected: v1alpha1.MisdirectedSpec{UnservedAuthority: v1alpha1.UnservedMisdirected},
 			},
 		},
-		secret("clients-ca", corev1.SecretTypeOpaque, map[string][]byte{"ca.crt": clients.pem}),
+		secret("clients-ca", corev1.SecretTypeOpaque, map[string][]byte{"ca.crt": clients.PEM}),
 		w.tlsSecret(t, "nowhere-tls", fullName(nowhere)),
 	}
 	for _, backend := range []struct {
 		name    string
 		handler http.Handler
 	}{{"web", web()}, {"health", health()}} {
-		objects = append(objects, service(backend.name), slice(backend.name, serve(t, backend.handler)))
+		objects = append(objects, service(backend.name), slice(backend.name, testkit.Backend(t, backend.handler)))
 	}
 	for _, h := range hosts() {
 		secretName := h.name + "-tls"
@@ -341,8 +289,8 @@ func secret(name string, kind corev1.SecretType, data map[string][]byte) *corev1
 
 func (w *world) tlsSecret(t testing.TB, name string, hosts ...string) *corev1.Secret {
 	t.Helper()
-	cert, key := w.ca.server(t, hosts...)
-	return secret(name, corev1.SecretTypeTLS, map[string][]byte{corev1.TLSCertKey: cert, corev1.TLSPrivateKeyKey: key})
+	c := w.ca.Server(t, hosts...)
+	return secret(name, corev1.SecretTypeTLS, map[string][]byte{corev1.TLSCertKey: c.PEM, corev1.TLSPrivateKeyKey: c.KeyPEM})
 }
 
 func service(name string) *corev1.Service {
@@ -427,90 +375,9 @@ func web() http.Handler {
 	return mux
 }
 
-// serve starts a backend that speaks HTTP/1.1 and cleartext HTTP/2.
-func serve(t testing.TB, handler http.Handler) int32 {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	srv := &http.Server{Handler: handler, Protocols: &protocols, ReadHeaderTimeout: patience}
-	go func() { _ = srv.Serve(ln) }()
-	t.Cleanup(func() { _ = srv.Close() })
-	addr, ok := ln.Addr().(*net.TCPAddr)
-	if !ok {
-		t.Fatalf("listening on %s", ln.Addr())
-	}
-	return int32(addr.Port)
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	addr, ok := ln.Addr().(*net.TCPAddr)
-	if !ok {
-		t.Fatalf("listening on %s", ln.Addr())
-	}
-	return addr.Port
-}
-
-// eventually tries until check returns "", and fails the test with what it
-// returned last when that takes too long.
-func eventually(t testing.TB, what string, check func() string) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		why := check()
-		if why == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: %s", what, why)
-		}
-		time.Sleep(20 * time.Millisecond) // between two looks at another process
-	}
-}
-
 func write(t testing.TB, path string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// jsonLines returns the whole lines that are JSON.
-func jsonLines(text string) []map[string]any {
-	var found []map[string]any
-	for line := range strings.Lines(text) {
-		var fields map[string]any
-		if json.Unmarshal([]byte(line), &fields) == nil {
-			found = append(found, fields)
-		}
-	}
-	return found
 }

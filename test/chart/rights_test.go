@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,10 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
+	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/test/kube"
 	"github.com/ingress421/ingress421/test/require"
 )
@@ -60,21 +58,21 @@ spec:
 				}
 			}()
 
-			log := start(t, c, binary, edge, deploymentArgs(t, edge, values...))
-			await(t, "an address in the status", log, func() bool {
+			p := start(t, c, binary, edge, deploymentArgs(t, edge, values...))
+			await(t, "an address in the status", p, func() bool {
 				out, err := c.Kubectl(t.Context(), "", "-n", shop, "get", "ingress", "shop", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}")
 				return err == nil && out == "192.0.2.7"
 			})
-			await(t, "the policy's condition", log, func() bool {
+			await(t, "the policy's condition", p, func() bool {
 				out, err := c.Kubectl(t.Context(), "", "-n", edge, "get", "authoritypolicy", "ingress421", "-o", `jsonpath={.status.conditions[?(@.type=="Accepted")].status}`)
 				return err == nil && out == "True"
 			})
-			await(t, "an event", log, func() bool {
+			await(t, "an event", p, func() bool {
 				out, err := c.Kubectl(t.Context(), "", "-n", shop, "get", "events.events.k8s.io", "-o", "jsonpath={.items[*].reason}")
 				return err == nil && strings.Contains(out, "SecretNotFound")
 			})
-			if strings.Contains(log.String(), "forbidden") {
-				t.Errorf("the API server forbids something:\n%s", log)
+			if strings.Contains(p.Log.String(), "forbidden") {
+				t.Errorf("the API server forbids something:\n%s", &p.Log)
 			}
 		})
 	}
@@ -121,8 +119,8 @@ func containerArgs(t *testing.T, rendered map[string]map[string]any, namespace s
 }
 
 // start runs the binary as the chart's service account, waits until it is
-// ready, and ends it with the test. It returns its log.
-func start(t *testing.T, c *kube.Cluster, binary, namespace string, args []string) *logBuffer {
+// ready, and ends it with the test.
+func start(t *testing.T, c *kube.Cluster, binary, namespace string, args []string) *testkit.Process {
 	t.Helper()
 	token, err := c.Kubectl(t.Context(), "", "-n", namespace, "create", "token", "ingress421")
 	if err != nil {
@@ -143,73 +141,31 @@ contexts: [{name: x, context: {cluster: x, user: x}}]
 	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), binary, append(args, "--kubeconfig="+kubeconfig)...)
+	cmd := exec.Command(binary, append(args, "--kubeconfig="+kubeconfig)...)
 	cmd.Env = append(os.Environ(), "POD_NAMESPACE="+namespace)
-	log := &logBuffer{}
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 20 * time.Second
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Wait() })
-	await(t, "readiness", log, func() bool {
-		metrics := log.field("listening", "metrics")
-		if metrics == "" {
-			return false
-		}
-		resp, err := http.Get("http://" + metrics + "/readyz")
+	p := testkit.Start(t, cmd)
+	ready := "http://" + p.Address(t, "listening", "metrics") + "/readyz"
+	testkit.Eventually(t, "readiness", func() string {
+		resp, err := http.Get(ready)
 		if err != nil {
-			return false
+			return err.Error()
 		}
 		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
+		if resp.StatusCode != http.StatusOK {
+			return resp.Status + "; the log:\n" + p.Log.String()
+		}
+		return ""
 	})
-	return log
+	return p
 }
 
 // await asks until the answer is yes.
-func await(t *testing.T, what string, log *logBuffer, ask func() bool) {
+func await(t *testing.T, what string, p *testkit.Process, ask func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !ask() {
-		if time.Now().After(deadline) {
-			t.Fatalf("no %s after 30 s; the log:\n%s", what, log)
+	testkit.Eventually(t, what, func() string {
+		if !ask() {
+			return "there is none; the log:\n" + p.Log.String()
 		}
-		select {
-		case <-t.Context().Done():
-			t.Fatal(t.Context().Err())
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-// logBuffer takes the log of a process that runs.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// field is a field of the first line with a message, "" while there is none.
-func (l *logBuffer) field(msg, name string) string {
-	for line := range strings.Lines(l.String()) {
-		var fields map[string]any
-		if json.Unmarshal([]byte(line), &fields) == nil && fields["msg"] == msg {
-			value, _ := fields[name].(string)
-			return value
-		}
-	}
-	return ""
+		return ""
+	})
 }

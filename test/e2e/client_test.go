@@ -14,13 +14,15 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // dialing says how to connect.
 type dialing struct {
 	serverName string
 	http1      bool
-	clientCert *pair
+	clientCert *testkit.Certificate
 }
 
 // connection is one client connection. Requests for whatever host go over it,
@@ -51,7 +53,7 @@ func (s *stage) dial(d dialing) (*connection, error) {
 		cfg.NextProtos = []string{"http/1.1"}
 	}
 	if d.clientCert != nil {
-		cfg.Certificates = []tls.Certificate{d.clientCert.tls}
+		cfg.Certificates = []tls.Certificate{d.clientCert.TLS}
 	}
 	tc := tls.Client(nc, cfg)
 	if err := tc.HandshakeContext(ctx); err != nil {
@@ -89,8 +91,8 @@ func (c *connection) close() { c.nc.Close() }
 func (c *connection) leaf() *x509.Certificate { return c.state.PeerCertificates[0] }
 
 // is tells whether the leaf is that of a pair.
-func (c *connection) is(p pair) bool {
-	return string(c.leaf().Raw) == string(p.tls.Certificate[0])
+func (c *connection) is(p *testkit.Certificate) bool {
+	return string(c.leaf().Raw) == string(p.TLS.Certificate[0])
 }
 
 // do sends a request on the connection. header are pairs of name and value.
@@ -160,7 +162,7 @@ func (s *stage) cleartext(t testing.TB, host string) answer {
 // refused waits until a handshake is refused with an alert.
 func (s *stage) refused(t testing.TB, d dialing, alert string) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("the handshake for %q is refused", d.serverName), func() string {
+	testkit.Eventually(t, fmt.Sprintf("the handshake for %q is refused", d.serverName), func() string {
 		c, err := s.dial(d)
 		if err == nil {
 			// With TLS 1.3 a client certificate is refused after the client's

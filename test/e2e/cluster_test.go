@@ -23,6 +23,7 @@ import (
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/admin"
 	"github.com/ingress421/ingress421/internal/source"
+	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/proxy"
 	"github.com/ingress421/ingress421/proxy/upstream"
 	"github.com/ingress421/ingress421/test/kube"
@@ -75,7 +76,7 @@ func newAPIStage(t testing.TB, c *kube.Cluster) (s *stage, controller string) {
 		t.Fatal(err)
 	}
 	ns := c.Namespace(t)
-	s = &stage{ca: newAuthority(t, "test CA"), objects: api{direct}, namespace: ns, class: ns}
+	s = &stage{ca: testkit.NewCA(t, "test CA"), objects: api{direct}, namespace: ns, class: ns}
 	controller = "ingress421.dev/" + ns
 	ic := s.ingressClass(controller)
 	s.put(t, ic)
@@ -122,7 +123,7 @@ func clusterStage(t testing.TB) *stage {
 	c := cluster.Get(t)
 	s, controller := newAPIStage(t, c)
 	network := &pods{real: make(map[string]string)}
-	s.listen, s.log = network.listen, &logLines{}
+	s.listen, s.log = network.listen, &testkit.Buffer{}
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	registry := prometheus.NewRegistry()
 	server, err := proxy.New(proxy.Config{
@@ -192,7 +193,7 @@ const inNamespace = "E2E_IN_NAMESPACE"
 // takes.
 func TestClusterWithBinary(t *testing.T) {
 	if os.Getenv(inNamespace) == "" {
-		binary(t)
+		testkit.Binary(t)
 		cluster.Get(t) // names what is missing for it
 		unshare := require.Tool(t, "unshare")
 		require.Tool(t, "ip")
@@ -230,7 +231,7 @@ func TestClusterWithBinary(t *testing.T) {
 		}
 		return ln, ip, 8080
 	}
-	p := serve(t, "--kubeconfig", c.Kubeconfig, "--controller-name", controller, "--namespace", s.namespace)
+	p := testkit.Serve(t, "--kubeconfig", c.Kubeconfig, "--controller-name", controller, "--namespace", s.namespace)
 	s.addresses(t, p)
 	play(t, s)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/test/require"
 )
 
@@ -25,7 +26,7 @@ func TestCurl(t *testing.T) {
 	s.host(t, "curl-other.test", nil)
 	s.live(t, "curl.test", "curl-other.test")
 	ca := filepath.Join(t.TempDir(), "ca.crt")
-	if err := os.WriteFile(ca, s.ca.pem, 0o600); err != nil {
+	if err := os.WriteFile(ca, s.ca.PEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	port := s.https[strings.LastIndexByte(s.https, ':')+1:]
@@ -100,23 +101,14 @@ func TestCurl(t *testing.T) {
 // tried by hand.
 func TestDemo(t *testing.T) {
 	curl := require.Tool(t, "curl")
-	p := &process{cmd: exec.Command(binary(t), "demo", "--keep"), log: &logLines{}, done: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(p.done)
-		_ = p.cmd.Wait()
-	}()
-	t.Cleanup(func() { p.stop(t) })
-	eventually(t, "the lines to try by hand", func() string {
-		if out := p.stdout.String(); !strings.Contains(out, "# with one: 200\n  ask ") || !strings.HasSuffix(out, "\n") {
-			return "they are not there; it printed\n" + out + p.log.String()
+	p := testkit.Start(t, exec.Command(testkit.Binary(t), "demo", "--keep"))
+	testkit.Eventually(t, "the lines to try by hand", func() string {
+		if out := p.Stdout.String(); !strings.Contains(out, "# with one: 200\n  ask ") || !strings.HasSuffix(out, "\n") {
+			return "they are not there; it printed\n" + out + p.Log.String()
 		}
 		return ""
 	})
-	text := p.stdout.String()
+	text := p.Stdout.String()
 	_, byHand, _ := strings.Cut(text, "in another terminal:\n")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -133,10 +125,10 @@ func TestDemo(t *testing.T) {
 	if diff := cmp.Diff([]string{"200", "421", "200", "421", "421", "200"}, got); diff != "" {
 		t.Errorf("statuses (-want +got):\n%s\n%s", diff, out)
 	}
-	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+	if err := p.Cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	if code := p.wait(t); code != 0 {
-		t.Errorf("after Ctrl-C: exit code %d, want 0\n%s\n%s", code, text, p.log)
+	if code := p.Wait(t); code != 0 {
+		t.Errorf("after Ctrl-C: exit code %d, want 0\n%s\n%s", code, text, &p.Log)
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // failingRate is how many requests a second a host of TestFailingPods gets with
@@ -75,7 +77,7 @@ func TestFailingPods(t *testing.T) {
 			}
 			host := name + ".test"
 			r.publish()
-			s.put(t, s.secret(name+"-tls", s.ca.server(t, host)), s.service(name), s.ingress(host, name, name+"-tls", "backend-protocol", c.protocol))
+			s.put(t, s.secret(name+"-tls", s.ca.Server(t, host)), s.service(name), s.ingress(host, name, name+"-tls", "backend-protocol", c.protocol))
 			f := &figures{host: host, codes: make(map[string]int)}
 			results[name] = f
 			all.Go(func() {
@@ -103,7 +105,7 @@ func TestFailingPods(t *testing.T) {
 // awaitHandshake waits until a host is served, without a request.
 func awaitHandshake(t testing.TB, s *stage, host string) {
 	t.Helper()
-	eventually(t, host+" is served", func() string {
+	testkit.Eventually(t, host+" is served", func() string {
 		c, err := s.dial(dialing{serverName: host})
 		if err != nil {
 			return err.Error()

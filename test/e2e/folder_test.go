@@ -10,6 +10,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // folder is a folder of manifests, a file for each object.
@@ -51,15 +53,15 @@ func listenLoopback(t testing.TB) (net.Listener, string, int32) {
 }
 
 // folderStage is the binary serving a folder.
-func folderStage(t testing.TB, args ...string) (*stage, *process) {
+func folderStage(t testing.TB, args ...string) (*stage, *testkit.Process) {
 	t.Helper()
 	dir := folder(t.TempDir())
 	s := &stage{
-		ca: newAuthority(t, "test CA"), objects: dir, namespace: "default", class: "e2e",
+		ca: testkit.NewCA(t, "test CA"), objects: dir, namespace: "default", class: "e2e",
 		listen: listenLoopback,
 	}
 	s.put(t, s.ingressClass("ingress421.dev/controller"))
-	p := serve(t, append([]string{"--manifests", string(dir)}, args...)...)
+	p := testkit.Serve(t, append([]string{"--manifests", string(dir)}, args...)...)
 	s.addresses(t, p)
 	return s, p
 }

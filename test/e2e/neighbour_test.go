@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // TestNeighboursCertificate: a namespace that has no certificate names hosts
@@ -35,7 +36,7 @@ func TestNeighboursCertificate(t *testing.T) {
 	}
 	victim.live(t, "www.shop.test")
 	for _, host := range hosts {
-		eventually(t, host+" is served in cleartext", func() string {
+		testkit.Eventually(t, host+" is served in cleartext", func() string {
 			if a := attacker.cleartext(t, host); a.StatusCode != 200 {
 				return fmt.Sprint(a.StatusCode)
 			}
@@ -68,7 +69,7 @@ func TestNeighboursCertificate(t *testing.T) {
 	}
 	victim.put(t, policy, class)
 	c := victim.open(t, dialing{serverName: "www.shop.test"})
-	eventually(t, "certificates are shared", func() string {
+	testkit.Eventually(t, "certificates are shared", func() string {
 		if a := c.get(t, hosts[0]); a.StatusCode != 200 {
 			return fmt.Sprint(a.StatusCode)
 		}

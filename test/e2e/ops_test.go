@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // A log that nobody reads holds up neither publishing, nor serving, nor the end.
@@ -22,14 +24,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 	s.live(t, "before.test")
 
 	// The goroutine that reads standard error waits from here on.
-	p.log.mu.Lock()
-	reading := false
-	read := func() {
-		if !reading {
-			reading = true
-			p.log.mu.Unlock()
-		}
-	}
+	read := p.Log.Hold()
 	defer read()
 	// Each of these is a problem, and a line: a MiB of them, in all, which no
 	// pipe holds.
@@ -43,7 +38,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 		}
 		s.put(t, ing)
 	}
-	eventually(t, "problems are found", func() string {
+	testkit.Eventually(t, "problems are found", func() string {
 		if n := s.metric(t, "ingress421_ingress_problems", `reason="ServiceNotFound"`); n < 1000 {
 			return fmt.Sprint(n, " problems")
 		}
@@ -67,9 +62,9 @@ func TestLogThatNobodyReads(t *testing.T) {
 		t.Errorf("%v lines lost, though there was room", n)
 	}
 	began = time.Now()
-	p.signal(t)
-	eventually(t, "the process ends", func() string {
-		if errors.Is(syscall.Kill(p.cmd.Process.Pid, 0), os.ErrProcessDone) || errors.Is(syscall.Kill(p.cmd.Process.Pid, 0), syscall.ESRCH) {
+	p.Signal(t)
+	testkit.Eventually(t, "the process ends", func() string {
+		if errors.Is(syscall.Kill(p.Cmd.Process.Pid, 0), os.ErrProcessDone) || errors.Is(syscall.Kill(p.Cmd.Process.Pid, 0), syscall.ESRCH) {
 			return ""
 		}
 		return "it is there"
@@ -81,13 +76,13 @@ func TestLogThatNobodyReads(t *testing.T) {
 // Whoever reads the log may go: a server outlives its log shipper.
 func TestLogWhoseReaderIsGone(t *testing.T) {
 	dir := folder(t.TempDir())
-	s := &stage{ca: newAuthority(t, "test CA"), objects: dir, namespace: "default", class: "e2e", listen: listenLoopback}
+	s := &stage{ca: testkit.NewCA(t, "test CA"), objects: dir, namespace: "default", class: "e2e", listen: listenLoopback}
 	s.put(t, s.ingressClass("ingress421.dev/controller"))
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary(t), "run", "--manifests", string(dir), "--http-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0",
+	cmd := exec.Command(testkit.Binary(t), "run", "--manifests", string(dir), "--http-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0",
 		"--metrics-addr", "127.0.0.1:0", "--admin-addr", "")
 	cmd.Stderr = writer
 	if err := cmd.Start(); err != nil {
@@ -106,7 +101,7 @@ func TestLogWhoseReaderIsGone(t *testing.T) {
 	}
 	_ = reader.Close()
 	s.put(t, s.ingress("problem.test", "nobody", ""))
-	eventually(t, "a line is lost", func() string {
+	testkit.Eventually(t, "a line is lost", func() string {
 		if s.metric(t, "ingress421_log_lines_lost_total", `log="stderr"`) == 0 {
 			return "none is"
 		}
@@ -143,14 +138,14 @@ func TestOurselvesAsBackend(t *testing.T) {
 	s.put(t, s.service("loop"), s.slice("loop", "127.0.0.1", int32(configured), true), s.ingress("loop.test", "loop", ""),
 		s.service("metrics"), s.slice("metrics", "127.0.0.1", int32(metricsPort), true), s.ingress("metrics.test", "metrics", ""))
 	for _, host := range []string{"loop.test", "metrics.test"} {
-		eventually(t, host+" is refused", func() string {
+		testkit.Eventually(t, host+" is refused", func() string {
 			if a := s.cleartext(t, host); a.StatusCode != 503 {
 				return fmt.Sprint(a.StatusCode, " ", a.body)
 			}
 			return ""
 		})
 	}
-	found := p.log.find(map[string]any{"msg": "problem", "reason": "EndpointRefused"})
+	found := p.Log.Lines(map[string]any{"msg": "problem", "reason": "EndpointRefused"})
 	if len(found) != 2 {
 		t.Errorf("%d problems logged, want one for each slice: %v", len(found), found)
 	}
@@ -177,13 +172,13 @@ func TestOurselvesAsBackend(t *testing.T) {
 		}
 	}()
 	s.put(t, s.service("ring"), s.slice("ring", address, port, true), s.ingress("ring.test", "ring", ""))
-	eventually(t, "the loop is cut", func() string {
+	testkit.Eventually(t, "the loop is cut", func() string {
 		if a := s.cleartext(t, "ring.test"); a.StatusCode != 508 {
 			return fmt.Sprint(a.StatusCode, " ", a.body)
 		}
 		return ""
 	})
-	if len(p.log.find(map[string]any{"msg": "backend failed", "reason": "loop", "service": "ring"})) != 1 {
-		t.Errorf("the loop is not in the log:\n%s", p.log)
+	if len(p.Log.Lines(map[string]any{"msg": "backend failed", "reason": "loop", "service": "ring"})) != 1 {
+		t.Errorf("the loop is not in the log:\n%s", &p.Log)
 	}
 }

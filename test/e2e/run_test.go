@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -46,7 +48,7 @@ func TestExitCodes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			cmd := exec.CommandContext(t.Context(), binary(t), tt.args...)
+			cmd := exec.CommandContext(t.Context(), testkit.Binary(t), tt.args...)
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			err := cmd.Run()
 			var exit *exec.ExitError
@@ -78,18 +80,18 @@ func TestNotReadyBeforeTheFirstMap(t *testing.T) {
 	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, "run", "--kubeconfig", kubeconfig, "--http-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0",
-		"--metrics-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0")
-	metrics := address(t, p.line(t, "listening"), "metrics")
+	p := testkit.Start(t, exec.Command(testkit.Binary(t), "run", "--kubeconfig", kubeconfig, "--http-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0",
+		"--metrics-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"))
+	metrics := p.Address(t, "listening", "metrics")
 	for path, want := range map[string]int{"/readyz": 503, "/livez": 200, "/metrics": 200} {
 		if code, body := get(t, "http://"+metrics+path); code != want {
 			t.Errorf("%s: %d %s, want %d", path, code, body, want)
 		}
 	}
-	if found := p.log.find(map[string]any{"msg": "serving"}); len(found) != 0 {
+	if found := p.Log.Lines(map[string]any{"msg": "serving"}); len(found) != 0 {
 		t.Error("it serves without a host map")
 	}
-	if code := p.stop(t); code != 0 {
+	if code := p.Stop(t); code != 0 {
 		t.Errorf("asked to stop before it served: exit code %d, want 0", code)
 	}
 }
@@ -100,11 +102,11 @@ func TestReadyAfterTheFirstMap(t *testing.T) {
 		t.Errorf("/readyz: %d, want 200", code)
 	}
 	began := time.Now()
-	if code := p.stop(t); code != 0 {
+	if code := p.Stop(t); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
 	t.Logf("an idle process stopped within %.0f ms", ms(time.Since(began)))
-	if text := p.stdout.String(); text != "" {
+	if text := p.Stdout.String(); text != "" {
 		t.Errorf("it wrote to standard output without an access log: %q", text)
 	}
 }
@@ -122,7 +124,7 @@ func TestTerminationDrains(t *testing.T) {
 		w.Header().Set("X-Backend", "slow")
 		_, _ = io.WriteString(w, "done")
 	})
-	s.put(t, s.secret("slow-tls", s.ca.server(t, "slow.test")), s.service("slow"),
+	s.put(t, s.secret("slow-tls", s.ca.Server(t, "slow.test")), s.service("slow"),
 		s.slice("slow", b.address, b.port, true), s.ingress("slow.test", "slow", "slow-tls"))
 	s.live(t, "slow.test")
 
@@ -143,21 +145,21 @@ func TestTerminationDrains(t *testing.T) {
 	<-entered
 	<-entered
 
-	p.signal(t)
-	eventually(t, "/readyz fails", func() string {
+	p.Signal(t)
+	testkit.Eventually(t, "/readyz fails", func() string {
 		if code, _ := get(t, "http://"+s.metrics+"/readyz"); code != 503 {
 			return "it says that it is ready"
 		}
 		return ""
 	})
-	eventually(t, "an idle connection is told", func() string {
+	testkit.Eventually(t, "an idle connection is told", func() string {
 		if idle.h2.CanTakeNewRequest() {
 			return "it takes requests"
 		}
 		return ""
 	})
 	select {
-	case <-p.done:
+	case <-p.Done:
 		t.Fatal("it ended while requests were under way")
 	case r := <-results:
 		t.Fatalf("a request ended before its backend answered: %v", r.err)
@@ -173,12 +175,12 @@ func TestTerminationDrains(t *testing.T) {
 		r.a.want(t, 200, "slow")
 	}
 	began := time.Now()
-	if code := p.wait(t); code != 0 {
+	if code := p.Wait(t); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
 	t.Logf("it ended %.0f ms after the last request", ms(time.Since(began)))
-	if len(p.log.find(map[string]any{"msg": "stopped"})) != 1 {
-		t.Errorf("it did not log that it stopped:\n%s", p.log)
+	if len(p.Log.Lines(map[string]any{"msg": "stopped"})) != 1 {
+		t.Errorf("it did not log that it stopped:\n%s", &p.Log)
 	}
 }
 
@@ -194,7 +196,7 @@ func TestDrainTimeout(t *testing.T) {
 		}
 		w.Header().Set("X-Backend", "stuck")
 	})
-	s.put(t, s.secret("stuck-tls", s.ca.server(t, "stuck.test")), s.service("stuck"),
+	s.put(t, s.secret("stuck-tls", s.ca.Server(t, "stuck.test")), s.service("stuck"),
 		s.slice("stuck", b.address, b.port, true), s.ingress("stuck.test", "stuck", "stuck-tls"))
 	s.live(t, "stuck.test")
 	c := s.open(t, dialing{serverName: "stuck.test"})
@@ -204,7 +206,7 @@ func TestDrainTimeout(t *testing.T) {
 		ended <- err
 	}()
 	<-entered
-	if code := p.stop(t); code != 0 {
+	if code := p.Stop(t); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
 	if err := <-ended; err == nil {
@@ -220,9 +222,9 @@ func TestAccessLog(t *testing.T) {
 	c.get(t, "access.test", "User-Agent", "a \"browser\"").want(t, 200, "access")
 	c.get(t, "elsewhere.test").want(t, 421, "")
 	var lines []map[string]any
-	eventually(t, "access log lines", func() string {
+	testkit.Eventually(t, "access log lines", func() string {
 		lines = nil
-		for line := range strings.Lines(p.stdout.String()) {
+		for line := range strings.Lines(p.Stdout.String()) {
 			var fields map[string]any
 			if err := json.Unmarshal([]byte(line), &fields); err != nil {
 				return err.Error()

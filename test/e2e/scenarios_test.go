@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // scenarios are what a user relies on, whatever the source of objects is.
@@ -45,7 +47,7 @@ func rightCertificate(t *testing.T, s *stage) {
 	one := s.host(t, "sni-one.test", nil)
 	two := s.host(t, "sni-two.test", nil)
 	s.live(t, "sni-one.test", "sni-two.test")
-	for host, want := range map[string]pair{"sni-one.test": one, "sni-two.test": two, "SNI-One.test": one} {
+	for host, want := range map[string]*testkit.Certificate{"sni-one.test": one, "sni-two.test": two, "SNI-One.test": one} {
 		if c := s.open(t, dialing{serverName: host}); !c.is(want) {
 			t.Errorf("%s was served the certificate of %v", host, c.leaf().DNSNames)
 		}
@@ -54,11 +56,11 @@ func rightCertificate(t *testing.T, s *stage) {
 }
 
 // misdirectedLine is a log line of a 421, without its time.
-func misdirectedLine(sni, authority, reason, retry, protocol string, secret string, p pair) map[string]any {
+func misdirectedLine(sni, authority, reason, retry, protocol string, secret string, p *testkit.Certificate) map[string]any {
 	return map[string]any{
 		"level": "INFO", "msg": "misdirected", "sni": sni, "authority": authority, "reason": reason,
 		"rule": "certificate", "enforcement": "enforce", "retry": retry, "secret": secret,
-		"fingerprint": p.fingerprint(), "protocol": protocol, "peer": "127.0.0.1",
+		"fingerprint": p.Fingerprint(), "protocol": protocol, "peer": "127.0.0.1",
 	}
 }
 
@@ -66,8 +68,8 @@ func misdirectedLine(sni, authority, reason, retry, protocol string, secret stri
 func (s *stage) wantLine(t *testing.T, want map[string]any) {
 	t.Helper()
 	var found []map[string]any
-	eventually(t, "a log line", func() string {
-		if found = s.log.find(map[string]any{"msg": "misdirected", "authority": want["authority"], "protocol": want["protocol"]}); len(found) == 0 {
+	testkit.Eventually(t, "a log line", func() string {
+		if found = s.log.Lines(map[string]any{"msg": "misdirected", "authority": want["authority"], "protocol": want["protocol"]}); len(found) == 0 {
 			return "it is not there"
 		}
 		return ""
@@ -224,18 +226,18 @@ func unserved(t *testing.T, s *stage) {
 
 func clientCertificates(t *testing.T, s *stage) {
 	names := []string{"*.mtls.test"}
-	partners, strangers := newAuthority(t, "partners"), newAuthority(t, "strangers")
-	ca := s.caSecret("partners-ca", partners.pem)
+	partners, strangers := testkit.NewCA(t, "partners"), testkit.NewCA(t, "strangers")
+	ca := s.caSecret("partners-ca", partners.PEM)
 	s.put(t, ca)
 	s.host(t, "open.mtls.test", names)
 	s.host(t, "closed.mtls.test", names, "client-auth-secret", "partners-ca")
 	s.live(t, "open.mtls.test")
-	friend, stranger := partners.client(t, "friend"), strangers.client(t, "stranger")
+	friend, stranger := partners.Client(t, "friend"), strangers.Client(t, "stranger")
 	s.refused(t, dialing{serverName: "closed.mtls.test"}, "certificate required")
-	s.refused(t, dialing{serverName: "closed.mtls.test", clientCert: &stranger}, "certificate")
+	s.refused(t, dialing{serverName: "closed.mtls.test", clientCert: stranger}, "certificate")
 
-	eventually(t, "the host is served to its partner", func() string {
-		c, err := s.dial(dialing{serverName: "closed.mtls.test", clientCert: &friend})
+	testkit.Eventually(t, "the host is served to its partner", func() string {
+		c, err := s.dial(dialing{serverName: "closed.mtls.test", clientCert: friend})
 		if err != nil {
 			return err.Error()
 		}
@@ -248,7 +250,7 @@ func clientCertificates(t *testing.T, s *stage) {
 		return ""
 	})
 	for _, http1 := range []bool{false, true} {
-		c := s.open(t, dialing{serverName: "open.mtls.test", http1: http1, clientCert: &friend})
+		c := s.open(t, dialing{serverName: "open.mtls.test", http1: http1, clientCert: friend})
 		a := c.get(t, "closed.mtls.test")
 		a.want(t, 421, "")
 		if got := a.Header.Get("Proxy-Status"); !strings.Contains(got, `details="tls_policy"`) {
@@ -260,7 +262,7 @@ func clientCertificates(t *testing.T, s *stage) {
 	c := s.open(t, dialing{serverName: "open.mtls.test"})
 	c.get(t, "open.mtls.test").want(t, 200, "open")
 	s.put(t, s.caSecret("partners-ca", []byte("garbage")))
-	s.refused(t, dialing{serverName: "closed.mtls.test", clientCert: &friend}, "unrecognized name")
+	s.refused(t, dialing{serverName: "closed.mtls.test", clientCert: friend}, "unrecognized name")
 	c.get(t, "closed.mtls.test").want(t, 421, "")
 	c.get(t, "open.mtls.test").want(t, 200, "open")
 }
@@ -270,7 +272,7 @@ func cleartext(t *testing.T, s *stage) {
 	b := s.backend(t, "plain", nil)
 	s.put(t, s.service("plain"), s.slice("plain", b.address, b.port, true), s.ingress("plain.test", "plain", ""))
 	s.live(t, "secure.test")
-	eventually(t, "plain.test is served", func() string {
+	testkit.Eventually(t, "plain.test is served", func() string {
 		if a := s.cleartext(t, "plain.test"); a.StatusCode != 200 || a.Header.Get("X-Backend") != "plain" {
 			return fmt.Sprint(a.StatusCode)
 		}
@@ -302,10 +304,10 @@ func streaming(t *testing.T, s *stage) {
 		}
 		w.Header().Set("X-Sum", fmt.Sprint(total))
 	})
-	s.put(t, s.secret("stream-tls", s.ca.server(t, "stream.test")), s.service("stream"),
+	s.put(t, s.secret("stream-tls", s.ca.Server(t, "stream.test")), s.service("stream"),
 		s.slice("stream", b.address, b.port, true), s.ingress("stream.test", "stream", "stream-tls"))
 	var c *connection
-	eventually(t, "stream.test is served", func() string {
+	testkit.Eventually(t, "stream.test is served", func() string {
 		var err error
 		if c, err = s.dial(dialing{serverName: "stream.test"}); err != nil {
 			return err.Error()
@@ -356,9 +358,9 @@ func rotation(t *testing.T, s *stage) {
 		t.Error("served another certificate than the Secret's")
 	}
 
-	second := s.ca.server(t, "rotate.test")
+	second := s.ca.Server(t, "rotate.test")
 	s.put(t, s.secret("rotate-tls", second))
-	eventually(t, "a new handshake gets the new certificate", func() string {
+	testkit.Eventually(t, "a new handshake gets the new certificate", func() string {
 		if c := s.open(t, dialing{serverName: "rotate.test"}); !c.is(second) {
 			return "it got the old one"
 		}
@@ -395,7 +397,7 @@ func brokenSecret(t *testing.T, s *stage) {
 		t.Error("without its Secret another certificate is served than the last good one")
 	}
 
-	mended := s.ca.server(t, "broken.test")
+	mended := s.ca.Server(t, "broken.test")
 	s.put(t, s.secret("broken-tls", mended))
 	s.problem(t, "broken.test", "SecretNotFound", false)
 	if !s.open(t, dialing{serverName: "broken.test"}).is(mended) {
@@ -417,7 +419,7 @@ func endpointChange(t *testing.T, s *stage) {
 	c := s.open(t, dialing{serverName: "moving.test"})
 	until := func(what string, status int, backend string) {
 		t.Helper()
-		eventually(t, what, func() string {
+		testkit.Eventually(t, what, func() string {
 			if a := c.get(t, "moving.test"); a.StatusCode != status || a.Header.Get("X-Backend") != backend {
 				return fmt.Sprintf("%d from %q", a.StatusCode, a.Header.Get("X-Backend"))
 			}
@@ -443,13 +445,13 @@ func ingressGoes(t *testing.T, s *stage) {
 	c.get(t, "going.test").want(t, 200, "going")
 	s.objects.remove(t, s.ingress("going.test", "going", "going-tls"))
 	s.refused(t, dialing{serverName: "going.test"}, "unrecognized name")
-	eventually(t, "the open connection is drained", func() string {
+	testkit.Eventually(t, "the open connection is drained", func() string {
 		if c.h2.CanTakeNewRequest() {
 			return "it takes requests"
 		}
 		return ""
 	})
-	eventually(t, "the host's series go", func() string {
+	testkit.Eventually(t, "the host's series go", func() string {
 		if n := s.metric(t, "ingress421_requests_total", `host="going.test"`); n != 0 {
 			return fmt.Sprintf("requests_total is %v", n)
 		}
@@ -490,9 +492,9 @@ func latency(t *testing.T, s *stage) {
 	}, func(i int) bool {
 		return c.get(t, "latency.test").Header.Get("X-Backend") == two[i%2].name
 	})
-	pairs := make([]pair, rounds)
+	pairs := make([]*testkit.Certificate, rounds)
 	for i := range pairs {
-		pairs[i] = s.ca.server(t, "latency.test")
+		pairs[i] = s.ca.Server(t, "latency.test")
 	}
 	measure("Secret to first handshake", func(i int) {
 		s.put(t, s.secret("latency-tls", pairs[i]))
@@ -504,7 +506,7 @@ func latency(t *testing.T, s *stage) {
 		defer n.close()
 		return n.is(pairs[i])
 	})
-	s.put(t, s.secret("latency-tls", s.ca.server(t, "*.latency.test", "latency.test")))
+	s.put(t, s.secret("latency-tls", s.ca.Server(t, "*.latency.test", "latency.test")))
 	measure("new Ingress to first response", func(i int) {
 		s.put(t, s.ingress(fmt.Sprintf("h%d.latency.test", i), "latency", "latency-tls"))
 	}, func(i int) bool {

@@ -1,16 +1,13 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +16,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // patience bounds every wait for something that must come. It is long because
@@ -27,12 +26,12 @@ const patience = 20 * time.Second
 
 // stage is a running server with its objects and its backends.
 type stage struct {
-	ca                   *authority
+	ca                   *testkit.CA
 	objects              objects
 	namespace            string
 	class                string
 	http, https, metrics string // host:port
-	log                  *logLines
+	log                  *testkit.Buffer
 	// listen opens a listener for a backend and returns the address that an
 	// EndpointSlice may name for it.
 	listen func(t testing.TB) (ln net.Listener, address string, port int32)
@@ -57,11 +56,11 @@ func (s *stage) meta(name string) metav1.ObjectMeta {
 }
 
 // secret is a kubernetes.io/tls Secret.
-func (s *stage) secret(name string, p pair) *corev1.Secret {
+func (s *stage) secret(name string, p *testkit.Certificate) *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
 		ObjectMeta: s.meta(name), Type: corev1.SecretTypeTLS,
-		Data: map[string][]byte{corev1.TLSCertKey: p.cert, corev1.TLSPrivateKeyKey: p.key},
+		Data: map[string][]byte{corev1.TLSCertKey: p.PEM, corev1.TLSPrivateKeyKey: p.KeyPEM},
 	}
 }
 
@@ -157,34 +156,17 @@ func (s *stage) backend(t testing.TB, name string, handler http.HandlerFunc) bac
 
 // host serves a host with a certificate for names (the host itself where none
 // is given) and a Service and a backend of its name's first label.
-func (s *stage) host(t testing.TB, host string, names []string, annotations ...string) pair {
+func (s *stage) host(t testing.TB, host string, names []string, annotations ...string) *testkit.Certificate {
 	t.Helper()
 	name, _, _ := strings.Cut(host, ".")
 	if names == nil {
 		names = []string{host}
 	}
-	p := s.ca.server(t, names...)
+	p := s.ca.Server(t, names...)
 	b := s.backend(t, name, nil)
 	s.put(t, s.secret(name+"-tls", p), s.service(name), s.slice(name, b.address, b.port, true),
 		s.ingress(host, name, name+"-tls", annotations...))
 	return p
-}
-
-// eventually tries until check returns "", and fails the test with what it
-// returned last when that takes too long.
-func eventually(t testing.TB, what string, check func() string) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		why := check()
-		if why == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: %s", what, why)
-		}
-		time.Sleep(5 * time.Millisecond) // between two looks at another process
-	}
 }
 
 // live waits until a host is served: its handshake succeeds and a request of
@@ -193,7 +175,7 @@ func (s *stage) live(t testing.TB, hosts ...string) {
 	t.Helper()
 	for _, host := range hosts {
 		name, _, _ := strings.Cut(host, ".")
-		eventually(t, host+" is served", func() string {
+		testkit.Eventually(t, host+" is served", func() string {
 			c, err := s.dial(dialing{serverName: host})
 			if err != nil {
 				return err.Error()
@@ -241,7 +223,7 @@ lines:
 // problem waits until an Ingress has a problem, or no longer has it.
 func (s *stage) problem(t testing.TB, ingress, reason string, has bool) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("Ingress %s has the problem %s = %v", ingress, reason, has), func() string {
+	testkit.Eventually(t, fmt.Sprintf("Ingress %s has the problem %s = %v", ingress, reason, has), func() string {
 		n := s.metric(t, "ingress421_ingress_problems", `ingress="`+ingress+`"`, `reason="`+reason+`"`)
 		if (n > 0) != has {
 			return fmt.Sprintf("ingress_problems is %v", n)
@@ -269,65 +251,4 @@ func get(t testing.TB, url string) (int, string) {
 		t.Fatal(err)
 	}
 	return resp.StatusCode, string(body)
-}
-
-// logLines gathers JSON lines.
-type logLines struct {
-	mu    sync.Mutex
-	rest  []byte
-	lines []map[string]any
-	bad   []string // what is no JSON
-}
-
-// Write implements io.Writer.
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.rest = append(l.rest, p...)
-	for {
-		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
-		if !whole {
-			return len(p), nil
-		}
-		var fields map[string]any
-		if err := json.Unmarshal(line, &fields); err != nil {
-			l.bad = append(l.bad, string(line))
-		} else {
-			l.lines = append(l.lines, fields)
-		}
-		l.rest = bytes.Clone(rest)
-	}
-}
-
-// find returns the lines with certain values.
-func (l *logLines) find(want map[string]any) []map[string]any {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var found []map[string]any
-lines:
-	for _, line := range l.lines {
-		for k, v := range want {
-			if line[k] != v {
-				continue lines
-			}
-		}
-		found = append(found, line)
-	}
-	return found
-}
-
-// String is all of it, for messages.
-func (l *logLines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var b strings.Builder
-	for _, line := range l.lines {
-		text, _ := json.Marshal(line)
-		fmt.Fprintf(&b, "%s\n", text)
-	}
-	for _, line := range l.bad {
-		fmt.Fprintln(&b, line)
-	}
-	b.Write(l.rest)
-	return b.String()
 }

@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // TestGoVersion: earlier toolchains have an HTTP/2 that can be crashed from
 // outside (CVE-2026-97032).
 func TestGoVersion(t *testing.T) {
-	info, err := buildinfo.ReadFile(binary(t))
+	info, err := buildinfo.ReadFile(testkit.Binary(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,7 @@ func TestFloods(t *testing.T) {
 		w.Header().Set("X-Backend", "flood")
 		_, _ = io.Copy(w, r.Body)
 	})
-	s.put(t, s.secret("flood-tls", s.ca.server(t, host)), s.service("flood"), s.slice("flood", b.address, b.port, true), s.ingress(host, "flood", "flood-tls"))
+	s.put(t, s.secret("flood-tls", s.ca.Server(t, host)), s.service("flood"), s.slice("flood", b.address, b.port, true), s.ingress(host, "flood", "flood-tls"))
 	s.live(t, host)
 	good := s.neighbour(t, host)
 	goBefore := s.goroutines(t)
@@ -101,7 +103,7 @@ func TestFloods(t *testing.T) {
 	if n := s.metric(t, "ingress421_connections_closed_total", `reason="control_flood"`); n == 0 {
 		t.Error("no connection was closed for control_flood")
 	}
-	eventually(t, "no more goroutines than before", func() string {
+	testkit.Eventually(t, "no more goroutines than before", func() string {
 		if n := s.goroutines(t); n > goBefore+20 {
 			return fmt.Sprintf("%d, %d before", n, goBefore)
 		}

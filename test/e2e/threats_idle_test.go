@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // TestIdleConnections holds ten thousand HTTP/2 connections, each of which has
@@ -26,7 +28,7 @@ func TestIdleConnections(t *testing.T) {
 	s.live(t, "idle.test")
 	good := s.neighbour(t, "idle.test")
 	start := time.Now()
-	before, goBefore, fdsBefore := p.rss(t), s.goroutines(t), s.openFiles(t)
+	before, goBefore, fdsBefore := rss(t, p), s.goroutines(t), s.openFiles(t)
 
 	held := make([]net.Conn, conns)
 	release := sync.OnceFunc(func() {
@@ -61,10 +63,10 @@ func TestIdleConnections(t *testing.T) {
 	}
 	t.Logf("%d connections opened within %v", conns, time.Since(start).Round(time.Millisecond))
 
-	kib := func() float64 { return float64(p.rss(t)-before) / conns / 1024 }
+	kib := func() float64 { return float64(rss(t, p)-before) / conns / 1024 }
 	// Connections give their buffers back when they have been idle for a
 	// moment, and the runtime its pages some time later.
-	eventually(t, fmt.Sprintf("at most %d KiB a connection", perConn>>10), func() string {
+	testkit.Eventually(t, fmt.Sprintf("at most %d KiB a connection", perConn>>10), func() string {
 		if got := kib(); got > perConn>>10 {
 			return fmt.Sprintf("%.1f KiB", got)
 		}
@@ -81,7 +83,7 @@ func TestIdleConnections(t *testing.T) {
 	good.unharmed(t)
 
 	release()
-	eventually(t, "all is given back", func() string {
+	testkit.Eventually(t, "all is given back", func() string {
 		files, gos := s.openFiles(t), s.goroutines(t)
 		if files > fdsBefore+10 || gos > goBefore+20 {
 			return fmt.Sprintf("%d open files, %d before; %d goroutines, %d before", files, fdsBefore, gos, goBefore)

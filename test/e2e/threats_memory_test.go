@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // frameConn is an attacker's HTTP/2 connection, with the one header encoder
@@ -139,18 +141,18 @@ func (s *stage) serve(t testing.TB, host string, handler http.HandlerFunc) {
 		w.Header().Set("X-Backend", name)
 		handler(w, r)
 	})
-	s.put(t, s.secret(name+"-tls", s.ca.server(t, host)), s.service(name), s.slice(name, b.address, b.port, true), s.ingress(host, name, name+"-tls"))
+	s.put(t, s.secret(name+"-tls", s.ca.Server(t, host)), s.service(name), s.slice(name, b.address, b.port, true), s.ingress(host, name, name+"-tls"))
 	s.live(t, host)
 }
 
 // settled is the least resident memory of the process in a while: what the
 // collector has not yet come to, nobody holds.
-func (p *process) settled(t testing.TB) int {
+func settled(t testing.TB, p *testkit.Process) int {
 	t.Helper()
-	least := p.rss(t)
+	least := rss(t, p)
 	for range 20 {
 		<-time.After(100 * time.Millisecond) // the unit of what is measured
-		least = min(least, p.rss(t))
+		least = min(least, rss(t, p))
 	}
 	return least
 }
@@ -165,7 +167,7 @@ func TestHeldRequests(t *testing.T) {
 	hold := func(fields ...string) int {
 		s, p := folderStage(t)
 		s.serve(t, host, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello") })
-		before := p.settled(t)
+		before := settled(t, p)
 		for range conns {
 			c := s.frameConn(t, host, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 			defer c.nc.Close()
@@ -178,7 +180,7 @@ func TestHeldRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return (p.settled(t) - before) / conns
+		return (settled(t, p) - before) / conns
 	}
 	repeat := func(name, value string) []string { return slices.Repeat([]string{name, value}, 196) }
 	plain := hold("x", "y")
@@ -211,7 +213,7 @@ func TestUnreadUpdates(t *testing.T) {
 			_, _ = w.Write(make([]byte, 32<<20))
 		}
 	})
-	before := p.settled(t)
+	before := settled(t, p)
 	c := s.frameConn(t, host, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
 	if err := c.fr.WriteWindowUpdate(0, 1<<30); err != nil {
 		t.Fatal(err)
@@ -263,15 +265,15 @@ func TestUnreadUpdates(t *testing.T) {
 			break // the server has had enough
 		}
 		if sent%100_000 == 0 {
-			grown = max(grown, p.rss(t)-before)
+			grown = max(grown, rss(t, p)-before)
 		}
 	}
-	grown = max(grown, p.rss(t)-before)
+	grown = max(grown, rss(t, p)-before)
 	t.Logf("%d frames: %d KiB more", sent, grown>>10)
 	if grown > most {
 		t.Errorf("%d octets more after %d frames", grown, sent)
 	}
-	eventually(t, "the connection is closed", func() string {
+	testkit.Eventually(t, "the connection is closed", func() string {
 		if s.metric(t, "ingress421_connections_closed_total", `reason="data_flood"`) == 0 {
 			return "no connection was closed for data_flood"
 		}
@@ -304,7 +306,7 @@ func TestResetsBehindTheHead(t *testing.T) {
 	if resets > allowed {
 		t.Errorf("%d resets within %v, want at most %d", resets, took, allowed)
 	}
-	eventually(t, "the connection is closed", func() string {
+	testkit.Eventually(t, "the connection is closed", func() string {
 		if s.metric(t, "ingress421_connections_closed_total", `reason="rapid_reset"`) == 0 {
 			return "no connection was closed for rapid_reset"
 		}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // slowWay is one way to keep a server waiting.
@@ -48,7 +50,7 @@ func TestSlowloris(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, r.Body)
 	})
-	s.put(t, s.secret("slow-tls", s.ca.server(t, host)), s.service("slow"), s.slice("slow", b.address, b.port, true), s.ingress(host, "slow", "slow-tls"))
+	s.put(t, s.secret("slow-tls", s.ca.Server(t, host)), s.service("slow"), s.slice("slow", b.address, b.port, true), s.ingress(host, "slow", "slow-tls"))
 	s.live(t, host)
 	good := s.neighbour(t, host)
 	goBefore, filesBefore := s.goroutines(t), s.openFiles(t)
@@ -75,7 +77,7 @@ func TestSlowloris(t *testing.T) {
 	slowly.began.Wait()
 	opened := time.Now()
 	t.Logf("%d connections opened within %v", each*len(ways), opened.Sub(start).Round(time.Millisecond))
-	eventually(t, "all connections are gone", func() string {
+	testkit.Eventually(t, "all connections are gone", func() string {
 		if n := s.openFiles(t); n > filesBefore+20 {
 			return fmt.Sprintf("%d open files, %d before", n, filesBefore)
 		}
@@ -99,7 +101,7 @@ func TestSlowloris(t *testing.T) {
 		}
 	}
 	good.unharmed(t)
-	eventually(t, "no more goroutines than before", func() string {
+	testkit.Eventually(t, "no more goroutines than before", func() string {
 		if n := s.goroutines(t); n > goBefore+50 {
 			return fmt.Sprintf("%d goroutines, %d before", n, goBefore)
 		}

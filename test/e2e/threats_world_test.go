@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/test/require"
 )
 
@@ -102,7 +103,7 @@ func (n *neighbour) await(t testing.TB, more int) {
 	for _, a := range []*asker{&n.here, &n.twin} {
 		times, _ := a.sorted()
 		goal := len(times) + more
-		eventually(t, "the good client is answered", func() string {
+		testkit.Eventually(t, "the good client is answered", func() string {
 			if times, _ := a.sorted(); len(times) < goal {
 				return fmt.Sprintf("%d requests of %d", len(times), goal)
 			}
@@ -163,9 +164,9 @@ func needDescriptors(t testing.TB, n int) {
 }
 
 // rss is the resident memory of the process, in octets.
-func (p *process) rss(t testing.TB) int {
+func rss(t testing.TB, p *testkit.Process) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 	if err != nil {
 		require.Missing(t, "/proc (Linux)")
 	}

@@ -1,4 +1,4 @@
-package proxy
+package observe
 
 import (
 	"net/netip"
@@ -47,54 +47,50 @@ func hashRecovery(source netip.Addr, host string) uint32 {
 }
 
 // refused notes a 421 for a host that is served here.
-func (t *recoveries) refused(r *request) {
-	if r.verdict.Site == nil {
+func (t *recoveries) refused(x *Exchange) {
+	if x.Verdict.Site == nil {
 		return
 	}
+	source := x.Source.Addr()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.entries == nil {
 		t.entries = make([]recovery, recoveryTable)
 	}
-	until := r.start.Add(recoveryWindow)
-	e := &t.entries[hashRecovery(r.conn.source, r.host)%recoveryTable]
+	until := x.Start.Add(recoveryWindow)
+	e := &t.entries[hashRecovery(source, x.Host)%recoveryTable]
 	if e.host == "" {
 		t.pending.Add(1)
 	}
-	// The site's own text outlives the request; a client's would keep its
-	// whole head in memory.
-	*e = recovery{source: r.conn.source, host: hostOf(r), until: until}
+	*e = recovery{source: source, host: lastingHost(x), until: until}
 	t.until = until
 }
 
-// served notes a request that is served, and counts it as a recovery if its
-// client was refused for the same host a moment ago and now asked for it in
-// its handshake.
-func (t *recoveries) served(r *request) {
-	if t.pending.Load() == 0 || !r.conn.facts.TLS || r.conn.facts.ServerName != r.host {
-		return
-	}
+// served notes a request that is served on a connection for its host, and tells
+// whether its client was refused for that host a moment ago.
+func (t *recoveries) served(start time.Time, source netip.Addr, host string) (recovered bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if r.start.After(t.until) {
+	if start.After(t.until) {
 		clear(t.entries)
 		t.pending.Store(0)
-		return
+		return false
 	}
-	e := &t.entries[hashRecovery(r.conn.source, r.host)%recoveryTable]
-	if e.host != r.host || e.source != r.conn.source {
-		return
+	e := &t.entries[hashRecovery(source, host)%recoveryTable]
+	if e.host != host || e.source != source {
+		return false
 	}
-	if r.start.Before(e.until) {
-		r.stats.recovered.Add(1)
-	}
+	recovered = start.Before(e.until)
 	*e = recovery{}
 	t.pending.Add(-1)
+	return recovered
 }
 
-func hostOf(r *request) string {
-	if s := r.verdict.Site; s != nil && s.Host == r.host {
+// lastingHost is the host of a request as the site's own text, which outlives the
+// request, or as a copy: the client's would keep its whole head in memory.
+func lastingHost(x *Exchange) string {
+	if s := x.Verdict.Site; s.Host == x.Host {
 		return s.Host
 	}
-	return strings.Clone(r.host)
+	return strings.Clone(x.Host)
 }

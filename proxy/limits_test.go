@@ -1,0 +1,60 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// A class whose limits are edited takes no connection away: those that are open
+// keep the limits they began with, and new ones have the new.
+func TestConnectionsKeepTheirLimits(t *testing.T) {
+	ca := newAuthority(t)
+	cert, b := ca.serverCert("a", "a.test"), echo(t, "b")
+	limited := func(fields int) *hostmap.Map {
+		class := hostmap.BuiltinClass()
+		class.Limits.MaxHeaderFields = fields
+		return hostmap.New(hostmap.Spec{Sites: []*hostmap.Site{
+			hostmap.NewSite(hostmap.Site{Host: "a.test", Class: class, Certificates: []*hostmap.Certificate{cert}, Routes: routeTo(b)}),
+		}})
+	}
+	fields := func(r *http.Request) {
+		for i := range 50 {
+			r.Header.Set(fmt.Sprintf("x-%d", i), "y")
+		}
+	}
+	w := newWorld(t, limited(100), nil)
+	dials := map[string]func() http.RoundTripper{
+		protocolHTTP2: func() http.RoundTripper { return w.h2Client("a.test", nil) },
+		protocolHTTP1: func() http.RoundTripper {
+			tr := w.client(protocolHTTP1, "a.test")
+			tr.MaxConnsPerHost = 1
+			tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, w.https)
+			}
+			t.Cleanup(tr.CloseIdleConnections)
+			return tr
+		},
+	}
+	for protocol, dial := range dials {
+		ask := func(rt http.RoundTripper) int {
+			return roundTrip(t, rt, "GET", "https://a.test/", fields).StatusCode
+		}
+		w.server.Publish(limited(100))
+		before := dial()
+		if got := ask(before); got != 200 {
+			t.Errorf("%s: 50 of 100 fields are answered %d", protocol, got)
+		}
+		w.server.Publish(limited(20))
+		if got := ask(before); got != 200 {
+			t.Errorf("%s: on a connection from before, 50 fields are answered %d", protocol, got)
+		}
+		if got := ask(dial()); got != 431 {
+			t.Errorf("%s: 50 of 20 fields are answered %d", protocol, got)
+		}
+	}
+}

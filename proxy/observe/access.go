@@ -1,0 +1,91 @@
+package observe
+
+import (
+	"strconv"
+	"time"
+)
+
+// accessLog is a line for each request.
+type accessLog struct {
+	lines  *lineLog
+	format string
+}
+
+// write writes the line of a request that took so long.
+func (a *accessLog) write(x *Exchange, d time.Duration) {
+	if a.format == AccessLogText {
+		a.lines.line(func(b []byte) []byte { return appendCombined(b, x) })
+		return
+	}
+	a.lines.line(func(b []byte) []byte {
+		f := x.Facts
+		b = append(b, `{"time":"`...)
+		b = x.Start.UTC().AppendFormat(b, time.RFC3339Nano)
+		b = append(b, '"')
+		b = appendField(b, "authority", x.Authority)
+		b = appendField(b, "sni", f.ServerName)
+		b = appendField(b, "method", x.Method)
+		b = appendField(b, "path", x.Path)
+		b = appendField(b, "protocol", x.Protocol)
+		b = append(b, `,"status":`...)
+		b = strconv.AppendInt(b, int64(x.Status), 10)
+		if x.Reason != "" {
+			b = appendField(b, "reason", x.Reason)
+		}
+		if x.Err != nil {
+			b = appendField(b, "error", x.Err.Error())
+		}
+		b = append(b, `,"duration":`...)
+		b = strconv.AppendFloat(b, d.Seconds(), 'f', 6, 64)
+		b = append(b, `,"bytes_sent":`...)
+		b = strconv.AppendInt(b, x.Sent, 10)
+		b = append(b, `,"source":"`...)
+		b = appendAddr(b, x.Source.Addr())
+		b = append(b, '"')
+		// Which requests came on one connection.
+		if p := x.Source.Port(); p != 0 {
+			b = append(b, `,"source_port":`...)
+			b = strconv.AppendUint(b, uint64(p), 10)
+		}
+		if rt := x.Verdict.Route; rt != nil {
+			b = appendField(b, "namespace", rt.From.Namespace)
+			b = appendField(b, "ingress", rt.From.Name)
+			b = appendField(b, "service", rt.Backend.Service)
+			b = appendField(b, "port", rt.Backend.Port)
+		}
+		if x.Endpoint.IsValid() {
+			b = append(b, `,"endpoint":"`...)
+			b = x.Endpoint.AppendTo(b)
+			b = append(b, '"')
+		}
+		if ua := x.get("user-agent"); ua != "" {
+			b = appendField(b, "user_agent", ua)
+		}
+		return append(b, '}')
+	})
+}
+
+// appendCombined is the Combined Log Format of Apache, with the authority
+// before the request line, and behind all else the error where there was one.
+func appendCombined(b []byte, x *Exchange) []byte {
+	b = appendAddr(b, x.Source.Addr())
+	b = append(b, " - - ["...)
+	b = x.Start.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
+	b = append(b, `] `...)
+	b = appendQuoted(b, clip(x.Authority))
+	b = append(b, ' ')
+	b = appendQuoted(b, clip(x.Method)+" "+clip(x.Target)+" "+x.Protocol)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, int64(x.Status), 10)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, x.Sent, 10)
+	b = append(b, ' ')
+	b = appendQuoted(b, clip(x.get("referer")))
+	b = append(b, ' ')
+	b = appendQuoted(b, clip(x.get("user-agent")))
+	if x.Err != nil {
+		b = append(b, ' ')
+		b = appendQuoted(b, clip(x.Reason+": "+x.Err.Error()))
+	}
+	return b
+}

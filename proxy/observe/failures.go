@@ -1,0 +1,41 @@
+package observe
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// failure is a kind of lines about requests that a backend has not answered, or
+// not whole.
+type failure struct{ namespace, service, port, reason string }
+
+// Lines about failures: at most one of a kind in that time.
+const (
+	failureLines = 1
+	failureEvery = 10 * time.Second
+)
+
+// logFailure writes a line about a request that a backend has failed, unless
+// there was one of its kind: who, why, and what the system has said of it.
+func (o *Observer) logFailure(x *Exchange) {
+	b := x.Verdict.Route.Backend
+	ok, suppressed := o.failures.take(failure{b.Namespace, b.Service, b.Port, x.Reason}, time.Now())
+	if !ok {
+		return
+	}
+	attrs := append(make([]slog.Attr, 0, 9),
+		slog.String("namespace", b.Namespace), slog.String("service", b.Service), slog.String("port", b.Port),
+		slog.Int("status", x.Status), slog.String("reason", x.Reason))
+	if x.Endpoint.IsValid() {
+		attrs = append(attrs, slog.String("endpoint", x.Endpoint.String()))
+	}
+	if x.Err != nil {
+		attrs = append(attrs, slog.String("error", clip(x.Err.Error())))
+	}
+	attrs = append(attrs, slog.String("ingress", x.Verdict.Route.From.NamespacedName()))
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Int("suppressed", suppressed))
+	}
+	o.log.LogAttrs(context.Background(), slog.LevelWarn, "backend failed", attrs...)
+}

@@ -1,0 +1,160 @@
+package observe
+
+import (
+	"maps"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// metrics are the metrics of the data plane. Requests are counted on counters
+// that their site already points to: no label is looked up or hashed on the
+// way of a request. Series go when their site does.
+type metrics struct {
+	mu    sync.Mutex
+	sites map[string]*Site // guarded by mu, by label
+
+	triesMu sync.Mutex
+	tried   map[triesKey]*atomic.Uint64 // guarded by triesMu
+
+	handshakes  *prometheus.CounterVec
+	connections *prometheus.GaugeVec
+	closed      *prometheus.CounterVec
+	refused     *prometheus.CounterVec
+
+	requestsDesc, durationDesc, misdirectedDesc, recoveredDesc, upstreamDesc *prometheus.Desc
+}
+
+type triesKey struct{ namespace, service, result string }
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		sites: make(map[string]*Site),
+		tried: make(map[triesKey]*atomic.Uint64),
+		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ingress421_tls_handshakes_total", Help: "TLS handshakes, by result, version and whether a session was resumed.",
+		}, []string{"result", "version", "resumed"}),
+		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ingress421_connections", Help: "Open client connections.",
+		}, []string{"protocol"}),
+		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ingress421_connections_closed_total", Help: "Client connections closed, by reason.",
+		}, []string{"reason"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ingress421_streams_refused_total", Help: "Requests that their connection did not take, or gave up, by reason.",
+		}, []string{"reason"}),
+		requestsDesc: prometheus.NewDesc("ingress421_requests_total", "Requests answered, by site, protocol, method and status.",
+			[]string{"host", "protocol", "method", "code"}, nil),
+		durationDesc: prometheus.NewDesc("ingress421_request_duration_seconds", "Time from a request's head to the end of its response.",
+			[]string{"host"}, nil),
+		misdirectedDesc: prometheus.NewDesc("ingress421_misdirected_requests_total", "Requests that the rule refused, or would have refused where it only reports.",
+			[]string{"host", "reason", "rule", "enforcement", "protocol", "retry"}, nil),
+		recoveredDesc: prometheus.NewDesc("ingress421_misdirected_recovered_total", "Clients that came back with the right server name within 10 s of a 421.",
+			[]string{"host"}, nil),
+		upstreamDesc: prometheus.NewDesc("ingress421_upstream_requests_total", "Requests sent to backends, by result.",
+			[]string{"namespace", "service", "result"}, nil),
+	}
+	if reg != nil {
+		reg.MustRegister(m, m.handshakes, m.connections, m.closed, m.refused)
+	}
+	return m
+}
+
+// site returns the counters of a label, which it makes if need be.
+func (m *metrics) site(label string) *Site {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	st := m.sites[label]
+	if st == nil {
+		st = &Site{label: label}
+		m.sites[label] = st
+	}
+	return st
+}
+
+// retain forgets the counters of sites and Services that a map does not have.
+func (m *metrics) retain(live *hostmap.Map) {
+	sites := map[string]bool{hostmap.LabelUnserved: true}
+	for _, site := range live.Sites() {
+		sites[site.Label()] = true
+	}
+	m.mu.Lock()
+	maps.DeleteFunc(m.sites, func(label string, _ *Site) bool { return !sites[label] })
+	m.mu.Unlock()
+
+	type service struct{ namespace, name string }
+	services := make(map[service]bool)
+	for _, b := range live.Backends() {
+		services[service{b.Namespace, b.Service}] = true
+	}
+	m.triesMu.Lock()
+	maps.DeleteFunc(m.tried, func(k triesKey, _ *atomic.Uint64) bool { return !services[service{k.namespace, k.service}] })
+	m.triesMu.Unlock()
+}
+
+// tries returns the counter of one Service and result.
+func (m *metrics) tries(k triesKey) *atomic.Uint64 {
+	m.triesMu.Lock()
+	defer m.triesMu.Unlock()
+	c := m.tried[k]
+	if c == nil {
+		c = new(atomic.Uint64)
+		m.tried[k] = c
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.requestsDesc, m.durationDesc, m.misdirectedDesc, m.recoveredDesc, m.upstreamDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	m.mu.Lock()
+	sites := make([]*Site, 0, len(m.sites))
+	for _, st := range m.sites {
+		sites = append(sites, st)
+	}
+	m.mu.Unlock()
+	for _, st := range sites {
+		m.collectSite(ch, st)
+	}
+	m.triesMu.Lock()
+	defer m.triesMu.Unlock()
+	for k, c := range m.tried {
+		ch <- prometheus.MustNewConstMetric(m.upstreamDesc, prometheus.CounterValue, float64(c.Load()), k.namespace, k.service, k.result)
+	}
+}
+
+func (m *metrics) collectSite(ch chan<- prometheus.Metric, st *Site) {
+	if cells := st.cells.Load(); cells != nil {
+		for _, c := range *cells {
+			ch <- prometheus.MustNewConstMetric(m.requestsDesc, prometheus.CounterValue, float64(c.n.Load()),
+				st.label, c.protocol, c.method, codeLabel(c.status))
+		}
+		buckets := make(map[float64]uint64, len(durationBounds))
+		var count uint64
+		for i, bound := range durationBounds {
+			count += st.duration.buckets[i].Load()
+			buckets[bound] = count
+		}
+		count += st.duration.buckets[len(durationBounds)].Load()
+		sum := float64(st.duration.nanos.Load()) / float64(time.Second)
+		ch <- prometheus.MustNewConstHistogram(m.durationDesc, count, math.Max(sum, 0), buckets, st.label)
+	}
+	if cells := st.misdirected.Load(); cells != nil {
+		for _, c := range *cells {
+			ch <- prometheus.MustNewConstMetric(m.misdirectedDesc, prometheus.CounterValue, float64(c.n.Load()),
+				st.label, c.reason, c.rule, c.enforcement, c.protocol, c.retry)
+		}
+		ch <- prometheus.MustNewConstMetric(m.recoveredDesc, prometheus.CounterValue, float64(st.recovered.Load()), st.label)
+	}
+}
