@@ -39,6 +39,14 @@ const (
 	prometheus = "github.com/prometheus/..."
 )
 
+// pure is what no room of the compiler imports.
+var pure = []forbidden{
+	{"context", "compilation is a pure function: it neither waits nor can be cancelled"},
+	{"log/...", "compilation is a pure function: what is wrong with an object is a problem in its result"},
+	{"net/http/...", "compilation is a pure function: it asks nobody"},
+	{"os/...", "compilation is a pure function: its whole input is an argument"},
+}
+
 // rooms is the import table, from the roof to the ground floor. A package that
 // no line names is an error: a new room needs a line, with its reason.
 var rooms = []room{
@@ -71,7 +79,7 @@ var rooms = []room{
 	},
 	{
 		path:   "controllers/...",
-		may:    []string{"internal/source", "internal/compile", "internal/hostmap", "api/...", "k8s.io/...", "sigs.k8s.io/...", "github.com/go-logr/logr/...", prometheus},
+		may:    []string{"internal/source", "internal/compile", "internal/compile/problem", "internal/hostmap", "api/...", "k8s.io/...", "sigs.k8s.io/...", "github.com/go-logr/logr/...", prometheus},
 		never:  []forbidden{{"proxy/...", "the cluster and the wire share the host map alone, so that either can be replaced and tested without the other"}},
 		reason: "what lists a cluster and writes its status knows the cluster",
 	},
@@ -140,15 +148,43 @@ var rooms = []room{
 		reason: "the report is a pure function of the host map",
 	},
 	{
-		path: "internal/compile/...",
-		may:  []string{"internal/hostmap", "api/...", "k8s.io/api/...", "k8s.io/apimachinery/..."},
-		never: []forbidden{
-			{"context", "compilation is a pure function: it neither waits nor can be cancelled"},
-			{"log/...", "compilation is a pure function: what is wrong with an object is a problem in its result"},
-			{"net/http/...", "compilation is a pure function: it asks nobody"},
-			{"os/...", "compilation is a pure function: its whole input is an argument"},
+		path: "internal/compile",
+		may: []string{
+			"internal/compile/problem", "internal/compile/object", "internal/compile/class", "internal/compile/claim", "internal/compile/ingress",
+			"internal/hostmap", "api/...", "k8s.io/api/...", "k8s.io/apimachinery/...",
 		},
-		reason: "objects in, host map out",
+		never:  pure,
+		reason: "a table of contents: its input has objects of all kinds, which it hands to the rooms that know them",
+	},
+	{
+		path:   "internal/compile/ingress",
+		may:    []string{"internal/compile/claim", "internal/compile/class", "internal/compile/object", "internal/compile/problem", "internal/hostmap", "api/...", "k8s.io/api/networking/...", "k8s.io/apimachinery/..."},
+		never:  pure,
+		reason: "the one room that knows Ingresses turns them into claims",
+	},
+	{
+		path:   "internal/compile/claim",
+		may:    []string{"internal/compile/class", "internal/compile/object", "internal/compile/problem", "internal/hostmap"},
+		never:  append(pure, forbidden{"k8s.io/...", "another object model is one more reader of claims"}),
+		reason: "who owns a host, and what its site is, follows from claims alone",
+	},
+	{
+		path:   "internal/compile/class",
+		may:    []string{"internal/compile/object", "internal/compile/problem", "internal/hostmap", "api/...", "k8s.io/api/networking/...", "k8s.io/apimachinery/..."},
+		never:  pure,
+		reason: "IngressClasses and AuthorityPolicies hold for whatever claims a host by them, and are read before it",
+	},
+	{
+		path:   "internal/compile/object",
+		may:    []string{"internal/compile/problem", "internal/hostmap", "k8s.io/api/core/...", "k8s.io/api/discovery/...", "k8s.io/apimachinery/..."},
+		never:  pure,
+		reason: "what Services, EndpointSlices and Secrets hold is the same whoever names them",
+	},
+	{
+		path:   "internal/compile/problem",
+		may:    []string{"internal/hostmap"},
+		never:  append(pure, forbidden{"k8s.io/...", "a problem names an object, whatever its type"}),
+		reason: "every room of the compiler has problems to report",
 	},
 	{
 		path:   "api/...",

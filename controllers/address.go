@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/source"
 )
 
@@ -104,7 +105,7 @@ func (w *writer) writeAddresses(ctx context.Context, o *source.Outcome) (again t
 func idle(o *source.Outcome) map[types.NamespacedName]bool {
 	found := make(map[types.NamespacedName]bool)
 	for _, p := range o.Problems {
-		if p.Reason == compile.NothingServed && p.Kind == "Ingress" {
+		if p.Reason == problem.NothingServed && p.Kind == "Ingress" {
 			found[types.NamespacedName{Namespace: p.Namespace, Name: p.Name}] = true
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
 )
@@ -158,7 +159,7 @@ func TestNoAddressWhereNothingIsServed(t *testing.T) {
 	if got := d.status(); got != "192.0.2.7 192.0.2.7" {
 		t.Fatalf("status %q", got)
 	}
-	d.outcome.Problems = []hostmap.Problem{{Object: hostmap.Object{Kind: "Ingress", Namespace: "n", Name: "b"}, Reason: compile.NothingServed}}
+	d.outcome.Problems = []hostmap.Problem{{Object: hostmap.Object{Kind: "Ingress", Namespace: "n", Name: "b"}, Reason: problem.NothingServed}}
 	d.round()
 	if got := d.status(); got != "192.0.2.7 " {
 		t.Errorf("status %q while nothing of b is served", got)

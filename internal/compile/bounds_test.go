@@ -10,6 +10,7 @@ import (
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -38,7 +39,7 @@ func TestHostsOfAnIngressCountOnce(t *testing.T) {
 		ing.Spec.Rules = append(ing.Spec.Rules, networkingv1.IngressRule{Host: strings.ToUpper(host), IngressRuleValue: ing.Spec.Rules[0].IngressRuleValue})
 	}
 	m, problems, _ := compile.Build(nil, in)
-	if n := len(m.Sites()); n != 1000 || strings.Contains(fmt.Sprint(problems), compile.TooManyHosts) {
+	if n := len(m.Sites()); n != 1000 || strings.Contains(fmt.Sprint(problems), problem.TooManyHosts) {
 		t.Errorf("%d sites, %.500v", n, problems)
 	}
 	if s := m.Site("998.a.b"); s == nil || len(s.Routes) != 1 || len(s.Certificates) != 1 {
@@ -108,7 +109,7 @@ func TestHostsOverTheBoundKeepClientAuth(t *testing.T) {
 			if got := m.Site(hostOf(0)).Policy; got.Mode != hostmap.ClientAuthRequire {
 				t.Errorf("a host within the bound has the policy %+v", got)
 			}
-			if text := fmt.Sprint(problems); !strings.Contains(text, compile.ClientAuthUnresolved) {
+			if text := fmt.Sprint(problems); !strings.Contains(text, problem.ClientAuthUnresolved) {
 				t.Errorf("%.3000s", text)
 			}
 		})
@@ -142,7 +143,7 @@ func TestProblemsOfAnObjectAreBounded(t *testing.T) {
 		t.Errorf("%d problems", n)
 	}
 	rest := slices.IndexFunc(problems, func(p hostmap.Problem) bool { return p.Message == "and 1,214 more" })
-	if rest < 0 || problems[rest].Reason != compile.PathInvalid || problems[rest].Name != ing.Name {
+	if rest < 0 || problems[rest].Reason != problem.PathInvalid || problems[rest].Name != ing.Name {
 		t.Error(problems)
 	}
 }
@@ -158,7 +159,7 @@ func TestEndpointsOfAServiceAreBounded(t *testing.T) {
 	if n > 50_010 {
 		t.Errorf("%d endpoints", n)
 	}
-	if !strings.Contains(fmt.Sprint(problems), compile.TooManyEndpoints) || len(problems) > 21 {
+	if !strings.Contains(fmt.Sprint(problems), problem.TooManyEndpoints) || len(problems) > 21 {
 		t.Errorf("%d problems: %.500v", len(problems), problems)
 	}
 	if got := len(m.Site(hostOf(0)).Route("/x").Backend.Endpoints); got != 2 {

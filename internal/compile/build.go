@@ -1,12 +1,16 @@
 package compile
 
 import (
-	"crypto/sha256"
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
+	networkingv1 "k8s.io/api/networking/v1"
 
+	"github.com/ingress421/ingress421/internal/compile/claim"
+	"github.com/ingress421/ingress421/internal/compile/class"
+	"github.com/ingress421/ingress421/internal/compile/ingress"
+	"github.com/ingress421/ingress421/internal/compile/object"
+	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -17,86 +21,75 @@ import (
 // object has changed (a certificate begins or ceases to be valid); zero:
 // never.
 func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.Problem, next time.Time) {
-	b := newBuilder(previous, &in)
-	b.readClasses()
-	b.reserve()
-	ingresses := b.readIngresses()
-	hosts := b.claim(ingresses)
-	b.refuseOver(hosts, ingresses)
-	b.buildSites(hosts)
-	class := b.unservedClass()
-	certificates := b.usedCertificates()
-	m = b.finish(hostmap.Spec{
-		Sites:        sitesOf(hosts),
-		Class:        class.Class,
-		Classes:      b.usedClasses(),
-		Defaults:     class.defaults,
-		Certificates: certificates,
-		Parsed:       b.parsed,
-	})
-	return m, b.problems.sorted(), nextChange(in.Now, certificates)
-}
-
-// builder is one run of Build.
-type builder struct {
-	in       *Input
-	previous *hostmap.Map // never nil
-	first    bool         // there was no previous map
-	problems problems
-
-	objects  objects
-	owners   classes
-	classes  map[string]*class // by name; "" is the built-in one
-	lastGood lastGood
-	reserved reserved
-
-	keyPairs map[hostmap.SecretRef]*keyPair
-	bundles  map[hostmap.SecretRef]*bundle
-	// parsed is what this run has used, and the next one need not parse again.
-	parsed    hostmap.Parsed
-	policies  map[policyKey]hostmap.TLSPolicy
-	backends  map[backendKey]*hostmap.Backend
-	endpoints map[servicePort]*reachable
-	services  map[types.NamespacedName]*service
-}
-
-func newBuilder(previous *hostmap.Map, in *Input) *builder {
 	first := previous == nil
 	if first {
 		previous = new(hostmap.Map)
 	}
-	return &builder{
-		in:       in,
-		previous: previous,
-		first:    first,
-		objects:  newObjects(in),
-		owners:   newClasses(in),
-		classes:  make(map[string]*class),
-		lastGood: newLastGood(previous),
-		keyPairs: make(map[hostmap.SecretRef]*keyPair, len(previous.Certificates())),
-		bundles:  make(map[hostmap.SecretRef]*bundle),
-		parsed: hostmap.Parsed{
-			Bundles:  make(map[[sha256.Size]byte]*hostmap.Bundle),
-			Failures: make(map[[sha256.Size]byte]string),
-		},
-		policies:  make(map[policyKey]hostmap.TLSPolicy),
-		backends:  make(map[backendKey]*hostmap.Backend, len(previous.Backends())),
-		endpoints: make(map[servicePort]*reachable, len(previous.Backends())),
-		services:  make(map[types.NamespacedName]*service, len(previous.Backends())),
+	collected := new(problem.List)
+	secrets := object.NewSecrets(in.Secrets, previous, in.Now, collected)
+	classes := class.Resolve(in.ours(), class.Input{
+		Policies:           in.Policies,
+		Previous:           previous,
+		DefaultCertificate: hostmap.SecretRef{Namespace: in.DefaultCertificate.Namespace, Name: in.DefaultCertificate.Name},
+		Secrets:            secrets,
+		Problems:           collected,
+	})
+	claimants := ingress.Read(ingress.Input{
+		Ingresses:             in.Ingresses,
+		TerminatingNamespaces: in.TerminatingNamespaces,
+		Classes:               classes,
+		Secrets:               secrets,
+		Services: object.NewServices(object.Input{
+			Services:       in.Services,
+			EndpointSlices: in.EndpointSlices,
+			Previous:       previous,
+			AllowLoopback:  in.AllowLoopback,
+			Self:           in.Self,
+			Problems:       collected,
+		}),
+		Problems: collected,
+	})
+	sites := claim.Sites(claim.Input{
+		Claimants:   claimants,
+		Previous:    previous,
+		Owners:      in.Owners,
+		Reserved:    classes.Reserved(),
+		AllowShared: in.AllowSharedHosts,
+		Secrets:     secrets,
+		Problems:    collected,
+	})
+	unserved := classes.Unserved()
+	spec := hostmap.Spec{
+		Sites:        sites,
+		Class:        unserved.Class,
+		Classes:      classes.All(),
+		Defaults:     unserved.Defaults,
+		Certificates: secrets.Certificates(),
+		Parsed:       secrets.Parsed(),
 	}
+	if !first && same(previous, &spec) {
+		m = previous
+	} else {
+		m = hostmap.New(spec)
+	}
+	return m, collected.Sorted(), secrets.NextChange()
 }
 
-// finish makes the map, or returns the previous one if it is the same.
-func (b *builder) finish(spec hostmap.Spec) *hostmap.Map {
-	if !b.first && spec.Class == b.lastGood.unserved &&
-		slices.Equal(spec.Defaults, b.previous.Defaults()) &&
-		sameElements(spec.Classes, b.previous.Classes()) &&
-		sameElements(spec.Certificates, b.previous.Certificates()) &&
-		spec.Parsed.Equal(b.previous.Parsed()) &&
-		sameElements(spec.Sites, b.previous.Sites()) {
-		return b.previous
-	}
-	return hostmap.New(spec)
+// ours are the classes of this controller.
+func (in *Input) ours() class.Ours { return class.Find(in.Classes, in.Controller, in.AnyClass) }
+
+// Owned tells whether an Ingress is served, and reported on, by us: whether
+// its class is one of ours.
+func Owned(in *Input, object *networkingv1.Ingress) bool { return ingress.Owned(in.ours(), object) }
+
+// same tells whether a map is made of what a spec says.
+func same(m *hostmap.Map, spec *hostmap.Spec) bool {
+	return spec.Class == m.Class() &&
+		slices.Equal(spec.Defaults, m.Defaults()) &&
+		sameElements(spec.Classes, m.Classes()) &&
+		sameElements(spec.Certificates, m.Certificates()) &&
+		spec.Parsed.Equal(m.Parsed()) &&
+		sameElements(spec.Sites, m.Sites())
 }
 
 // sameElements tells whether two slices without repetition hold the same

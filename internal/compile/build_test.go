@@ -10,6 +10,7 @@ import (
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -73,7 +74,7 @@ func TestLastGoodOutlivesManyRuns(t *testing.T) {
 		if got := m.Site(hostOf(0)).Certificates; len(got) != 1 || got[0] != good {
 			t.Fatalf("run %d: %v", i, got)
 		}
-		if len(problems) != 1 || problems[0].Reason != compile.SecretNotFound {
+		if len(problems) != 1 || problems[0].Reason != problem.SecretNotFound {
 			t.Fatalf("run %d: %v", i, problems)
 		}
 	}
@@ -178,7 +179,7 @@ func TestAliasesAreBounded(t *testing.T) {
 	if n := len(m.Sites()); n != 65 {
 		t.Errorf("%d sites, want 65", n)
 	}
-	if !strings.Contains(fmt.Sprint(problems), compile.AnnotationInvalid) {
+	if !strings.Contains(fmt.Sprint(problems), problem.AnnotationInvalid) {
 		t.Error(problems)
 	}
 }

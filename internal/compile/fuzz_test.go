@@ -14,6 +14,8 @@ import (
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/compile/ingress"
+	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -130,8 +132,8 @@ func restart(t *testing.T, in compile.Input, m *hostmap.Map) *hostmap.Map {
 	in.Owners = compile.Contested(m)
 	fresh, problems, _ := compile.Build(nil, in)
 	kept := slices.ContainsFunc(problems, func(p hostmap.Problem) bool {
-		return p.Reason == compile.SecretNotFound || p.Reason == compile.CertificateInvalid ||
-			p.Reason == compile.PolicyNotFound || p.Reason == compile.PolicyInvalid
+		return p.Reason == problem.SecretNotFound || p.Reason == problem.CertificateInvalid ||
+			p.Reason == problem.PolicyNotFound || p.Reason == problem.PolicyInvalid
 	})
 	if !kept && fresh.String() != m.String() {
 		t.Errorf("running:\n%s\nrestarted:\n%s", m, fresh)
@@ -361,7 +363,7 @@ func (g *generator) ingress(i int) *networkingv1.Ingress {
 	}
 	ing.Annotations = make(map[string]string)
 	for range g.n(4) {
-		name := g.pick(append(compile.AnnotationNames(), v1alpha1.AnnotationPrefix+"unknown")...)
+		name := g.pick(append(ingress.AnnotationNames(), v1alpha1.AnnotationPrefix+"unknown")...)
 		ing.Annotations[name] = g.pick("true", "false", "off", "report", "secone", "sectwo", "require", "optional", "2", "HTTPS", "GRPC", "b.example,victim.example", "*.example, a.example")
 	}
 	if g.n(3) == 0 {

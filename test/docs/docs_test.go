@@ -24,6 +24,7 @@ import (
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/admin"
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/proxy"
 	"github.com/ingress421/ingress421/test/require"
 )
@@ -128,11 +129,17 @@ func (r *registerer) Register(c prometheus.Collector) error   { *r = append(*r, 
 func (r *registerer) MustRegister(cs ...prometheus.Collector) { *r = append(*r, cs...) }
 func (r *registerer) Unregister(prometheus.Collector) bool    { return false }
 
-// docs/install.md has the annotations that the compiler knows, and no others.
+// docs/annotations.md has the annotations that the compiler knows, and no others.
 func TestAnnotations(t *testing.T) {
 	inPage := map[string]bool{}
-	for _, row := range table(read(t, "docs/install.md"), "annotation") {
-		inPage[strings.Trim(row[0], "`")] = true
+	for page := read(t, "docs/annotations.md"); ; { // a table for each scope
+		var found bool
+		if _, page, found = strings.Cut(page, "\n| annotation |"); !found {
+			break
+		}
+		for _, row := range table("\n| annotation |"+page, "annotation") {
+			inPage[strings.Trim(row[0], "`")] = true
+		}
 	}
 	known := map[string]bool{}
 	for _, name := range constants(t, "api/v1alpha1/annotations.go", "Annotation", func(e ast.Expr) (string, bool) {
@@ -148,14 +155,14 @@ func TestAnnotations(t *testing.T) {
 		_, problems, _ := compile.Build(nil, compile.Input{AnyClass: true, Ingresses: []*networkingv1.Ingress{ingress}})
 		unknown := false
 		for _, p := range problems {
-			unknown = unknown || p.Reason == compile.AnnotationUnknown
+			unknown = unknown || p.Reason == problem.AnnotationUnknown
 		}
 		if !unknown {
 			known[name] = true
 		}
 	}
 	if diff := cmp.Diff(sorted(known), sorted(inPage)); diff != "" {
-		t.Errorf("annotations (-compiler +docs/install.md):\n%s", diff)
+		t.Errorf("annotations (-compiler +docs/annotations.md):\n%s", diff)
 	}
 }
 
@@ -168,7 +175,7 @@ func TestProblems(t *testing.T) {
 		}
 	}
 	reasons := map[string]bool{}
-	for _, reason := range constants(t, "internal/compile/reasons.go", "", text) {
+	for _, reason := range constants(t, "internal/compile/problem/reason.go", "", text) {
 		reasons[reason] = true
 	}
 	if diff := cmp.Diff(sorted(reasons), sorted(inPage)); diff != "" {

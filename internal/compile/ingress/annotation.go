@@ -1,0 +1,270 @@
+package ingress
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/compile/claim"
+	"github.com/ingress421/ingress421/internal/compile/object"
+	"github.com/ingress421/ingress421/internal/compile/problem"
+)
+
+// annotation is a row of the table: all that there is to know of one annotation
+// of an Ingress. What reads annotations, joins those of several Ingresses,
+// reports on them and describes them are loops over the table, so that a new
+// one is a row, a field of the terms that it sets, and the place that obeys.
+type annotation struct {
+	// name is ours, with the prefix.
+	name string
+	// scope is what it speaks of.
+	scope scope
+	// values says what it may be, for problems and the reference.
+	values string
+	// unset is what holds without it, does one sentence, for the reference.
+	unset, does string
+	// stem begins the name of an annotation that protects, in lower case and
+	// without its hyphens: a name that is not in the table and begins so is a
+	// misspelt one, and costs what a bad value does.
+	stem string
+	// bad is what a value that cannot be read costs.
+	bad cost
+
+	// Of the following there is one, which reads a value. Its error says what
+	// is wrong where values do not say all.
+
+	// host sets all that the annotation says of hosts, whatever was set before.
+	host func(t *claim.Terms, value string) error
+	// note keeps what is read when all annotations are known.
+	note func(n *notes, value string) error
+}
+
+// scope is what an annotation speaks of.
+type scope uint8
+
+const (
+	// ofHosts: all hosts of the Ingress. Of several Ingresses of a host the
+	// oldest is heard.
+	ofHosts scope = iota
+	// ofBackends: the connections to the backends of the Ingress.
+	ofBackends
+)
+
+// cost is what becomes of an Ingress whose annotation cannot be read. The rest
+// of it is served in any case.
+type cost uint8
+
+const (
+	// costNothing: the annotation has no effect.
+	costNothing cost = iota
+	// costHosts: the hosts are refused.
+	costHosts
+	// costBackends: its backends are not reached.
+	costBackends
+)
+
+// errUnlisted is the error of a value that is none of the values of its
+// annotation, of which there is no more to say.
+var errUnlisted = errors.New("")
+
+// families is the table, each family in a file of its own.
+var families = [...][]annotation{
+	ruleAnnotations,
+	clientAuthAnnotations,
+	redirectAnnotations,
+	hostAnnotations,
+	backendAnnotations,
+}
+
+// annotations yields the rows of the table.
+func annotations(yield func(*annotation) bool) {
+	for _, family := range families {
+		for i := range family {
+			if !yield(&family[i]) {
+				return
+			}
+		}
+	}
+}
+
+// annotationNamed returns a row, nil where the table has none of that name.
+func annotationNamed(name string) *annotation {
+	for row := range annotations {
+		if row.name == name {
+			return row
+		}
+	}
+	return nil
+}
+
+// notes are the annotations of an Ingress, read. The zero value is what holds
+// without any.
+type notes struct {
+	// says is what they say of the Ingress's hosts.
+	says claim.Says
+	// clientAuth are those that ask for client certificates.
+	clientAuth clientAuthNotes
+	// aliases are canonical hosts, aliasList as they are written.
+	aliases   []string
+	aliasList string
+	// upstream is how backends are reached.
+	upstream object.Upstream
+	// caSecret names the Secret that upstream is verified with.
+	caSecret string
+}
+
+// readAnnotations reads an Ingress's annotations. A bad value is a problem and
+// costs what the table says.
+func (r *reader) readAnnotations(ing *ingress) {
+	for _, name := range ourAnnotations(ing.object.Annotations) {
+		row := annotationNamed(name)
+		if row == nil {
+			r.unknownAnnotation(ing, name)
+			continue
+		}
+		r.readAnnotation(ing, row, ing.object.Annotations[name])
+	}
+	r.readClientAuth(ing)
+	r.readAliases(ing)
+	r.readBackendCAs(ing)
+}
+
+func (r *reader) readAnnotation(ing *ingress, row *annotation, value string) {
+	n := &ing.notes
+	var err error
+	switch {
+	case row.host != nil:
+		var t claim.Terms
+		if err = row.host(&t, value); err == nil {
+			n.says.All = append(n.says.All, claim.Saying{Key: row.name, Name: row.name, Value: value, Set: row.host})
+		}
+	default:
+		err = row.note(n, value)
+	}
+	if err != nil {
+		r.badValue(ing, row, value, err)
+	}
+}
+
+// ourAnnotations returns the names that are to be read, in order.
+func ourAnnotations(all map[string]string) []string {
+	var names []string
+	for name := range all {
+		if strings.HasPrefix(name, v1alpha1.AnnotationPrefix) || protects(name) != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (r *reader) badValue(ing *ingress, row *annotation, value string, err error) {
+	want := row.values
+	if !errors.Is(err, errUnlisted) {
+		want += ": " + err.Error()
+	}
+	r.problems.Add(ing.claims.Object, problem.AnnotationInvalid, "Annotation %s: %s is not %s; it has no effect.", row.name, problem.Quote(value), want)
+}
+
+// unknownAnnotation reports a name of ours that is not in the table. One that
+// is meant to protect costs what a bad value of it does.
+func (r *reader) unknownAnnotation(ing *ingress, name string) {
+	meant := nearest(name)
+	advice := "Correct its name or remove it."
+	if meant != nil {
+		advice = "Did you mean " + meant.name + "?"
+	}
+	if row := protects(name); row != nil {
+		meant = row
+	}
+	if meant != nil && meant.bad == costHosts {
+		r.problems.Add(ing.claims.Object, problem.ClientAuthUnresolved, "Annotation %s is none that is read, and asks for client certificates by its name. Its hosts are refused; correct the name or remove it.", problem.Quote(name))
+		ing.notes.clientAuth.misspelt = true
+		return
+	}
+	r.problems.Add(ing.claims.Object, problem.AnnotationUnknown, "Annotation %s is none that is read; it has no effect. %s", problem.Quote(name), advice)
+}
+
+// protects returns the row that a name is meant for which begins as those do
+// that protect, whatever its case and its hyphens: a misspelt one must not
+// leave open what it is to close. An API server takes keys in any case.
+func protects(name string) *annotation {
+	const prefix = v1alpha1.AnnotationPrefix
+	if len(name) < len(prefix) || !strings.EqualFold(name[:len(prefix)], prefix) {
+		return nil
+	}
+	for row := range annotations {
+		if row.stem != "" && beginsWith(name[len(prefix):], row.stem) {
+			return row
+		}
+	}
+	return nil
+}
+
+// beginsWith tells whether a name begins with the letters of a stem.
+func beginsWith(name, stem string) bool {
+	n := 0
+	for i := 0; i < len(name) && n < len(stem); i++ {
+		switch c := name[i]; {
+		case c == '-', c == '_', c == '.':
+		case c|0x20 == stem[n]:
+			n++
+		default:
+			return false
+		}
+	}
+	return n == len(stem)
+}
+
+// nearest returns the row whose name is the most like one that is not in the
+// table, nil where none is so by a slip of the hand or two.
+func nearest(name string) (found *annotation) {
+	const slips = 2
+	if len(name) > problem.MaxQuoted {
+		return nil
+	}
+	least := slips + 1
+	for row := range annotations {
+		if d := distance(strings.ToLower(name), row.name); d < least {
+			found, least = row, d
+		}
+	}
+	return found
+}
+
+// distance is the number of octets to insert, delete, replace or swap with
+// their neighbour that turn one word into another (optimal string alignment).
+func distance(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row[0] = i + 1
+		for j := range len(b) {
+			same := 1
+			if a[i] == b[j] {
+				same = 0
+			}
+			row[j+1] = min(last[j]+same, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}
+
+// boolean reads "true" or "false", and nothing else.
+func boolean(to *bool, value string) error {
+	switch value {
+	case "true", "false":
+		*to = value == "true"
+		return nil
+	}
+	return errUnlisted
+}
+
+const booleans = `"true" or "false"`

@@ -1,0 +1,141 @@
+package ingress
+
+import (
+	"slices"
+	"strconv"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/ingress421/ingress421/internal/compile/claim"
+	"github.com/ingress421/ingress421/internal/compile/class"
+	"github.com/ingress421/ingress421/internal/compile/object"
+	"github.com/ingress421/ingress421/internal/compile/problem"
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+const kind = "Ingress"
+
+// Input is what [Read] takes.
+type Input struct {
+	Ingresses []*networkingv1.Ingress
+	// TerminatingNamespaces are those that are being deleted.
+	TerminatingNamespaces map[string]bool
+	Classes               *class.Classes
+	Secrets               *object.Secrets
+	Services              *object.Services
+	Problems              *problem.List
+}
+
+// reader is one run of Read.
+type reader struct {
+	terminating map[string]bool
+	classes     *class.Classes
+	secrets     *object.Secrets
+	services    *object.Services
+	problems    *problem.List
+	// policies remembers TLS policies: many Ingresses ask for the same.
+	policies map[policyKey]*hostmap.TLSPolicy
+}
+
+// ingress is an Ingress of ours that is being read.
+type ingress struct {
+	object *networkingv1.Ingress
+	// claims is what becomes of it.
+	claims *claim.Claimant
+	notes  notes
+	// limit bounds the hosts.
+	limit hostLimit
+	// uses are the backends that cannot be reached as they should.
+	uses unreachable
+}
+
+// Read reads all Ingresses of ours, each by itself: whatever others say comes
+// later. They come from the oldest to the youngest, and then those that yield.
+func Read(in Input) []*claim.Claimant {
+	r := &reader{
+		terminating: in.TerminatingNamespaces,
+		classes:     in.Classes,
+		secrets:     in.Secrets,
+		services:    in.Services,
+		problems:    in.Problems,
+		policies:    make(map[policyKey]*hostmap.TLSPolicy),
+	}
+	out := make([]*claim.Claimant, 0, len(in.Ingresses))
+	for _, object := range r.sorted(in.Ingresses) {
+		if c := r.classes.Of(className(object)); c != nil {
+			out = append(out, r.read(object, c))
+		}
+	}
+	return out
+}
+
+func (r *reader) read(object *networkingv1.Ingress, c *class.Class) *claim.Claimant {
+	ing := ingress{object: object, claims: &claim.Claimant{
+		Object:  hostmap.Object{Kind: kind, Namespace: object.Namespace, Name: object.Name},
+		Created: object.CreationTimestamp.Time,
+		Yields:  r.yields(object),
+		Class:   c,
+		Field:   field,
+	}}
+	r.readAnnotations(&ing)
+	ing.limit.begin(&ing)
+	r.readRules(&ing)
+	r.readTLS(&ing)
+	r.addAliases(&ing)
+	r.reportUnreachable(&ing)
+	ing.claims.Says, ing.claims.Beyond = ing.notes.says, ing.limit.over
+	return ing.claims
+}
+
+// annotationClass names an Ingress's class where its spec does not.
+const annotationClass = "kubernetes.io/ingress.class"
+
+// className is the name of the class that an Ingress names, nil without one.
+func className(object *networkingv1.Ingress) *string {
+	if name := object.Spec.IngressClassName; name != nil {
+		return name
+	}
+	if name, ok := object.Annotations[annotationClass]; ok {
+		return &name
+	}
+	return nil
+}
+
+// Owned tells whether an Ingress is served, and reported on, by us: whether its
+// class is one of ours.
+func Owned(ours class.Ours, object *networkingv1.Ingress) bool {
+	_, ok := ours.Named(className(object))
+	return ok
+}
+
+// yields tells whether an Ingress goes soon and leaves its hosts to whoever
+// waits for them.
+func (r *reader) yields(object *networkingv1.Ingress) bool {
+	return object.DeletionTimestamp != nil || r.terminating[object.Namespace]
+}
+
+// sorted returns Ingresses in the order of their claims, which decides too what
+// is left out where a Service has too many endpoints.
+func (r *reader) sorted(ingresses []*networkingv1.Ingress) []*networkingv1.Ingress {
+	ingresses = slices.Clone(ingresses)
+	of := func(object *networkingv1.Ingress) hostmap.Object {
+		return hostmap.Object{Namespace: object.Namespace, Name: object.Name}
+	}
+	slices.SortStableFunc(ingresses, func(a, b *networkingv1.Ingress) int {
+		return claim.Compare(r.yields(a), a.CreationTimestamp.Time, of(a), r.yields(b), b.CreationTimestamp.Time, of(b))
+	})
+	return ingresses
+}
+
+// field spells a field for problems.
+func field(f claim.Field, index int) string {
+	switch f {
+	case claim.FieldRoutes:
+		return "spec.rules"
+	case claim.FieldRest:
+		return "spec.defaultBackend"
+	case claim.FieldCertificates:
+		return "spec.tls"
+	}
+	return "spec.tls[" + strconv.Itoa(index) + "].secretName"
+}

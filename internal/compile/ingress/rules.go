@@ -1,0 +1,151 @@
+package ingress
+
+import (
+	"fmt"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/ingress421/ingress421/internal/compile/claim"
+	"github.com/ingress421/ingress421/internal/compile/problem"
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+func (r *reader) readRules(ing *ingress) {
+	spec, claims := &ing.object.Spec, ing.claims
+	if spec.DefaultBackend != nil {
+		claims.Rest = &hostmap.Route{
+			Default: true,
+			Backend: r.backend(ing, spec.DefaultBackend, place{rule: -1}),
+			From:    claims.Object,
+		}
+	}
+	if len(spec.Rules) == 0 && claims.Rest != nil {
+		claims.Claims = []claim.Claim{{Ruled: true}}
+		return
+	}
+	var over beyond
+	claims.Claims = make([]claim.Claim, 0, min(ing.names(), claim.MaxHosts))
+	for i := range spec.Rules {
+		rule := &spec.Rules[i]
+		field := func() string { return fmt.Sprintf("spec.rules[%d].host %s", i, problem.Quote(rule.Host)) }
+		host, ok := r.host(ing, rule.Host, field)
+		if !ok || !ing.takes(host, &over, field) {
+			continue
+		}
+		out := claim.Claim{Host: host, Ruled: true}
+		if rule.HTTP != nil {
+			out.Routes = r.readPaths(ing, place{rule: i, host: host}, rule.HTTP.Paths)
+		}
+		claims.Claims = append(claims.Claims, out)
+	}
+	r.reportBeyond(ing, &over)
+}
+
+// addAliases claims the aliases of an Ingress, which have the routes of all its
+// rules.
+func (r *reader) addAliases(ing *ingress) {
+	if len(ing.notes.aliases) == 0 {
+		return
+	}
+	claims := ing.claims
+	var all []*hostmap.Route
+	first, ruled := "", false
+	for i := range claims.Claims {
+		if c := &claims.Claims[i]; c.Ruled {
+			if !ruled {
+				first, ruled = c.Host, true
+			}
+			all = append(all, c.Routes...)
+		}
+	}
+	for _, host := range ing.notes.aliases {
+		claims.Claims = append(claims.Claims, claim.Claim{Host: host, Ruled: true, Alias: true, AliasOf: first, Routes: all})
+	}
+}
+
+// host canonicalises the host of a rule; "" stays "", the default site.
+func (r *reader) host(ing *ingress, s string, field func() string) (string, bool) {
+	if s == "" {
+		return "", true
+	}
+	return r.pattern(ing, s, field)
+}
+
+// pattern canonicalises a host.
+func (r *reader) pattern(ing *ingress, s string, field func() string) (string, bool) {
+	host, err := hostmap.Pattern(s)
+	if err == nil {
+		return host, true
+	}
+	if !ing.limit.full() {
+		r.problems.Add(ing.claims.Object, problem.HostInvalid, "%s is no host: %s; write a DNS name, or *. before one.", field(), problem.ErrorText(err))
+		ing.limit.bad++
+	}
+	return "", false
+}
+
+// place says where an Ingress names a backend.
+type place struct {
+	rule, path int // rule is -1 for the default backend
+	host, text string
+}
+
+func (p place) String() string {
+	if p.rule < 0 {
+		return "spec.defaultBackend"
+	}
+	return fmt.Sprintf("spec.rules[%d].http.paths[%d] (host %s, path %s)", p.rule, p.path, problem.Host(p.host), problem.Quote(p.text))
+}
+
+func (r *reader) readPaths(ing *ingress, at place, paths []networkingv1.HTTPIngressPath) []*hostmap.Route {
+	out := make([]*hostmap.Route, 0, len(paths))
+	for i := range paths {
+		p := &paths[i]
+		at.path, at.text = i, p.Path
+		kind, ok := r.pathType(ing, at, p)
+		if !ok {
+			continue
+		}
+		path := p.Path
+		if path == "" && kind == hostmap.Prefix {
+			path = "/"
+		}
+		// A request's path has lost its dot segments when it is compared, so a
+		// rule that has some would never be met. The API server lets them pass
+		// in paths of type ImplementationSpecific.
+		if canonical, err := hostmap.Path(path); err != nil || canonical != path {
+			r.problems.Add(ing.claims.Object, problem.PathInvalid, "%s: no request can have this path; it must begin with '/' and have no dot segments, spaces, '?' or '#'.", at.String())
+			continue
+		}
+		out = append(out, &hostmap.Route{
+			Type: kind, Path: path,
+			Backend: r.backend(ing, &p.Backend, at),
+			From:    ing.claims.Object,
+		})
+	}
+	return out
+}
+
+func (r *reader) pathType(ing *ingress, at place, p *networkingv1.HTTPIngressPath) (hostmap.PathType, bool) {
+	if p.PathType == nil {
+		return hostmap.Prefix, true
+	}
+	switch *p.PathType {
+	case networkingv1.PathTypeExact:
+		return hostmap.Exact, true
+	case networkingv1.PathTypeImplementationSpecific:
+		if strings.ContainsAny(p.Path, patternSigns) {
+			r.problems.Add(ing.claims.Object, problem.PathIsLiteral, "%s: the path is compared as it stands, by whole segments from its start; its signs have no meaning. Write it without a pattern, with the type Prefix or Exact.", at.String())
+		}
+		return hostmap.Prefix, true
+	case networkingv1.PathTypePrefix:
+		return hostmap.Prefix, true
+	}
+	r.problems.Add(ing.claims.Object, problem.PathInvalid, "%s: the pathType %s is not Exact, Prefix or ImplementationSpecific.", at.String(), problem.Quote(string(*p.PathType)))
+	return 0, false
+}
+
+// patternSigns are those by which paths show that they are meant as patterns,
+// as other controllers have them in paths of type ImplementationSpecific.
+const patternSigns = "*([{|$^\\"

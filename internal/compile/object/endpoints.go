@@ -1,0 +1,158 @@
+package object
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/ingress421/ingress421/internal/compile/problem"
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// Endpoints are what became of a Service port.
+type Endpoints struct {
+	addresses []netip.AddrPort
+	// missing is why there can be none (see hostmap.Backend).
+	missing string
+	// Reason and Message are the problem that it makes for every object which
+	// names the port, "" where there is none.
+	Reason, Message string
+}
+
+// reach finds the endpoints of a Service port, each once in a run.
+func (all *Services) reach(p servicePort) *Endpoints {
+	if r := all.endpoints[p]; r != nil {
+		return r
+	}
+	r := all.findEndpoints(p)
+	all.endpoints[p] = r
+	return r
+}
+
+func (all *Services) findEndpoints(p servicePort) *Endpoints {
+	s := all.service(p.service)
+	if s.object == nil {
+		return &Endpoints{
+			missing: hostmap.MissingService, Reason: problem.ServiceNotFound,
+			Message: p.title() + " (port " + plain(p.String()) + ") does not exist; create it or correct the name.",
+		}
+	}
+	if s.object.Spec.Type == corev1.ServiceTypeExternalName {
+		// Whoever may create a Service could have any address in the cluster
+		// served (CVE-2021-32783).
+		return &Endpoints{
+			missing: hostmap.UnsupportedBackend, Reason: problem.BackendUnsupported,
+			Message: p.title() + " is of type ExternalName, which is not served; name a Service with endpoints.",
+		}
+	}
+	port := s.find(p.port)
+	if port == nil {
+		return &Endpoints{
+			missing: hostmap.MissingPort, Reason: problem.PortNotFound,
+			Message: p.title() + " has no TCP port " + plain(p.String()) + "; it has: " + s.has() + ".",
+		}
+	}
+	// Slices tell the port by the Service port's name; its number there is the
+	// pods' own, which the Service's targetPort need not say.
+	ports := s.portsNamed(port.Name)
+	for _, sp := range ports {
+		s.endpoints += len(sp.ready) + len(sp.draining)
+	}
+	if s.endpoints > maxServiceEndpoints {
+		return &Endpoints{
+			missing: hostmap.UnsupportedBackend, Reason: problem.TooManyEndpoints,
+			Message: p.title() + " has with port " + plain(p.String()) + " more than " + problem.Thousands(maxServiceEndpoints) + " endpoints, those of all its ports together that Ingresses name; this port and further ones are not served. Divide the Service.",
+		}
+	}
+	r := &Endpoints{addresses: all.endpointsOf(s, ports, false)}
+	if len(r.addresses) == 0 {
+		// Every pod is on its way out (KEP-1669): those that still serve are
+		// better than none.
+		r.addresses = all.endpointsOf(s, ports, true)
+	}
+	if len(r.addresses) == 0 {
+		r.Reason, r.Message = s.whyNone(p.title(), port)
+	}
+	return r
+}
+
+// title names the Service in messages.
+func (p servicePort) title() string { return "Service " + problem.Quote(p.service.String()) }
+
+// endpointsOf returns the endpoints of some ports of slices, sorted. None is
+// this process.
+func (all *Services) endpointsOf(s *service, ports []slicePort, draining bool) []netip.AddrPort {
+	of := func(p slicePort) []netip.Addr {
+		if draining {
+			return p.draining
+		}
+		return p.ready
+	}
+	n := 0
+	for _, p := range ports {
+		n += len(of(p))
+	}
+	if n == 0 {
+		return nil
+	}
+	out := make([]netip.AddrPort, 0, n)
+	for _, p := range ports {
+		for _, a := range of(p) {
+			e := netip.AddrPortFrom(a, p.number)
+			if all.self.Is(e) {
+				all.problems.Add(objectOf(p.slice), problem.EndpointRefused, "Nothing is forwarded to the address %q at port %d, where this ingress controller itself listens.", a, p.number)
+				s.refused = true
+				continue
+			}
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, netip.AddrPort.Compare)
+	return slices.Compact(out)
+}
+
+// whyNone tells why a port has no endpoints. It counts nothing, so that what it
+// says is the same from the first moment to the last, and one event.
+func (s *service) whyNone(name string, port *corev1.ServicePort) (reason, message string) {
+	const effect = " Requests are answered 503."
+	label := "the label kubernetes.io/service-name: " + s.object.Name
+	selects := len(s.object.Spec.Selector) != 0
+	switch {
+	case s.slices == 0 && selects:
+		return problem.NoEndpoints, name + " has no EndpointSlice; none of its namespace has " + label + "." + effect
+	case s.slices == 0:
+		return problem.NoEndpoints, name + " has no selector, and no EndpointSlice of its namespace has " + label + "." + effect
+	case s.addresses == 0 && s.names:
+		return problem.NoEndpoints, name + " has EndpointSlices of the addressType FQDN alone, which are not served." + effect
+	case s.addresses == 0 && selects:
+		return problem.NoEndpoints, name + " has no endpoints: its selector matches no pod, or it is scaled to zero." + effect
+	case s.addresses == 0:
+		return problem.NoEndpoints, name + " has no endpoints: its EndpointSlices hold none." + effect
+	case len(s.portsNamed(port.Name)) == 0:
+		return problem.EndpointPortNotFound, name + ": its EndpointSlices have no TCP port " + s.sliceName(port) + "; they have: " + s.slicesHave() + "." + effect
+	case s.refused:
+		return problem.NoEndpoints, name + " has no endpoint that is ready and that may be forwarded to; its EndpointSlices have problems." + effect
+	}
+	return problem.NoEndpoints, name + " has endpoints of which none is ready." + effect
+}
+
+// sliceName says which port of slices is looked for, and why.
+func (s *service) sliceName(port *corev1.ServicePort) string {
+	text := "without a name"
+	if port.Name != "" {
+		text = "named " + problem.Quote(port.Name)
+	}
+	text += ", as port " + strconv.Itoa(int(port.Port)) + " of the Service is"
+	if t := port.TargetPort; t.Type == intstr.String && t.StrVal != "" {
+		text += " (targetPort " + problem.Quote(t.StrVal) + ")"
+	}
+	return text
+}
+
+// maxServiceEndpoints bounds the endpoints of a Service, those of all its ports
+// that Ingresses name taken together: 1,000 pods and 10,000 ports fit into two
+// small objects, and their product is never built.
+const maxServiceEndpoints = 50_000
