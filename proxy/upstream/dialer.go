@@ -104,7 +104,7 @@ func handshake(ctx context.Context, nc net.Conn, timeout time.Duration, cfg *tls
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	secure := tls.Client(nc, cfg)
+	secure := tls.Client(&tlsSocket{Conn: nc}, cfg)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		hangUp(secure)
 		return nil, &handshakeError{err}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"net"
 	"syscall"
 	"time"
@@ -11,7 +12,7 @@ import (
 type http1Conn struct {
 	nc    net.Conn
 	raw   syscall.RawConn // of the socket, below TLS; nil if there is no file descriptor
-	tls   bool            // nc encrypts
+	below *tlsSocket      // nil where nc does not encrypt
 	probe func(fd uintptr)
 	found state   // by probe
 	octet [1]byte // for what a look finds
@@ -29,8 +30,10 @@ type http1Conn struct {
 func newHTTP1Conn(nc net.Conn) *http1Conn {
 	c := &http1Conn{nc: nc}
 	socket := nc
-	if above, ok := nc.(interface{ NetConn() net.Conn }); ok { // a tls.Conn
-		socket, c.tls = above.NetConn(), true
+	if secure, ok := nc.(*tls.Conn); ok {
+		if below, ok := secure.NetConn().(*tlsSocket); ok {
+			c.below, socket = below, below.Conn
+		}
 	}
 	if sc, ok := socket.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
@@ -72,7 +75,7 @@ func (c *http1Conn) look() state {
 	} else {
 		c.found = quiet
 	}
-	if c.tls && c.found != ended {
+	if c.below != nil && c.found != ended {
 		return c.lookInto()
 	}
 	return c.found
@@ -84,11 +87,13 @@ const recordWait = time.Millisecond
 // lookInto is look above TLS, which may hold octets that were read with others,
 // and has records of its own: tickets, and the one that tells of the end.
 func (c *http1Conn) lookInto() state {
-	c.reads = time.Unix(1, 0) // what is held is read all the same
 	if c.found == speaking {
 		c.reads = time.Now().Add(recordWait)
+		_ = c.nc.SetReadDeadline(c.reads)
+	} else {
+		c.below.hushed = true
+		defer func() { c.below.hushed = false }()
 	}
-	_ = c.nc.SetReadDeadline(c.reads)
 	n, err := c.nc.Read(c.octet[:])
 	switch {
 	case n > 0:
@@ -115,7 +120,7 @@ const (
 // application cannot have read any of it.
 func (c *http1Conn) delivered() delivery {
 	result := unknown
-	if c.raw == nil || c.tls { // the kernel counts what TLS adds, too
+	if c.raw == nil || c.below != nil { // the kernel counts what TLS adds, too
 		return result
 	}
 	_ = c.raw.Control(func(fd uintptr) {

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -134,9 +133,7 @@ func TestLookAboveTLS(t *testing.T) {
 					_, _ = io.WriteString(tc, ok)
 				}
 			})
-			p := newClient(t, Config{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				return (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(ctx, network, addr) //nolint:gosec // a test
-			}}).Pool(Target{Addr: addr})
+			p := newClient(t, Config{}).Pool(Target{Addr: addr, Protocol: HTTPS})
 			if got := roundTrip(p, get("/")); got != tt.want {
 				t.Fatal(got)
 			}
@@ -153,14 +150,26 @@ func TestLookAboveTLS(t *testing.T) {
 }
 
 func BenchmarkLook(b *testing.B) {
-	p := newClient(b, Config{}).Pool(Target{Addr: backend(b, answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))})
-	roundTrip(p, get("/"))
-	c := p.http1.conns[0]
-	b.ReportAllocs()
-	for b.Loop() {
-		if c.look() != quiet {
-			b.Fatal("not quiet")
-		}
+	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+	cert := selfSigned(b)
+	for name, target := range map[string]Target{
+		"cleartext": {Addr: backend(b, answering(ok))},
+		"TLS": {Protocol: HTTPS, Addr: backend(b, func(nc net.Conn) {
+			answering(ok)(tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}}))
+		})},
+	} {
+		b.Run(name, func(b *testing.B) {
+			p := newClient(b, Config{}).Pool(target)
+			roundTrip(p, get("/"))
+			c := p.http1.conns[0]
+			b.ReportAllocs()
+			for b.Loop() {
+				if c.look() != quiet {
+					b.Fatal("not quiet")
+				}
+				c.armRead(time.Now(), time.Minute)
+			}
+		})
 	}
 }
 
