@@ -19,7 +19,12 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitRisk   = 3
 )
+
+// errRisk ends a command that has done what it was asked and found what should
+// not stay as it is; the command has said what.
+var errRisk = errors.New("found risk")
 
 // usageError is an error of the command line itself: what was asked cannot be
 // done, whatever the state of the world.
@@ -50,6 +55,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, errRisk):
+		return exitRisk
 	case errors.As(err, &usage):
 		say("ingress421: %v\nSee 'ingress421 --help'.\n", err)
 		return exitUsage
@@ -67,7 +74,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("no command: want run, demo or version")
+				return usagef("no command: want run, demo, audit or version")
 			}
 			return usagef("unknown command %q", args[0])
 		},
@@ -75,7 +82,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newRun(), newDemo(), newVersion())
+	root.AddCommand(newRun(), newDemo(), newAudit(), newVersion())
 	return root
 }
 

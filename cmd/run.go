@@ -19,10 +19,11 @@ import (
 
 func newRun() *cobra.Command {
 	var (
-		c                                               process.Config
-		publishService, defaultCertificate, level       string
-		proxyProtocolFrom, namespaces, publishAddresses []string
+		c                                   process.Config
+		publishService, level               string
+		proxyProtocolFrom, publishAddresses []string
 	)
+	objects := objectFlags{to: &c}
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Serve the Ingresses of a cluster, or of a folder of manifests",
@@ -35,21 +36,16 @@ func newRun() *cobra.Command {
 			if c.PublishService, err = namespacedName("publish-service", publishService); err != nil {
 				return err
 			}
-			if c.DefaultCertificate, err = namespacedName("default-certificate", defaultCertificate); err != nil {
+			if err = objects.settle(cmd.Flags()); err != nil {
 				return err
 			}
 			if c.ProxyProtocolFrom, err = prefixes("proxy-protocol-from", proxyProtocolFrom); err != nil {
 				return err
 			}
-			for _, list := range []string{"namespace", "publish-address"} {
-				if f := cmd.Flags().Lookup(list); f.Changed && f.Value.String() == "[]" {
-					return usagef("--%s: want at least one", list)
-				}
+			if f := cmd.Flags().Lookup("publish-address"); f.Changed && f.Value.String() == "[]" {
+				return usagef("--publish-address: want at least one")
 			}
-			if cmd.Flags().Changed("manifests") && c.Manifests == "" {
-				return usagef("--manifests: want a folder") // nobody who names one means the cluster
-			}
-			c.Namespaces, c.PublishAddresses = namespaces, publishAddresses
+			c.PublishAddresses = publishAddresses
 			if err = check(&c); err != nil {
 				return err
 			}
@@ -72,20 +68,15 @@ func newRun() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&c.Manifests, "manifests", "", "serve this folder of Kubernetes YAML instead of a cluster")
-	f.StringVar(&c.Kubeconfig, "kubeconfig", "", "the cluster to serve; without it $KUBECONFIG, ~/.kube/config, the pod's own")
-	f.StringSliceVar(&namespaces, "namespace", nil, "watch these namespaces only")
-	f.StringVar(&c.Controller, "controller-name", process.DefaultController, "serve IngressClasses with this spec.controller")
+	objects.register(f, "serve", "watch")
 	f.StringVar(&c.HTTPAddr, "http-addr", ":8080", "listen for cleartext HTTP/1.1")
 	f.StringVar(&c.HTTPSAddr, "https-addr", ":8443", "listen for TLS")
 	f.StringVar(&c.MetricsAddr, "metrics-addr", ":9090", "listen for /metrics, /livez and /readyz")
 	f.StringVar(&c.AdminAddr, "admin-addr", "127.0.0.1:9421", "listen for the read-only page; keep it on loopback")
 	f.StringVar(&publishService, "publish-service", "", "write the addresses of this Service (namespace/name) into Ingress status")
 	f.StringSliceVar(&publishAddresses, "publish-address", nil, "write these addresses into Ingress status")
-	f.StringVar(&defaultCertificate, "default-certificate", "", "Secret (namespace/name) for hosts without one of their own")
 	f.StringSliceVar(&proxyProtocolFrom, "proxy-protocol-from", nil, "peers (CIDR) that must send a PROXY protocol header")
 	f.IntVar(&c.ExternalHTTPSPort, "external-https-port", 443, "the port by which clients reach --https-addr")
-	f.BoolVar(&c.AllowSharedHosts, "allow-shared-hosts", false, "let several namespaces have rules for one host")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", time.Minute, "how long requests may take to finish after SIGTERM")
 	f.StringVar(&c.AccessLog, "access-log", proxy.AccessLogOff, "off, json or text; to standard output")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
@@ -96,26 +87,16 @@ func newRun() *cobra.Command {
 // check refuses what contradicts itself.
 func check(c *process.Config) error {
 	switch {
-	case c.Manifests != "" && (c.Kubeconfig != "" || len(c.Namespaces) != 0):
-		return usagef("--manifests does not go with --kubeconfig or --namespace")
 	case c.Manifests != "" && (c.PublishService.Name != "" || len(c.PublishAddresses) != 0):
 		return usagef("--manifests has no status to write: leave out --publish-service and --publish-address")
 	case c.PublishService.Name != "" && len(c.PublishAddresses) != 0:
 		return usagef("want one of --publish-service and --publish-address")
-	case c.Controller == "":
-		return usagef("--controller-name: want the spec.controller of the IngressClasses to serve")
 	case c.ExternalHTTPSPort < 1 || c.ExternalHTTPSPort > 65535:
 		return usagef("--external-https-port: want a port from 1 to 65535")
 	case c.DrainTimeout <= 0:
 		return usagef("--drain-timeout: want a time above zero, such as 60s")
 	case !slices.Contains([]string{proxy.AccessLogOff, proxy.AccessLogJSON, proxy.AccessLogText}, c.AccessLog):
 		return usagef("--access-log: want off, json or text")
-	}
-	for _, namespace := range c.Namespaces {
-		// An empty one would stand for all.
-		if len(validation.IsDNS1123Label(namespace)) != 0 {
-			return usagef("--namespace %q: want names of namespaces, separated by commas", namespace)
-		}
 	}
 	for _, address := range c.PublishAddresses {
 		if _, err := netip.ParseAddr(address); err != nil && len(validation.IsDNS1123Subdomain(address)) != 0 {

@@ -17,10 +17,8 @@ import (
 // maps until its context ends. A cluster that c does not lead to is an error
 // at once.
 func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome), self func() hostmap.Self) (func(context.Context) error, error) {
-	common := source.Config{
-		Controller: c.Controller, DefaultCertificate: c.DefaultCertificate, AllowSharedHosts: c.AllowSharedHosts,
-		Self: self, Publish: publish, Report: report, Log: c.Log,
-	}
+	common := c.common()
+	common.Self, common.Publish, common.Report = self, publish, report
 	if c.Manifests != "" {
 		return func(ctx context.Context) error {
 			return manifests.Run(ctx, manifests.Config{Dir: c.Manifests, Config: common})
@@ -39,6 +37,27 @@ func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome),
 	}, nil
 }
 
+// common is what folder and cluster have in common.
+func (c *Config) common() source.Config {
+	return source.Config{
+		Controller: c.Controller, DefaultCertificate: c.DefaultCertificate, AllowSharedHosts: c.AllowSharedHosts, Log: c.Log,
+	}
+}
+
+// Load reads the folder or the cluster that c names once, and compiles what is
+// there. Nothing is served and nothing is written.
+func Load(ctx context.Context, c Config) (source.Outcome, error) {
+	if c.Manifests != "" {
+		return manifests.Load(ctx, manifests.Config{Dir: c.Manifests, Config: c.common()})
+	}
+	cluster, err := clusterOf(c.Kubeconfig)
+	if err != nil {
+		return source.Outcome{}, err
+	}
+	controllers.RouteLogs(c.Log)
+	return controllers.Load(ctx, controllers.Config{Rest: cluster, Config: c.common(), Namespaces: c.Namespaces})
+}
+
 // clusterOf finds the cluster as kubectl does: the named file, else
 // $KUBECONFIG, else ~/.kube/config, else the one this pod runs in.
 func clusterOf(kubeconfig string) (*rest.Config, error) {
@@ -46,7 +65,7 @@ func clusterOf(kubeconfig string) (*rest.Config, error) {
 	rules.ExplicitPath = kubeconfig
 	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
 	if err != nil {
-		return nil, fmt.Errorf("find the cluster (or serve a folder with --manifests): %w", err)
+		return nil, fmt.Errorf("find the cluster (or name a folder with --manifests): %w", err)
 	}
 	return cfg, nil
 }

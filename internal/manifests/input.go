@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
 )
 
@@ -23,13 +24,22 @@ type Config struct {
 // Load reads the folder once. The error is that of listing it; what is wrong
 // with a file or an object is a problem.
 func Load(ctx context.Context, c Config) (source.Outcome, error) {
-	return source.Load(ctx, c.Config, func(context.Context) (source.State, error) {
-		f := newFolder(c.Dir)
+	f := newFolder(c.Dir)
+	o, err := source.Load(ctx, c.Config, func(context.Context) (source.State, error) {
 		if _, err := f.scan(time.Now(), all); err != nil {
 			return source.State{}, fmt.Errorf("read manifests: %w", err)
 		}
 		return f.state(), nil
 	})
+	if err != nil {
+		return o, err
+	}
+	o.Positions = make(map[hostmap.Object]source.Position)
+	objects, _ := f.objects()
+	for _, at := range objects {
+		o.Positions[hostmap.Object{Kind: at.kind, Namespace: at.namespace, Name: at.name}] = source.Position{File: at.file, Line: at.line}
+	}
+	return o, nil
 }
 
 // all is the answer for scan when every file may have changed.

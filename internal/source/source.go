@@ -51,6 +51,15 @@ type Outcome struct {
 	Map      *hostmap.Map
 	Problems []hostmap.Problem // all, in order
 	Took     time.Duration     // listing, compiling and publishing
+	// Positions are where objects stand, as far as they stand in files. A load
+	// of a folder has them.
+	Positions map[hostmap.Object]Position
+}
+
+// Position is where an object stands.
+type Position struct {
+	File string // its path below the folder, with slashes
+	Line int    // from 1
 }
 
 // Load lists and compiles once. Nothing is published.

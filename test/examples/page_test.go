@@ -11,33 +11,40 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/test/require"
 )
 
 // inNamespace is set in the process that has a network of its own.
 const inNamespace = "EXAMPLES_IN_NAMESPACE"
 
-// TestReadme runs the commands of examples/README.md, in their order and as
-// they are written, and compares what they print with what stands there. It
-// does so in a network namespace, because they name their ports, and in a
-// folder that looks like the top of the repository.
-func TestReadme(t *testing.T) {
+// TestReadme and the tests like it run the commands of a page, in their order
+// and as they are written, and compare what they print with what stands there.
+func TestReadme(t *testing.T)    { page(t, "examples/README.md", 5) }
+func TestAuditPage(t *testing.T) { page(t, "docs/audit.md", 2) }
+
+// page runs a page, of which at least some outputs are compared. It does so in a
+// network namespace, because commands name their ports, and in a folder that
+// looks like the top of the repository.
+func page(t *testing.T, name string, outputs int) {
 	root := require.Root(t)
 	if os.Getenv(inNamespace) == "" {
 		// Read here what the other process reads, so that the test cache
 		// notices a change of it.
-		if err := os.CopyFS(t.TempDir(), os.DirFS(filepath.Join(root, "examples"))); err != nil {
-			t.Fatal(err)
+		for _, folder := range []string{"examples", "docs"} {
+			if err := os.CopyFS(filepath.Join(t.TempDir(), folder), os.DirFS(filepath.Join(root, folder))); err != nil {
+				t.Fatal(err)
+			}
 		}
 		unshare := require.Tool(t, "unshare")
-		for _, tool := range []string{"ip", "openssl", "curl", "python3"} {
+		for _, tool := range []string{"ip", "openssl", "curl", "python3", "make"} {
 			require.Tool(t, tool)
 		}
-		require.File(t, "bin/ingress421", "make build")
+		testkit.Binary(t)
 		if err := exec.CommandContext(t.Context(), unshare, "-rn", "true").Run(); err != nil {
 			require.Missing(t, "network namespaces for users (unshare -rn)")
 		}
-		cmd := exec.CommandContext(t.Context(), unshare, "-rn", os.Args[0], "-test.run=^TestReadme$", "-test.v")
+		cmd := exec.CommandContext(t.Context(), unshare, "-rn", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 		cmd.Env = append(os.Environ(), inNamespace+"=1")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -49,12 +56,15 @@ func TestReadme(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"examples", "docs", "charts", "bin/ingress421"} {
-		if err := os.Symlink(filepath.Join(root, name), filepath.Join(dir, name)); err != nil {
+	for name, target := range map[string]string{
+		"examples": filepath.Join(root, "examples"), "docs": filepath.Join(root, "docs"), "charts": filepath.Join(root, "charts"),
+		"bin/ingress421": testkit.Binary(t),
+	} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(root, "examples", "README.md"))
+	text, err := os.ReadFile(filepath.Join(root, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,12 +91,12 @@ func TestReadme(t *testing.T) {
 				got = run(t, dir, command, deadline)
 			}
 			if got != step.output {
-				t.Errorf("%s\nprints\n%s\nand the README says\n%s", command, got, step.output)
+				t.Errorf("%s\nprints\n%s\nand the page says\n%s", command, got, step.output)
 			}
 		}
 	}
-	if compared < 5 {
-		t.Errorf("%d outputs compared: the README is not read as it is written", compared)
+	if compared < outputs {
+		t.Errorf("%d outputs compared: the page is not read as it is written", compared)
 	}
 }
 

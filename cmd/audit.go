@@ -1,0 +1,106 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingress421/ingress421/cmd/process"
+	"github.com/ingress421/ingress421/internal/audit"
+	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
+)
+
+func newAudit() *cobra.Command {
+	c := process.Config{Log: slog.New(slog.DiscardHandler)}
+	objects := objectFlags{to: &c}
+	var output string
+	var oneAddress bool
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Tell which hosts share certificates, and what becomes of requests because of it",
+		Long: `Audit a folder of manifests, or the cluster of the kubeconfig: which hosts share
+certificates, and whether a request that a client sends over a connection made
+for another host is served or answered 421. Nothing is served or written.
+
+It exits with 3 where something should be mended, and with 0 where not.`,
+		Example: `  ingress421 audit --manifests deploy/
+  ingress421 audit -o html > audit.html
+  ingress421 audit --manifests deploy/ -o sarif > audit.sarif`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := objects.settle(cmd.Flags()); err != nil {
+				return err
+			}
+			render, ok := auditRenderings()[output]
+			if !ok {
+				return usagef("--output %q: want table, json, html or sarif", output)
+			}
+			found, err := process.Load(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			report := audit.Examine(found.Map, audit.Options{Now: time.Now(), OneAddress: oneAddress})
+			if err := render(report, cmd.OutOrStdout(), where(c.Manifests, found)); err != nil {
+				return fmt.Errorf("write the report: %w", err)
+			}
+			tellProblems(cmd.ErrOrStderr(), found.Problems)
+			if report.Risk() {
+				return errRisk
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	objects.register(f, "audit", "read")
+	f.BoolVar(&oneAddress, "assume-one-address", true, "all hosts resolve to one address, as behind one load balancer; else what follows from sharing is told for information")
+	f.StringVarP(&output, "output", "o", "table", "table, json, html or sarif")
+	return cmd
+}
+
+// rendering writes a report; it is told where objects stand.
+type rendering func(*audit.Report, io.Writer, func(hostmap.Object) (audit.Position, bool)) error
+
+func auditRenderings() map[string]rendering {
+	plain := func(write func(*audit.Report, io.Writer) error) rendering {
+		return func(r *audit.Report, w io.Writer, _ func(hostmap.Object) (audit.Position, bool)) error {
+			return write(r, w)
+		}
+	}
+	return map[string]rendering{
+		"table": plain((*audit.Report).Table),
+		"json":  plain((*audit.Report).JSON),
+		"html":  plain((*audit.Report).HTML),
+		"sarif": func(r *audit.Report, w io.Writer, where func(hostmap.Object) (audit.Position, bool)) error {
+			return r.SARIF(w, version, where)
+		},
+	}
+}
+
+// where finds objects in files, whose paths begin as the folder was named.
+func where(folder string, found source.Outcome) func(hostmap.Object) (audit.Position, bool) {
+	return func(o hostmap.Object) (audit.Position, bool) {
+		at, ok := found.Positions[o]
+		return audit.Position{File: path.Join(filepath.ToSlash(folder), at.File), Line: at.Line}, ok
+	}
+}
+
+// toldProblems bounds the problems that are told beside a report.
+const toldProblems = 10
+
+// tellProblems says what the report knows nothing of, because it is not served.
+func tellProblems(w io.Writer, problems []hostmap.Problem) {
+	for i, p := range problems {
+		if i == toldProblems {
+			fmt.Fprintf(w, "and %d more problems\n", len(problems)-i)
+			return
+		}
+		fmt.Fprintf(w, "problem: %s\n", p)
+	}
+}

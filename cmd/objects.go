@@ -1,0 +1,53 @@
+package cmd
+
+import (
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/ingress421/ingress421/cmd/process"
+)
+
+// objectFlags are the flags that say which objects are meant, for every command
+// that reads some.
+type objectFlags struct {
+	to                 *process.Config
+	namespaces         []string
+	defaultCertificate string
+}
+
+// register adds the flags. What is done with a folder or a cluster, and with
+// namespaces, is said by a verb each.
+func (o *objectFlags) register(f *pflag.FlagSet, do, with string) {
+	f.StringVar(&o.to.Manifests, "manifests", "", do+" this folder of Kubernetes YAML instead of a cluster")
+	f.StringVar(&o.to.Kubeconfig, "kubeconfig", "", "the cluster to "+do+"; without it $KUBECONFIG, ~/.kube/config, the pod's own")
+	f.StringSliceVar(&o.namespaces, "namespace", nil, with+" these namespaces only")
+	f.StringVar(&o.to.Controller, "controller-name", process.DefaultController, do+" IngressClasses with this spec.controller")
+	f.StringVar(&o.defaultCertificate, "default-certificate", "", "Secret (namespace/name) for hosts without one of their own")
+	f.BoolVar(&o.to.AllowSharedHosts, "allow-shared-hosts", false, "let several namespaces have rules for one host")
+}
+
+// settle reads what was given and refuses what contradicts itself.
+func (o *objectFlags) settle(f *pflag.FlagSet) (err error) {
+	c := o.to
+	if c.DefaultCertificate, err = namespacedName("default-certificate", o.defaultCertificate); err != nil {
+		return err
+	}
+	c.Namespaces = o.namespaces
+	switch {
+	case f.Changed("namespace") && len(c.Namespaces) == 0:
+		return usagef("--namespace: want at least one")
+	case f.Changed("manifests") && c.Manifests == "":
+		return usagef("--manifests: want a folder") // nobody who names one means the cluster
+	case c.Manifests != "" && (c.Kubeconfig != "" || len(c.Namespaces) != 0):
+		return usagef("--manifests does not go with --kubeconfig or --namespace")
+	case c.Controller == "":
+		return usagef("--controller-name: want the spec.controller of the IngressClasses to take")
+	}
+	for _, namespace := range c.Namespaces {
+		// An empty one would stand for all.
+		if len(validation.IsDNS1123Label(namespace)) != 0 {
+			return usagef("--namespace %q: want names of namespaces, separated by commas", namespace)
+		}
+	}
+	return nil
+}
