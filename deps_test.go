@@ -102,7 +102,7 @@ var rooms = []room{
 	},
 	{
 		path: "proxy",
-		may:  []string{"internal/hostmap", "proxy/balance", "proxy/field", "proxy/h2", "proxy/http1", "proxy/observe", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
+		may:  []string{"internal/hostmap", "proxy/balance", "proxy/forward", "proxy/gate", "proxy/h2", "proxy/http1", "proxy/message", "proxy/observe", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
 		never: []forbidden{
 			{"k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
 			{"sigs.k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
@@ -111,6 +111,21 @@ var rooms = []room{
 			{"api/...", "the wire knows no Kubernetes: what it serves is in the host map"},
 		},
 		reason: "the wire judges by the host map, reads by proxy/h2 and proxy/http1, forwards by proxy/upstream, and proxy/balance says where to",
+	},
+	{
+		path:   "proxy/gate/...",
+		may:    []string{"internal/hostmap", "proxy/h2", "proxy/message", "proxy/observe", xnet},
+		reason: "who is let in follows from the host map and from what the request says, not from where it would go",
+	},
+	{
+		path:   "proxy/forward/...",
+		may:    []string{"internal/hostmap", "proxy/balance", "proxy/field", "proxy/message", "proxy/observe", "proxy/upstream", xnet},
+		reason: "what goes to a backend and comes back is the same whichever protocol a client speaks, and was judged before",
+	},
+	{
+		path:   "proxy/message/...",
+		may:    []string{"internal/hostmap", "proxy/field", "proxy/h2", "proxy/http1", xnet},
+		reason: "a request and its response are of one protocol or the other, and what becomes of them is for the rooms above",
 	},
 	{
 		path:   "proxy/balance/...",

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/proxy/h2"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // closedSourceLimit counts connections refused because their source has as
@@ -21,12 +22,12 @@ const closedSourceLimit = "source_limit"
 // newConn registers an accepted connection.
 func (s *Server) newConn(nc net.Conn) *conn {
 	c := &conn{Conn: nc}
-	c.facts.Peer = addrOf(peerOf(nc))
-	c.source, c.sourcePort = addrOf(nc.RemoteAddr()), portOf(nc.RemoteAddr())
-	if !c.source.IsValid() {
-		c.source = c.facts.Peer // a PROXY header that names a socket file
+	c.Facts.Peer = addrOf(peerOf(nc))
+	c.Source, c.SourcePort = addrOf(nc.RemoteAddr()), portOf(nc.RemoteAddr())
+	if !c.Source.IsValid() {
+		c.Source = c.Facts.Peer // a PROXY header that names a socket file
 	}
-	c.sourceText = c.source.String()
+	c.SourceText = c.Source.String()
 	s.conns.add(c)
 	return c
 }
@@ -70,7 +71,7 @@ func (s *Server) serveTLS(nc net.Conn) {
 	if !ok {
 		return
 	}
-	defer s.sources.leave(c.source)
+	defer s.sources.leave(c.Source)
 
 	deadline := time.Now().Add(either(s.limitsOf(nil).HandshakeTimeout, defaultHandshakeTimeout))
 	tc, err := s.handshake(c, deadline)
@@ -80,7 +81,7 @@ func (s *Server) serveTLS(nc net.Conn) {
 		_ = nc.Close()
 		return
 	}
-	if c.facts.ALPN == protocolHTTP2 {
+	if c.Facts.ALPN == message.HTTP2 {
 		s.serveHTTP2(c, tc)
 		return
 	}
@@ -89,8 +90,9 @@ func (s *Server) serveTLS(nc net.Conn) {
 
 // serveHTTP1 serves a connection until it ends.
 func (s *Server) serveHTTP1(c *conn, nc net.Conn) {
-	s.observer.Opened(protocolHTTP1)
+	s.observer.Opened(message.HTTP1)
 	limits := s.limitsOf(c.site)
+	c.StallTimeout = either(limits.StallTimeout, defaultStallTimeout)
 	if age := limits.MaxConnectionAge; age > 0 {
 		// Give or take a tenth, so that connections of one moment do not all
 		// come back in another.
@@ -100,12 +102,12 @@ func (s *Server) serveHTTP1(c *conn, nc net.Conn) {
 	c.setHTTP(hc)
 	reason, err := hc.Serve()
 	if err != nil {
-		s.log.Debug("connection ended", "protocol", protocolHTTP1, "peer", c.facts.Peer, "error", err)
+		s.log.Debug("connection ended", "protocol", message.HTTP1, "peer", c.Facts.Peer, "error", err)
 	}
 	c.setHTTP(nil)
 	s.conns.remove(c)
-	c.login.Close()
-	s.observer.Ended(protocolHTTP1)
+	c.ties.Close()
+	s.observer.Ended(message.HTTP1)
 	s.observer.Closed(reason)
 }
 
@@ -121,10 +123,10 @@ func (s *Server) handshake(c *conn, deadline time.Time) (*tls.Conn, error) {
 	}
 	_ = c.SetDeadline(time.Time{})
 	cs := tc.ConnectionState()
-	c.facts.TLS = true
-	c.facts.Version, c.facts.ALPN, c.facts.Resumed = cs.Version, cs.NegotiatedProtocol, cs.DidResume
+	c.Facts.TLS = true
+	c.Facts.Version, c.Facts.ALPN, c.Facts.Resumed = cs.Version, cs.NegotiatedProtocol, cs.DidResume
 	if len(cs.VerifiedChains) != 0 {
-		c.clientCert = ":" + base64.StdEncoding.EncodeToString(cs.PeerCertificates[0].Raw) + ":"
+		c.Certificate = ":" + base64.StdEncoding.EncodeToString(cs.PeerCertificates[0].Raw) + ":"
 	}
 	resumed := "no"
 	if cs.DidResume {
@@ -134,7 +136,7 @@ func (s *Server) handshake(c *conn, deadline time.Time) (*tls.Conn, error) {
 	// A map may have been published since the client's hello. Publish passes
 	// over connections that are not settled, so either it or we look.
 	c.settled.Store(true)
-	if !stillRight(s.current().hosts, c) {
+	if !stillRight(s.current().Hosts, c) {
 		c.drain()
 	}
 	return tc, nil
@@ -152,17 +154,19 @@ func versionLabel(v uint16) string {
 
 // serveHTTP2 serves a connection until it ends.
 func (s *Server) serveHTTP2(c *conn, tc *tls.Conn) {
-	s.observer.Opened(protocolHTTP2)
-	hc := s.h2.NewConn(tc, h2Limits(s.limitsOf(c.site)), c)
+	s.observer.Opened(message.HTTP2)
+	limits := s.limitsOf(c.site)
+	c.StallTimeout = either(limits.StallTimeout, defaultStallTimeout)
+	hc := s.h2.NewConn(tc, h2Limits(limits), c)
 	c.setHTTP(hc)
 	reason, err := hc.Serve()
 	if err != nil {
-		s.log.Debug("connection ended", "protocol", protocolHTTP2, "peer", c.facts.Peer, "error", err)
+		s.log.Debug("connection ended", "protocol", message.HTTP2, "peer", c.Facts.Peer, "error", err)
 	}
 	c.setHTTP(nil)
 	s.conns.remove(c)
-	c.login.Close()
-	s.observer.Ended(protocolHTTP2)
+	c.ties.Close()
+	s.observer.Ended(message.HTTP2)
 	s.observer.Closed(reason)
 }
 
@@ -172,7 +176,7 @@ func (s *Server) origins(hc *h2.Conn) ([]string, bool) {
 	if !ok {
 		return nil, false
 	}
-	return s.current().hosts.Origins(&c.facts, uint16(s.cfg.ExternalHTTPSPort))
+	return s.current().Hosts.Origins(&c.Facts, uint16(s.cfg.ExternalHTTPSPort))
 }
 
 // serveCleartext serves a connection without TLS.
@@ -182,7 +186,7 @@ func (s *Server) serveCleartext(nc net.Conn) {
 		return
 	}
 	s.serveHTTP1(c, c)
-	s.sources.leave(c.source)
+	s.sources.leave(c.Source)
 }
 
 // sources counts connections by source address, where they are limited.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/h2"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // nowhere takes answers and drops them, so that a benchmark measures what
@@ -28,8 +29,9 @@ func (nowhere) WriteEnd([]byte) error                                     { retu
 func (nowhere) WriteTrailer([]hpack.HeaderField) error                    { return nil }
 func (nowhere) Reset(http2.ErrCode)                                       {}
 func (nowhere) OnCancel(h2.Canceler)                                      {}
-func (nowhere) setClose()                                                 {}
-func (nowhere) stopRead()                                                 {}
+func (nowhere) SetClose()                                                 {}
+func (nowhere) StopRead()                                                 {}
+func (nowhere) ForgetHead()                                               {}
 
 // BenchmarkAdmit is what a request costs between its head and its forwarding,
 // and what a 421 costs in all but its octets.
@@ -44,9 +46,9 @@ func BenchmarkAdmit(b *testing.B) {
 		hostmap.NewSite(hostmap.Site{Host: "a.test", Certificates: []*hostmap.Certificate{leaf}, Routes: routeTo(&hostmap.Backend{})}),
 		hostmap.NewSite(hostmap.Site{Host: "c.test", Certificates: []*hostmap.Certificate{ca.serverCert("c", "c.test")}, Routes: routeTo(&hostmap.Backend{})}),
 	}}))
-	c := &conn{facts: hostmap.Facts{
-		TLS: true, ServerName: "a.test", Leaf: leaf, Version: tls.VersionTLS13, ALPN: protocolHTTP2, Peer: netip.MustParseAddr("192.0.2.1"),
-	}}
+	c := &conn{Client: message.Client{Facts: hostmap.Facts{
+		TLS: true, ServerName: "a.test", Leaf: leaf, Version: tls.VersionTLS13, ALPN: message.HTTP2, Peer: netip.MustParseAddr("192.0.2.1"),
+	}}}
 	header := []hpack.HeaderField{
 		{Name: "user-agent", Value: "bench"}, {Name: "accept", Value: "*/*"}, {Name: "accept-encoding", Value: "gzip, br"},
 		{Name: "cookie", Value: "a=b"},
@@ -55,11 +57,10 @@ func BenchmarkAdmit(b *testing.B) {
 		b.Run(host, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				r := s.newRequest()
-				r.start = time.Now()
-				r.conn, r.protocol, r.method, r.scheme, r.authority, r.target, r.header = c, protocolHTTP2, "GET", "https", host, "/", header
-				s.admit(nowhere{}, r)
-				s.freeRequest(r)
+				r := s.requests.Begin(c, nowhere{}, time.Now())
+				r.Protocol, r.Method, r.Scheme, r.Authority, r.Target, r.Header = message.HTTP2, "GET", "https", host, "/", header
+				s.requests.Admit(r)
+				s.requests.End(r)
 			}
 		})
 	}

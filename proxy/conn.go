@@ -10,24 +10,18 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
-	"github.com/ingress421/ingress421/proxy/upstream"
+	"github.com/ingress421/ingress421/proxy/forward"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // conn is one client connection: the bytes below TLS, and its facts.
 type conn struct {
 	net.Conn
-	// source is the client's address: the peer's, or the one that a trusted
-	// PROXY protocol header names. Immutable.
-	source netip.Addr
-	// sourcePort is the client's port, 0 for none. Immutable.
-	sourcePort uint16
-	// sourceText is source as backends are told.
-	sourceText string
-	// clientCert is the verified client certificate as a Client-Cert field (RFC
-	// 9440), "" for none. Written by the handshake.
-	clientCert string
-	// facts are written by the handshake and then only read.
-	facts hostmap.Facts
+	// Client is what requests are told. Its Facts and Certificate are written by
+	// the handshake.
+	message.Client
+	// ties are what its requests share on the backends' side.
+	ties forward.Ties
 	// site is what the handshake's server name led to, nil for none. Written
 	// by the handshake.
 	site *hostmap.Site
@@ -41,11 +35,6 @@ type conn struct {
 	// retire is when an HTTP/1.1 connection has reached its age, zero for
 	// never. Written before its first request.
 	retire time.Time
-	// held bounds what backends' responses may take that the client does not
-	// read.
-	held upstream.Budget
-	// login is on connections to backends that serve nobody else.
-	login upstream.Login
 	// settled tells that the handshake is done: what it writes may be read.
 	settled atomic.Bool
 
@@ -69,11 +58,8 @@ func (c *conn) drain() {
 	}
 }
 
-func (c *conn) isDraining() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.draining || (!c.retire.IsZero() && time.Now().After(c.retire))
-}
+// isOld tells whether the connection has reached its age.
+func (c *conn) isOld(now time.Time) bool { return !c.retire.IsZero() && now.After(c.retire) }
 
 // NetConn is the socket, below TLS and the PROXY protocol.
 func (c *conn) NetConn() net.Conn {
@@ -132,8 +118,8 @@ type registry struct {
 }
 
 func (r *registry) shard(c *conn) int {
-	b := c.source.As16()
-	return (int(b[15]) + int(c.sourcePort)) % len(r.shards)
+	b := c.Source.As16()
+	return (int(b[15]) + int(c.SourcePort)) % len(r.shards)
 }
 
 func (r *registry) add(c *conn) {

@@ -13,11 +13,13 @@
 // A request loads the live host map once, and everything that is decided for
 // it is decided by that map: canonical authority, verdict, route, endpoints.
 //
-// # One path for two protocols
+// # Rooms
 //
-// Both protocols present a request as an [exchange]: its head as a list of
-// fields, its body as a reader, and the means to answer. Judging, header
-// rewriting, forwarding, logs and metrics know only that.
+// Package message is a request and its response over both protocols, package
+// gate judges it and answers what is not forwarded, package forward takes it to
+// a backend, package observe tells of it. [requests] leads each request through
+// them: what they keep of it stands side by side in one piece of memory, each
+// part owned by its room.
 //
 // # Maps come, connections stay
 //

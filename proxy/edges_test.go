@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // A response's head does not wait for its body: event streams have none for
@@ -92,7 +93,7 @@ func TestRefusedTunnelHTTP2(t *testing.T) {
 	w := newWorld(t, oneSite(t, echo(t, "b")), nil)
 	c := w.rawH2("a.test", nil)
 	a := c.answer(c.send(false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/", ":authority", "a.test"))
-	if a.status != "502" || !strings.Contains(a.header["proxy-status"], reasonNoTunnel) {
+	if a.status != "502" || !strings.Contains(a.header["proxy-status"], "no_upgrade") {
 		t.Errorf("%+v", a)
 	}
 }
@@ -105,8 +106,8 @@ func TestHostIsCanonical(t *testing.T) {
 		"a.test": "a.test", "A.test": "a.test", "a.test.": "a.test", "a.test.:443": "a.test:443", "a.test:0443": "a.test:443", "a.test:": "a.test",
 	} {
 		for protocol, a := range map[string]rawAnswer{
-			protocolHTTP2: w.rawH2("a.test", nil).get("https", authority, "/"),
-			protocolHTTP1: w.rawHTTP1("a.test", "GET / HTTP/1.1\r\nHost: "+authority+"\r\n\r\n"),
+			message.HTTP2: w.rawH2("a.test", nil).get("https", authority, "/"),
+			message.HTTP1: w.rawHTTP1("a.test", "GET / HTTP/1.1\r\nHost: "+authority+"\r\n\r\n"),
 		} {
 			if a.header["x-host"] != want || a.header["x-echo-x-forwarded-host"] != want {
 				t.Errorf("%s %q: Host %q, X-Forwarded-Host %q, want %q", protocol, authority, a.header["x-host"], a.header["x-echo-x-forwarded-host"], want)

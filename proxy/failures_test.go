@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 func TestBackendFailuresAreLogged(t *testing.T) {
@@ -107,7 +108,7 @@ func TestClientsFaultsAreNotLogged(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	}))
 	w := newWorld(t, oneSite(t, b), func(c *Config) { c.Log = log.logger() })
-	a := roundTrip(t, w.client(protocolHTTP1, "a.test"), "GET", "https://"+w.https+"/503", func(r *http.Request) { r.Host = "a.test" })
+	a := roundTrip(t, w.client(message.HTTP1, "a.test"), "GET", "https://"+w.https+"/503", func(r *http.Request) { r.Host = "a.test" })
 	if a.StatusCode != 503 {
 		t.Errorf("status %d, want 503", a.StatusCode)
 	}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // oneSite is a map of a.test with one backend.
@@ -35,7 +36,7 @@ func oneSite(t testing.TB, b *hostmap.Backend) *hostmap.Map {
 // to differ from the other.
 func onBoth(t *testing.T, m *hostmap.Map, change func(*Config), f func(t *testing.T, w *world, rt http.RoundTripper)) {
 	t.Helper()
-	for _, protocol := range []string{protocolHTTP1, protocolHTTP2} {
+	for _, protocol := range []string{message.HTTP1, message.HTTP2} {
 		t.Run(protocol, func(t *testing.T) {
 			w := newWorld(t, m, change)
 			tr := w.client(protocol, "a.test")

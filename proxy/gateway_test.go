@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/net/http2/hpack"
-
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -145,39 +143,4 @@ func TestGatewaySaysHTTPS(t *testing.T) {
 	if a := w.rawHTTP1("", "GET / HTTP/1.1\r\nHost: mtls.test\r\nX-Forwarded-Proto: https\r\n\r\n"); a.status != "421" || !strings.Contains(a.header["proxy-status"], "tls_policy") {
 		t.Errorf("%+v", a)
 	}
-}
-
-// FuzzForwarded: whatever a client invents, behind gateways that add to what it
-// sends it is where the first of them has seen it, and nothing it said of
-// scheme, host and port is heard beside the gateway's own words.
-func FuzzForwarded(f *testing.F) {
-	f.Add("1.2.3.4", ", ", "https")
-	f.Add("10.0.0.9,", ",", "[")
-	class := &hostmap.Class{TrustedGateways: prefixesOf("10.0.0.0/8")}
-	f.Fuzz(func(t *testing.T, invented, separator, more string) {
-		if strings.Trim(separator, " \t,") != "" {
-			separator = ", "
-		}
-		r := &request{header: []hpack.HeaderField{
-			{Name: "x-real-ip", Value: more},
-			{Name: "x-forwarded-for", Value: invented},
-			{Name: "x-forwarded-for", Value: more + ",203.0.113.7 " + ", 10.0.0.2,\t10.0.0.1"},
-			{Name: "x-forwarded-proto", Value: invented + separator + "," + "http"},
-			{Name: "x-forwarded-host", Value: more + ",\ta.test:80"},
-			{Name: "x-forwarded-port", Value: invented}, {Name: "x-forwarded-port", Value: more + ", 80"},
-		}}
-		got := r.forwarded()
-		if c := got.client(class); c.String() != "203.0.113.7" {
-			t.Errorf("the client is %s", c)
-		}
-		if got.proto != "http" || r.saysHTTPS() || got.host != "a.test:80" || got.port != "80" {
-			t.Errorf("%+v", got)
-		}
-		// And alone it is nothing that could not be said.
-		r.header = []hpack.HeaderField{{Name: "x-forwarded-proto", Value: invented}, {Name: "x-forwarded-host", Value: invented}, {Name: "x-forwarded-port", Value: invented}}
-		got = r.forwarded()
-		if (got.proto == "https") != r.saysHTTPS() || strings.ContainsAny(got.host, ", \t\r\n") || strings.Trim(got.port, "0123456789") != "" {
-			t.Errorf("of %q: %+v", invented, got)
-		}
-	})
 }

@@ -54,7 +54,7 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if !ok {
 		return refuse(), nil
 	}
-	m := h.live().hosts
+	m := h.live().Hosts
 	serverName := hello.ServerName
 	c.asked = serverName
 	if serverName != "" {
@@ -66,13 +66,13 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	site, certificates := m.Handshake(serverName)
 	c.site, c.label = site, site.Label()
-	c.facts.ServerName = serverName
+	c.Facts.ServerName = serverName
 	if len(certificates) == 0 {
 		c.refused = whyRefused(serverName, site)
 		return refuse(), nil
 	}
 	leaf := choose(hello, certificates)
-	c.facts.Leaf = leaf
+	c.Facts.Leaf = leaf
 	class := m.Class()
 	cfg := &tls.Config{
 		Certificates: []tls.Certificate{leaf.KeyPair},
@@ -85,7 +85,7 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if site != nil {
 		class = site.Class
 		if p := site.Policy; p.Mode != hostmap.ClientAuthNone {
-			c.facts.Policy = p.ID
+			c.Facts.Policy = p.ID
 			cfg.ClientCAs = p.CAs
 			cfg.ClientAuth = tls.VerifyClientCertIfGiven
 			if p.Mode == hostmap.ClientAuthRequire {
@@ -100,7 +100,7 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	// for other facts is not taken, and the full handshake that follows
 	// settles them anew (RFC 8446 section 4.6.1 leaves this to the server;
 	// CVE-2025-23419 is what happens without).
-	binding := bind(site, leaf, c.facts.Policy)
+	binding := bind(site, leaf, c.Facts.Policy)
 	cfg.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
 		ss.Extra = append(ss.Extra, binding)
 		return h.base.EncryptTicket(cs, ss)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // An HTTP/1.1 client that reads no interim response holds up nobody whose
@@ -44,7 +45,7 @@ func TestInterimForAClientThatDoesNotRead(t *testing.T) {
 	go func() {
 		_, _ = io.WriteString(nc, strings.Repeat("GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n", requests))
 	}()
-	tr := w.client(protocolHTTP2, "a.test")
+	tr := w.client(message.HTTP2, "a.test")
 	tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, w.https)
 	}

@@ -9,7 +9,7 @@ import (
 // limitsOf are the limits of a connection: its site's class's, and the
 // server's own where that sets none.
 func (s *Server) limitsOf(site *hostmap.Site) hostmap.Limits {
-	class := s.current().hosts.Class()
+	class := s.current().Hosts.Class()
 	if site != nil {
 		class = site.Class
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // A class whose limits are edited takes no connection away: those that are open
@@ -29,9 +30,9 @@ func TestConnectionsKeepTheirLimits(t *testing.T) {
 	}
 	w := newWorld(t, limited(100), nil)
 	dials := map[string]func() http.RoundTripper{
-		protocolHTTP2: func() http.RoundTripper { return w.h2Client("a.test", nil) },
-		protocolHTTP1: func() http.RoundTripper {
-			tr := w.client(protocolHTTP1, "a.test")
+		message.HTTP2: func() http.RoundTripper { return w.h2Client("a.test", nil) },
+		message.HTTP1: func() http.RoundTripper {
+			tr := w.client(message.HTTP1, "a.test")
 			tr.MaxConnsPerHost = 1
 			tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, network, w.https)

@@ -2,73 +2,29 @@ package proxy
 
 import (
 	"slices"
-	"sync/atomic"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
-	"github.com/ingress421/ingress421/proxy/balance"
-	"github.com/ingress421/ingress421/proxy/observe"
+	"github.com/ingress421/ingress421/proxy/forward"
+	"github.com/ingress421/ingress421/proxy/gate"
 )
 
 // live is a published host map with what serving by it needs beside it. It is
 // immutable.
 type live struct {
-	hosts    *hostmap.Map
-	backends map[*hostmap.Backend]*liveBackend
-	stats    map[*hostmap.Site]*observe.Site
-	unserved *observe.Site
+	*gate.View
+	backends *forward.View
 }
 
-// liveBackend is a backend with its counters.
-type liveBackend struct {
-	*balance.Backend
-	// ok counts the requests that were responded to.
-	ok *atomic.Uint64
-}
-
-// newLive resolves the backends of a map, and its sites to their counters.
+// newLive resolves the backends of a map, and its sites to their counters. What is
+// in previous, which may be nil, is taken over.
 func (s *Server) newLive(m *hostmap.Map, previous *live) *live {
-	l := &live{
-		hosts:    m,
-		backends: make(map[*hostmap.Backend]*liveBackend, len(m.Backends())),
-		stats:    make(map[*hostmap.Site]*observe.Site, len(m.Sites())),
-		unserved: s.observer.Site(nil),
+	if previous == nil {
+		previous = &live{}
 	}
-	for _, b := range m.Backends() {
-		if previous != nil {
-			if old := previous.backends[b]; old != nil {
-				l.backends[b] = old
-				continue
-			}
-		}
-		l.backends[b] = &liveBackend{s.endpoints.Backend(b), s.observer.Tries(b.Namespace, b.Service, "ok")}
+	return &live{
+		View:     gate.NewView(m, previous.View, s.observer),
+		backends: forward.NewView(m, previous.backends, s.endpoints, s.observer),
 	}
-	for _, site := range m.Sites() {
-		if previous != nil {
-			if st := previous.stats[site]; st != nil {
-				l.stats[site] = st
-				continue
-			}
-		}
-		l.stats[site] = s.observer.Site(site)
-	}
-	return l
-}
-
-// named yields the backends of the map.
-func (l *live) named(yield func(*balance.Backend) bool) {
-	for _, b := range l.backends {
-		if !yield(b.Backend) {
-			return
-		}
-	}
-}
-
-// statsOf returns the counters of a site, those of the unserved for nil.
-func (l *live) statsOf(site *hostmap.Site) *observe.Site {
-	if site == nil {
-		return l.unserved
-	}
-	return l.stats[site]
 }
 
 // handshakesChanged tells whether some connection made under one map might be
@@ -88,7 +44,7 @@ func handshakesChanged(a, b *hostmap.Map) bool {
 // is served, under the same TLS policy, and the leaf it was served may still
 // vouch for it and covers what one of the site's present leaves covers.
 func stillRight(m *hostmap.Map, c *conn) bool {
-	f := &c.facts
+	f := &c.Facts
 	if !f.TLS || f.Leaf == nil {
 		return true
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // windows is a backend that logs connections in, as IIS does: three messages of
@@ -100,11 +101,11 @@ type clientOf func(method, host, path, authorization string) answer
 // loginWorld runs a test with clients of either protocol, each of which keeps to
 // its one connection.
 func loginWorld(t *testing.T, m *hostmap.Map, f func(t *testing.T, connect func() (c clientOf, hangUp func()))) {
-	for _, protocol := range []string{protocolHTTP1, protocolHTTP2} {
+	for _, protocol := range []string{message.HTTP1, message.HTTP2} {
 		t.Run(protocol, func(t *testing.T) {
 			w := newWorld(t, m, nil)
 			f(t, func() (clientOf, func()) {
-				if protocol == protocolHTTP2 {
+				if protocol == message.HTTP2 {
 					cc := w.h2Client("a.test", nil)
 					return func(method, host, path, authorization string) answer {
 						return roundTrip(t, cc, method, "https://"+host+path, func(r *http.Request) { authorize(r, authorization) })

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // plainSite is a site as a table, so that what is expected of it can be told
@@ -196,7 +197,7 @@ func TestMatrix(t *testing.T) {
 	}
 	asked := 0
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		for _, protocol := range []string{protocolHTTP1, protocolHTTP2} {
+		for _, protocol := range []string{message.HTTP1, message.HTTP2} {
 			for _, serverName := range serverNames {
 				cache := tls.NewLRUClientSessionCache(1)
 				var leaf *x509.Certificate
@@ -247,7 +248,7 @@ func asker(t testing.TB, w *world, protocol string, nc *tls.Conn) func(host stri
 		_, d, _ := strings.Cut(proxyStatus, `details="`)
 		return strings.TrimSuffix(d, `"`)
 	}
-	if protocol == protocolHTTP2 {
+	if protocol == message.HTTP2 {
 		c := w.rawH2On(nc)
 		return func(host string) (int, string) {
 			a := c.get("https", host, "/")

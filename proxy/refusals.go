@@ -30,7 +30,7 @@ func (s *Server) enter(nc net.Conn) (c *conn, ok bool) {
 			return nil, false
 		}
 	}
-	if !s.sources.enter(c.source, s.limitsOf(nil).MaxConnectionsPerSource) {
+	if !s.sources.enter(c.Source, s.limitsOf(nil).MaxConnectionsPerSource) {
 		s.turnAway(c, closedSourceLimit, nil)
 		return nil, false
 	}
@@ -47,13 +47,13 @@ func (s *Server) turnAway(c *conn, reason string, err error) {
 		return
 	}
 	s.observer.Closed(reason)
-	s.observer.ConnectionRefused(observe.Refusal{Reason: reason, Err: err, Peer: c.facts.Peer, Source: c.source})
+	s.observer.ConnectionRefused(observe.Refusal{Reason: reason, Err: err, Peer: c.Facts.Peer, Source: c.Source})
 }
 
 // logHandshake logs a handshake that has failed.
 func (s *Server) logHandshake(c *conn, result string, err error) {
 	if gone(err) {
-		s.log.Debug("handshake", "sni", c.facts.ServerName, "peer", c.facts.Peer, "error", err)
+		s.log.Debug("handshake", "sni", c.Facts.ServerName, "peer", c.Facts.Peer, "error", err)
 		return
 	}
 	reason := result
@@ -63,7 +63,7 @@ func (s *Server) logHandshake(c *conn, result string, err error) {
 	case result == "refused":
 		reason, err = refusedUnresolved, nil
 	}
-	s.observer.HandshakeRefused(observe.Refusal{Reason: reason, Err: err, Peer: c.facts.Peer, Source: c.source}, c.asked)
+	s.observer.HandshakeRefused(observe.Refusal{Reason: reason, Err: err, Peer: c.Facts.Peer, Source: c.Source}, c.asked)
 }
 
 // gone tells an error that is the client's leaving.

@@ -8,13 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/balance"
@@ -73,21 +71,16 @@ type Config struct {
 // Server is the data plane. Make one with [New], give it maps with
 // [Server.Publish], and let it serve with [Server.Run].
 type Server struct {
-	cfg               Config
-	log               *slog.Logger
-	upstream          *upstream.Client
-	endpoints         *balance.Registry
-	handshaker        *handshaker
-	answers           misdirectedAnswers
-	observer          *observe.Observer
-	date              dateClock
-	buffers           copyBuffers
-	requests          sync.Pool
-	conns             registry
-	sources           sources
-	lingering         atomic.Int32 // connections whose handshake was refused
-	externalHTTPSPort string
-	loopMark          hpack.HeaderField // added to each request that is forwarded
+	cfg        Config
+	log        *slog.Logger
+	upstream   *upstream.Client
+	endpoints  *balance.Registry
+	handshaker *handshaker
+	observer   *observe.Observer
+	requests   *requests
+	conns      registry
+	sources    sources
+	lingering  atomic.Int32 // connections whose handshake was refused
 
 	now       atomic.Pointer[live]
 	publishMu sync.Mutex
@@ -123,12 +116,9 @@ func New(cfg Config) (*Server, error) {
 	up.ReadTimeout = either(up.ReadTimeout, cfg.Limits.ReadTimeout)
 	up.SendTimeout = either(up.SendTimeout, cfg.Limits.SendTimeout)
 	s := &Server{
-		cfg:               cfg,
-		log:               cfg.Log,
-		answers:           newMisdirectedAnswers(),
-		externalHTTPSPort: strconv.Itoa(cfg.ExternalHTTPSPort),
-		loopMark:          field(hostmap.LoopField, newLoopMark()),
-		published:         make(chan struct{}),
+		cfg:       cfg,
+		log:       cfg.Log,
+		published: make(chan struct{}),
 	}
 	to := observe.Config{Log: cfg.Log, Misdirected: cfg.MisdirectedLog, Registerer: cfg.Registerer}
 	if cfg.AccessLog == AccessLogJSON || cfg.AccessLog == AccessLogText {
@@ -143,7 +133,13 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(s.endpoints)
 	}
-	s.h2, s.http1 = s.newH2Engine(), s.newHTTP1Engine()
+	s.requests = newRequests(s.current, s.observer, cfg.ExternalHTTPSPort)
+	s.http1 = &http1.Engine{Handle: s.requests.ServeHTTP1, Refuse: s.requests.RefuseHTTP1}
+	s.h2 = &h2.Engine{
+		Admit: s.requests.AdmitStream, Refuse: s.requests.RefuseStream, Handle: s.requests.ServeStream,
+		Origins: s.origins,
+		Cut:     func(_ *h2.Conn, why string) { s.observer.StreamRefused(why) },
+	}
 	s.handshaker = newHandshaker(s.current)
 	return s, nil
 }
@@ -178,9 +174,9 @@ func (s *Server) Publish(m *hostmap.Map) {
 	if previous == nil {
 		return
 	}
-	s.endpoints.Retain(next.named)
+	s.endpoints.Retain(next.backends.Backends)
 	s.observer.Retain(m)
-	if !handshakesChanged(previous.hosts, m) {
+	if !handshakesChanged(previous.Hosts, m) {
 		return
 	}
 	for _, c := range s.conns.all() {
@@ -307,15 +303,3 @@ func closeAll(listeners []net.Listener) {
 
 // drainAccept is the DrainAccept of a Config that has none.
 const drainAccept = 250 * time.Millisecond
-
-func (s *Server) newRequest() *request {
-	if r, ok := s.requests.Get().(*request); ok {
-		return r
-	}
-	return &request{}
-}
-
-func (s *Server) freeRequest(r *request) {
-	r.reset()
-	s.requests.Put(r)
-}

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // soak is a server under mixed load, and the counts of what was done to it.
@@ -126,7 +127,7 @@ func (s *soak) phase(length time.Duration) {
 	defer cancel()
 	var wg sync.WaitGroup
 	for range 2 {
-		for _, protocol := range []string{protocolHTTP1, protocolHTTP2} {
+		for _, protocol := range []string{message.HTTP1, message.HTTP2} {
 			wg.Go(func() { s.client(ctx, protocol) })
 		}
 	}
@@ -159,8 +160,8 @@ func (s *soak) transport(protocol string) *http.Transport {
 			return new(net.Dialer).DialContext(ctx, network, s.https)
 		},
 	}
-	tr.Protocols.SetHTTP1(protocol == protocolHTTP1)
-	tr.Protocols.SetHTTP2(protocol == protocolHTTP2)
+	tr.Protocols.SetHTTP1(protocol == message.HTTP1)
+	tr.Protocols.SetHTTP2(protocol == message.HTTP2)
 	return tr
 }
 
@@ -233,7 +234,7 @@ func (s *soak) ask(rt http.RoundTripper, i int) error {
 
 // impatient gives requests up: held ones, and responses that have begun.
 func (s *soak) impatient(ctx context.Context) {
-	one, two := s.transport(protocolHTTP1), s.transport(protocolHTTP2)
+	one, two := s.transport(message.HTTP1), s.transport(message.HTTP2)
 	defer one.CloseIdleConnections()
 	defer two.CloseIdleConnections()
 	for i := 0; ctx.Err() == nil; i++ {

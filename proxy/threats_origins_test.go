@@ -25,6 +25,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 	"github.com/ingress421/ingress421/test/require"
 )
 
@@ -391,14 +392,14 @@ func TestSmugglingOrigins(t *testing.T) {
 				}
 			}
 			share(12, len(one), func() func(int) {
-				other := w.client(protocolHTTP1, "a.test")
+				other := w.client(message.HTTP1, "a.test")
 				return func(i int) {
 					c.http1(w, fmt.Sprintf("one-%03d", i), one[i])
 					c.other(w, other, fmt.Sprintf("other-one-%03d", i))
 				}
 			})
 			share(2, len(two), func() func(int) {
-				other, conn := w.client(protocolHTTP1, "a.test"), new(rawH2)
+				other, conn := w.client(message.HTTP1, "a.test"), new(rawH2)
 				return func(i int) {
 					if conn.nc == nil || len(conn.goAways) > 0 {
 						conn = w.rawH2("a.test", nil)
@@ -492,7 +493,7 @@ func (c *tally) http2(conn *rawH2, name string, p http2Payload) bool {
 	head := func(id uint32, end bool, fields []string) {
 		conn.buf.Reset()
 		for i := 0; i < len(fields); i += 2 {
-			_ = conn.enc.WriteField(field(fields[i], fields[i+1]))
+			_ = conn.enc.WriteField(message.Field(fields[i], fields[i+1]))
 		}
 		_ = conn.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: conn.buf.Bytes(), EndHeaders: true, EndStream: end})
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // origin is a backend that reads requests as strictly as RFC 9112 allows and
@@ -412,7 +413,7 @@ func TestSmugglingHTTP2(t *testing.T) {
 			if p.trailers != nil {
 				c.buf.Reset()
 				for i := 0; i < len(p.trailers); i += 2 {
-					_ = c.enc.WriteField(field(p.trailers[i], p.trailers[i+1]))
+					_ = c.enc.WriteField(message.Field(p.trailers[i], p.trailers[i+1]))
 				}
 				_ = c.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.buf.Bytes(), EndHeaders: true, EndStream: true})
 			}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // chatter is a WebSocket backend that sends back what it gets.
@@ -42,7 +43,7 @@ func chatter(t testing.TB) *hostmap.Backend {
 
 func TestWebSocketHTTP1(t *testing.T) {
 	w := newWorld(t, oneSite(t, chatter(t)), nil)
-	tr := w.client(protocolHTTP1, "a.test")
+	tr := w.client(message.HTTP1, "a.test")
 	tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, w.https)
 	}

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // rawH2 speaks frames, so that it can say what no client library would.
@@ -209,8 +211,8 @@ func (w *world) client(protocol, serverName string) *http.Transport {
 	}
 	dialer := new(net.Dialer)
 	tr.DialContext = dialer.DialContext
-	tr.Protocols.SetHTTP1(protocol == protocolHTTP1)
-	tr.Protocols.SetHTTP2(protocol == protocolHTTP2)
+	tr.Protocols.SetHTTP1(protocol == message.HTTP1)
+	tr.Protocols.SetHTTP2(protocol == message.HTTP2)
 	w.t.Cleanup(tr.CloseIdleConnections)
 	return tr
 }

@@ -2,23 +2,13 @@ package observe
 
 import (
 	"net/netip"
-	"strings"
 	"unicode/utf8"
 )
 
-// maxLogged is how many octets of what a client sent a line holds.
-const maxLogged = 512
+// MaxLogged is how many octets of what a client sent a line holds.
+const MaxLogged = 512
 
-func clip(s string) string { return s[:min(len(s), maxLogged)] }
-
-// Clip is as much of what a client sent as lines hold, in memory of its own where
-// that is less.
-func Clip(s string) string {
-	if len(s) <= maxLogged {
-		return s
-	}
-	return strings.Clone(clip(s))
-}
+func clip(s string) string { return s[:min(len(s), MaxLogged)] }
 
 func appendAddr(b []byte, a netip.Addr) []byte {
 	if !a.IsValid() {

@@ -49,7 +49,7 @@ type Request struct {
 	// that it does not name are sent as well, but some recipients ignore them.
 	TrailerNames []string
 	// Upgrade is the protocol to ask for ("websocket"), or empty. It must be
-	// Upgradable. The backend has switched to it only once it has the whole
+	// [field.Upgradable]. The backend has switched to it only once it has the whole
 	// Body, if there is one.
 	Upgrade string
 	// Login holds the connections that only this client connection may use, as
@@ -120,27 +120,10 @@ func (r *Request) check() error {
 	if !field.IsAuthority(r.Host) {
 		return errHost
 	}
-	if r.Upgrade != "" && !Upgradable(r.Upgrade) {
+	if r.Upgrade != "" && !field.Upgradable(r.Upgrade) {
 		return errUpgrade
 	}
 	return checkFields(r.Header)
-}
-
-// Upgradable reports that an Upgrade field may ask a backend for a protocol: one
-// name, with or without a version (RFC 9110 section 7.8), and none of HTTP's
-// own. Behind "h2c", "HTTP/2.0" or "TLS/1.0" (RFC 2817) more requests would go
-// to the backend that nobody has looked at.
-func Upgradable(protocol string) bool {
-	name, version, versioned := strings.Cut(protocol, "/")
-	if !field.IsToken(name) || versioned && !field.IsToken(version) {
-		return false
-	}
-	for _, own := range [...]string{"http", "h2c", "h2", "h3", "tls"} {
-		if field.EqualFold(name, own) {
-			return false
-		}
-	}
-	return true
 }
 
 func checkFields(fields []hpack.HeaderField) error {

@@ -1,10 +1,12 @@
-package proxy
+package forward
 
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"net/http"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 // reasonLoop is that of a 508: the request goes round in circles.
@@ -27,14 +29,19 @@ func newLoopMark() string {
 	return hostmap.LoopMark + hex.EncodeToString(id[:])
 }
 
-// loops tells whether a request has passed too often. It runs for every request.
-func (s *Server) loops(r *request) bool {
+// Ends answers a request that goes round in circles. It does not block, and runs
+// for every request. false: it is none.
+func (f *Forwarder) Ends(r *message.Request) bool {
 	mine, all := 0, 0
-	for i := range r.header {
-		if r.header[i].Name == hostmap.LoopField {
-			m, a := hostmap.Passes(r.header[i].Value, s.loopMark.Value)
+	for i := range r.Header {
+		if r.Header[i].Name == hostmap.LoopField {
+			m, a := hostmap.Passes(r.Header[i].Value, f.loopMark.Value)
 			mine, all = mine+m, all+a
 		}
 	}
-	return mine >= maxOwnPasses || all >= maxPasses
+	if mine < maxOwnPasses && all < maxPasses {
+		return false
+	}
+	r.AnswerError(http.StatusLoopDetected, reasonLoop, errorType(reasonLoop))
+	return true
 }

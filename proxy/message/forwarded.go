@@ -1,4 +1,4 @@
-package proxy
+package message
 
 import (
 	"net/netip"
@@ -8,52 +8,52 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
-// forwarded is what the head of a request says of a client behind its immediate
+// Forwarded is what the head of a request says of a client behind its immediate
 // peer. It counts where that peer is a trusted gateway, all of it, and nowhere
 // else. Where a gateway adds to a list instead of writing its own, the last
 // member is the gateway's own word; what stands before may be anybody's.
-type forwarded struct {
-	// chain is X-Forwarded-For as it came: the oldest peer first.
-	chain string
-	// proto is http or https, host an authority, port a number from 1 to 65535;
+type Forwarded struct {
+	// Chain is X-Forwarded-For as it came: the oldest peer first.
+	Chain string
+	// Proto is http or https, Host an authority, Port a number from 1 to 65535;
 	// "" where nothing is said that can be used.
-	proto, host, port string
-	// realIP is X-Real-IP as it came.
-	realIP string
+	Proto, Host, Port string
+	// RealIP is X-Real-IP as it came.
+	RealIP string
 }
 
-// forwarded reads what a request says of a client behind its peer.
-func (r *request) forwarded() (f forwarded) {
-	for i := range r.header {
-		value := r.header[i].Value
-		switch r.header[i].Name {
+// Forwarded reads what a request says of a client behind its peer.
+func (h *Head) Forwarded() (f Forwarded) {
+	for i := range h.Header {
+		value := h.Header[i].Value
+		switch h.Header[i].Name {
 		case "x-forwarded-for":
-			f.chain = join(f.chain, value)
+			f.Chain = Join(f.Chain, value)
 		case "x-forwarded-proto":
-			f.proto = schemeOf(lastMember(value))
+			f.Proto = schemeOf(lastMember(value))
 		case "x-forwarded-host":
-			f.host = lastMember(value)
-			if _, _, err := hostmap.Authority(f.host); err != nil {
-				f.host = ""
+			f.Host = lastMember(value)
+			if _, _, err := hostmap.Authority(f.Host); err != nil {
+				f.Host = ""
 			}
 		case "x-forwarded-port":
-			f.port = ""
+			f.Port = ""
 			if n, err := strconv.ParseUint(lastMember(value), 10, 16); err == nil && n != 0 {
-				f.port = strconv.FormatUint(n, 10)
+				f.Port = strconv.FormatUint(n, 10)
 			}
 		case "x-real-ip":
-			f.realIP = value
+			f.RealIP = value
 		}
 	}
 	return f
 }
 
-// saysHTTPS tells whether a request says that its client came by https.
-func (r *request) saysHTTPS() bool {
+// SaysHTTPS tells whether a request says that its client came by https.
+func (h *Head) SaysHTTPS() bool {
 	said := ""
-	for i := range r.header {
-		if r.header[i].Name == "x-forwarded-proto" {
-			said = r.header[i].Value
+	for i := range h.Header {
+		if h.Header[i].Name == "x-forwarded-proto" {
+			said = h.Header[i].Value
 		}
 	}
 	return said != "" && schemeOf(lastMember(said)) == "https"
@@ -76,13 +76,13 @@ func schemeOf(s string) string {
 	return ""
 }
 
-// client is the address of the client: the last of the chain that is no trusted
+// Client is the address of the client: the last of the chain that is no trusted
 // gateway. Each gateway has added its own peer's address, so that what stands
 // before the client's is the client's invention. Where all are gateways it is
 // the first of them, and where one cannot be read the one behind it. Without a
 // chain it is X-Real-IP. The zero Addr: nothing is said that can be used.
-func (f *forwarded) client(class *hostmap.Class) (client netip.Addr) {
-	for rest, more := f.chain, f.chain != ""; more; {
+func (f *Forwarded) Client(class *hostmap.Class) (client netip.Addr) {
+	for rest, more := f.Chain, f.Chain != ""; more; {
 		i := strings.LastIndexByte(rest, ',')
 		member := rest[i+1:]
 		rest, more = rest[:max(i, 0)], i >= 0
@@ -95,7 +95,7 @@ func (f *forwarded) client(class *hostmap.Class) (client netip.Addr) {
 		}
 	}
 	if !client.IsValid() {
-		client, _ = parseClient(f.realIP)
+		client, _ = parseClient(f.RealIP)
 	}
 	return client
 }
@@ -116,4 +116,12 @@ func parseClient(s string) (netip.Addr, bool) {
 		}
 	}
 	return a.Unmap().WithZone(""), err == nil
+}
+
+// Join adds a member to a list.
+func Join(list, value string) string {
+	if list == "" {
+		return value
+	}
+	return list + ", " + value
 }

@@ -1,0 +1,123 @@
+package forward
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/message"
+	"github.com/ingress421/ingress421/proxy/upstream"
+)
+
+// copyBuffers are for bodies under way.
+type copyBuffers struct{ pool sync.Pool }
+
+const copyBuffer = 32 << 10
+
+func (b *copyBuffers) get() *[]byte {
+	if p, ok := b.pool.Get().(*[]byte); ok {
+		return p
+	}
+	p := make([]byte, copyBuffer)
+	return &p
+}
+
+func (b *copyBuffers) put(p *[]byte) { b.pool.Put(p) }
+
+// respond sends the backend's response to the client.
+func (f *Forwarder) respond(r *message.Request, p *Passage, x *upstream.Exchange) {
+	fields := responseFields(r, x)
+	if body, whole := x.Whole(); whole {
+		respondWhole(r, fields, body, x.Trailer())
+		return
+	}
+	if r.WriteHeader(fields, false) != nil {
+		r.Reason = reasonAborted
+		return
+	}
+	buf := f.buffers.get()
+	defer f.buffers.put(buf)
+	for {
+		n, err := x.Read(*buf)
+		r.Sent += int64(n)
+		last := errors.Is(err, io.EOF)
+		if last && len(x.Trailer()) == 0 {
+			if r.WriteEnd((*buf)[:n]) != nil {
+				r.Reason = reasonAborted
+			}
+			return
+		}
+		if n > 0 {
+			if _, werr := r.Write((*buf)[:n]); werr != nil {
+				r.Reason = reasonAborted
+				return
+			}
+		}
+		if last {
+			_ = r.WriteTrailer(x.Trailer())
+			return
+		}
+		if err == nil {
+			continue
+		}
+		// The client must be able to tell this from an end.
+		r.Reason, r.Err = reasonOf(err), err
+		f.count(p, r.Reason)
+		r.Break()
+		return
+	}
+}
+
+// respondWhole sends a response whose content is all there.
+func respondWhole(r *message.Request, fields []hpack.HeaderField, body []byte, trailer []hpack.HeaderField) {
+	r.Sent = int64(len(body))
+	if len(trailer) == 0 {
+		_ = r.Respond(fields, body)
+		return
+	}
+	if r.WriteHeader(fields, false) != nil {
+		return
+	}
+	if _, err := r.Write(body); err == nil {
+		_ = r.WriteTrailer(trailer)
+	}
+}
+
+// responseFields is the backend's response header as the client gets it.
+func responseFields(r *message.Request, x *upstream.Exchange) []hpack.HeaderField {
+	out := r.Fields[:0]
+	server, date := false, false
+	for i := range x.Header {
+		f := &x.Header[i]
+		switch f.Name {
+		case "server":
+			server = true
+		case "date":
+			date = true
+		case "sec-websocket-accept":
+			if !r.ByUpgrade() {
+				continue
+			}
+		case "alt-svc":
+			// It speaks of the backend's own address, which is not ours.
+			continue
+		}
+		out = append(out, *f)
+	}
+	if !server {
+		out = append(out, message.FieldServer)
+	}
+	if !date {
+		// RFC 9110 section 6.6.1: who forwards a response without one adds it.
+		out = append(out, r.Date())
+	}
+	if x.ContentLength >= 0 && x.Status != http.StatusSwitchingProtocols {
+		out = append(out, message.Field("content-length", strconv.FormatInt(x.ContentLength, 10)))
+	}
+	r.Fields = out
+	return out
+}

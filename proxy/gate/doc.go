@@ -1,0 +1,7 @@
+// Package gate lets requests in. It settles what a request is for, has the rule
+// and the terms judge it ([hostmap.Judge], [hostmap.Apply]), and answers what is
+// not to be forwarded: 421 with the reason, redirects, errors.
+//
+// Nothing here blocks: HTTP/2 admits requests where heads are read, so that a
+// flood of misdirected ones costs no goroutine, and next to no memory.
+package gate

@@ -1,0 +1,134 @@
+package gate
+
+import (
+	"net/http"
+	"net/netip"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/message"
+	"github.com/ingress421/ingress421/proxy/observe"
+)
+
+// Reasons of answers 400, 405 and 417, beside those of hostmap.
+const (
+	reasonBadAuthority = "bad_authority"
+	reasonHostConflict = "host_conflict"
+	reasonBadPath      = "bad_path"
+	reasonMethod       = "method"
+	reasonExpectation  = "expectation"
+)
+
+// requestError is the error type (RFC 9209 section 2.3) of what is wrong with a
+// request itself.
+const requestError = "http_request_error"
+
+// Gate judges requests. Make one with [New].
+type Gate struct {
+	observer *observe.Observer
+	answers  misdirectedAnswers
+	httpsAt  string // ":" and the port of https as clients reach it, "" for 443
+}
+
+// New makes a gate. The port is where clients reach https.
+func New(o *observe.Observer, externalHTTPSPort int) *Gate {
+	return &Gate{observer: o, answers: newMisdirectedAnswers(), httpsAt: portSuffix(externalHTTPSPort)}
+}
+
+// Case is what the gate knows of one request.
+type Case struct {
+	view    *View
+	verdict hostmap.Verdict
+	// counters are the unserved's until there is a verdict.
+	counters *observe.Site
+}
+
+// Open begins a case, by the host map of a view.
+func (c *Case) Open(v *View) { *c = Case{view: v, counters: v.unserved} }
+
+// Close forgets the case.
+func (c *Case) Close() { *c = Case{} }
+
+// Verdict is what has become of the request. It is valid until Open.
+func (c *Case) Verdict() *hostmap.Verdict { return &c.verdict }
+
+// Record is what there is to tell of a case's request. r may have been answered.
+func (c *Case) Record(r *message.Request) observe.Exchange {
+	return observe.Exchange{
+		Start:    r.Start,
+		Protocol: r.Protocol, Method: r.Method, Authority: r.Authority, Target: r.Target, Header: r.Header,
+		Facts: &r.Client.Facts, Source: netip.AddrPortFrom(r.Client.Source, r.Client.SourcePort),
+		Host: r.Host, Path: r.Path, Verdict: &c.verdict, Site: c.counters,
+		Status: r.Status, Reason: r.Reason, Sent: r.Sent,
+	}
+}
+
+// Admit judges a request whose head is whole. It does not block. true: the
+// request is to be forwarded by the verdict's route; false: it has been answered.
+func (g *Gate) Admit(r *message.Request, c *Case) bool {
+	if why := settleHost(r); why != "" {
+		r.AnswerError(http.StatusBadRequest, why, requestError)
+		return false
+	}
+	// PRI is HTTP/2's own (RFC 9113 section 3.4); no origin has resources for it.
+	if r.Method == "PRI" || r.Method == http.MethodConnect && r.Tunnel == "" {
+		r.AnswerError(http.StatusMethodNotAllowed, reasonMethod, requestError)
+		return false
+	}
+	if r.Unmet {
+		r.AnswerError(http.StatusExpectationFailed, reasonExpectation, requestError)
+		return false
+	}
+	path, ok := settlePath(r)
+	if !ok {
+		r.AnswerError(http.StatusBadRequest, reasonBadPath, requestError)
+		return false
+	}
+	g.judge(r, c, path)
+	if c.verdict.Action == hostmap.ActionServe {
+		return true
+	}
+	g.answer(r, c)
+	return false
+}
+
+// judge asks the rule, and then the terms.
+func (g *Gate) judge(r *message.Request, c *Case, path string) {
+	f := &r.Client.Facts
+	q := hostmap.Request{Scheme: r.Scheme, Host: r.Host, Path: path}
+	client := hostmap.Client{FromHTTPS: !f.TLS && r.SaysHTTPS()}
+	c.verdict = hostmap.Apply(hostmap.Judge(c.view.Hosts, f, q), f, q, client)
+	c.counters = c.view.of(c.verdict.Site)
+	if c.verdict.Reported != "" {
+		g.misdirected(r, c, c.verdict.Reported, false)
+	}
+}
+
+// answer answers by a verdict that is not to serve.
+func (g *Gate) answer(r *message.Request, c *Case) {
+	switch v := &c.verdict; {
+	case v.Action == hostmap.ActionRedirect:
+		g.redirect(r, v)
+	case v.Misdirected():
+		g.misdirected(r, c, v.Reason, true)
+		g.answerMisdirected(r, v)
+	default:
+		errorType := "destination_unavailable"
+		switch v.Reason {
+		case hostmap.ReasonUnserved, hostmap.ReasonNoRoute:
+			errorType = "destination_not_found"
+		}
+		r.AnswerError(v.Status, string(v.Reason), errorType)
+	}
+}
+
+// misdirected tells of a request that the rule refused for a reason, or would have
+// where it is not enforced.
+func (g *Gate) misdirected(r *message.Request, c *Case, reason hostmap.Reason, enforced bool) {
+	x := c.Record(r)
+	g.observer.Misdirected(&x, reason, enforced)
+}
+
+// Served counts a request that is forwarded as a recovery, if it is one.
+func (g *Gate) Served(r *message.Request, c *Case) {
+	g.observer.Served(r.Start, &r.Client.Facts, r.Client.Source, r.Host, c.counters)
+}
