@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path"
 	"path/filepath"
 	"time"
 
@@ -46,7 +45,7 @@ It exits with 3 where something should be mended, and with 0 where not.`,
 				return err
 			}
 			report := audit.Examine(found.Map, audit.Options{Now: time.Now(), OneAddress: oneAddress})
-			if err := render(report, cmd.OutOrStdout(), where(c.Manifests, found)); err != nil {
+			if err := render(report, cmd.OutOrStdout(), where(found)); err != nil {
 				return fmt.Errorf("write the report: %w", err)
 			}
 			tellProblems(cmd.ErrOrStderr(), found.Problems)
@@ -84,10 +83,10 @@ func auditRenderings() map[string]rendering {
 }
 
 // where finds objects in files, whose paths begin as the folder was named.
-func where(folder string, found source.Outcome) func(hostmap.Object) (audit.Position, bool) {
+func where(found source.Outcome) func(hostmap.Object) (audit.Position, bool) {
 	return func(o hostmap.Object) (audit.Position, bool) {
 		at, ok := found.Positions[o]
-		return audit.Position{File: path.Join(filepath.ToSlash(folder), at.File), Line: at.Line}, ok
+		return audit.Position{File: filepath.ToSlash(at.File), Line: at.Line}, ok
 	}
 }
 

@@ -74,7 +74,7 @@ func TestAudit(t *testing.T) {
 		{
 			name:  "a file that cannot be read",
 			files: map[string]string{"a.yaml": "{", "b.yaml": manifest(t, "b", "", "b.test", wildcard)},
-			code:  exitOK, says: "1 host,", warns: "File a.yaml: FileInvalid",
+			code:  exitOK, says: "1 host,", warns: "a.yaml: FileInvalid",
 		},
 		{name: "no rendering of that name", args: []string{"-o", "xml"}, code: exitUsage, warns: `--output "xml"`},
 		{name: "a folder and a cluster", args: []string{"--kubeconfig", none}, code: exitUsage, warns: "--manifests does not go with"},

@@ -74,7 +74,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("no command: want run, demo, audit or version")
+				return usagef("no command: want run, demo, check, audit or version")
 			}
 			return usagef("unknown command %q", args[0])
 		},
@@ -82,7 +82,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newRun(), newDemo(), newAudit(), newVersion())
+	root.AddCommand(newRun(), newDemo(), newCheck(), newAudit(), newVersion())
 	return root
 }
 

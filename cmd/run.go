@@ -46,7 +46,7 @@ func newRun() *cobra.Command {
 				return usagef("--publish-address: want at least one")
 			}
 			c.PublishAddresses = publishAddresses
-			if err = check(&c); err != nil {
+			if err = contradiction(&c); err != nil {
 				return err
 			}
 			lost := func(log string) func(uint64) {
@@ -84,8 +84,8 @@ func newRun() *cobra.Command {
 	return cmd
 }
 
-// check refuses what contradicts itself.
-func check(c *process.Config) error {
+// contradiction refuses what contradicts itself.
+func contradiction(c *process.Config) error {
 	switch {
 	case c.Manifests != "" && (c.PublishService.Name != "" || len(c.PublishAddresses) != 0):
 		return usagef("--manifests has no status to write: leave out --publish-service and --publish-address")

@@ -44,11 +44,14 @@ func (c *Config) common() source.Config {
 	}
 }
 
-// Load reads the folder or the cluster that c names once, and compiles what is
-// there. Nothing is served and nothing is written.
-func Load(ctx context.Context, c Config) (source.Outcome, error) {
-	if c.Manifests != "" {
-		return manifests.Load(ctx, manifests.Config{Dir: c.Manifests, Config: c.common()})
+// Load reads files and folders, else the folder or the cluster that c names,
+// once, and compiles what is there. Nothing is served and nothing is written.
+func Load(ctx context.Context, c Config, paths ...string) (source.Outcome, error) {
+	if len(paths) == 0 && c.Manifests != "" {
+		paths = []string{c.Manifests}
+	}
+	if len(paths) != 0 {
+		return manifests.Load(ctx, c.common(), paths...)
 	}
 	cluster, err := clusterOf(c.Kubeconfig)
 	if err != nil {

@@ -24,6 +24,9 @@ const (
 	// ReasonFolderUnreadable: the folder cannot be listed; the last listing
 	// stays.
 	ReasonFolderUnreadable = "FolderUnreadable"
+	// ReasonFolderPassedOver: a folder within the one that is read holds
+	// manifests.
+	ReasonFolderPassedOver = "FolderPassedOver"
 	// ReasonFileUnreadable: the file cannot be read.
 	ReasonFileUnreadable = "FileUnreadable"
 	// ReasonFileEmpty: the file has no octet, as while it is being written.
@@ -48,22 +51,15 @@ const (
 // KindFile is the kind of problems with a file or with the folder.
 const KindFile = "File"
 
-// key identifies an object in a folder.
-type key struct{ kind, namespace, name string }
-
-func (k key) String() string {
-	if k.namespace == "" {
-		return k.kind + " " + k.name
-	}
-	return k.kind + " " + k.namespace + "/" + k.name
-}
-
 // object is one object of one of the six kinds.
 type object struct {
-	key
+	hostmap.Object
 	file  string
 	line  int // of its document
 	value metav1.Object
+	// written is its document, where the folder is read once and lines of fields
+	// may be asked for; else nil.
+	written *written
 }
 
 // content is what a file holds.
@@ -78,13 +74,19 @@ type content struct {
 // decoder decodes one file.
 type decoder struct {
 	file string
+	keep bool // what is written of each object
+	doc  *written
 	content
 }
 
 // decode returns what a file holds.
-func decode(file string, text []byte) content {
-	d := &decoder{file: file}
+func decode(file string, text []byte) content { return (&decoder{file: file}).decode(text) }
+
+func (d *decoder) decode(text []byte) content {
 	for _, doc := range split(text) {
+		if d.keep {
+			d.doc = newWritten(doc)
+		}
 		parts, ok := splitJSON(doc)
 		if !ok {
 			value, err := toJSON(doc)
@@ -160,7 +162,7 @@ func (d *decoder) object(line int, typ metav1.TypeMeta, text []byte) {
 		return
 	}
 	unknown, err := kjson.UnmarshalStrict(text, value)
-	k := key{typ.Kind, value.GetNamespace(), value.GetName()}
+	k := hostmap.Object{Kind: typ.Kind, Namespace: value.GetNamespace(), Name: value.GetName()}
 	if err != nil {
 		d.fail(line, k.String(), err)
 		return
@@ -183,14 +185,14 @@ func (d *decoder) object(line int, typ metav1.TypeMeta, text []byte) {
 		d.refuse(line, k.String(), ReasonObjectInvalid, err.Error()+"; the object is left out")
 		return
 	}
-	k.namespace = value.GetNamespace()
+	k.Namespace = value.GetNamespace()
 	for _, field := range missing {
 		d.problems = append(d.problems, hostmap.Problem{
-			Object: hostmap.Object{Kind: k.kind, Namespace: k.namespace, Name: k.name}, Reason: ReasonFieldMissing,
+			Object: k, Reason: ReasonFieldMissing,
 			Message: fmt.Sprintf("%s:%d: %s is missing, and no API server takes that; Prefix is assumed", d.file, line, field),
 		})
 	}
-	d.objects = append(d.objects, object{key: k, file: d.file, line: line, value: value})
+	d.objects = append(d.objects, object{Object: k, file: d.file, line: line, value: value, written: d.doc})
 }
 
 // guards tells whether objects of a kind say who is let in, and how. One that

@@ -142,7 +142,7 @@ status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}, later: {}}
 			c := decode("x.yaml", []byte(tt.text))
 			var got []string
 			for _, o := range c.objects {
-				got = append(got, fmt.Sprint(o.line, " ", o.key))
+				got = append(got, fmt.Sprint(o.line, " ", o.Object))
 			}
 			for _, p := range c.problems {
 				got = append(got, p.String())

@@ -32,9 +32,12 @@ type folder struct {
 	dir      string
 	files    map[string]*file
 	problems []hostmap.Problem // with the folder itself
+	// once tells that the folder is read once: lines of fields are kept, and
+	// files are called by their paths.
+	once bool
 	// since is when each Ingress came, for as long as it is there: a change of
 	// its file makes nothing younger.
-	since map[key]time.Time
+	since map[hostmap.Object]time.Time
 }
 
 // file is one file of a folder.
@@ -49,7 +52,7 @@ type file struct {
 }
 
 func newFolder(dir string) *folder {
-	return &folder{dir: dir, files: make(map[string]*file), since: make(map[key]time.Time)}
+	return &folder{dir: dir, files: make(map[string]*file), since: make(map[hostmap.Object]time.Time)}
 }
 
 // entries lists the files that count, by name, with what os.Stat says of them.
@@ -150,9 +153,17 @@ func (f *folder) scan(now time.Time, touched func(name string) bool) (changed bo
 			continue
 		}
 		known.info, known.read = info, now
-		changed = known.take(name, text, err) || changed
+		changed = known.take(f.decoder(name), text, err) || changed
 	}
 	return changed, nil
+}
+
+// decoder decodes a file of the folder.
+func (f *folder) decoder(name string) *decoder {
+	if f.once {
+		name = filepath.Join(f.dir, name)
+	}
+	return &decoder{file: name, keep: f.once}
 }
 
 // read returns the content of a file.
@@ -173,7 +184,7 @@ func read(path string) ([]byte, error) {
 }
 
 // take makes a file hold what was read, and tells whether that is new.
-func (k *file) take(name string, text []byte, err error) bool {
+func (k *file) take(d *decoder, text []byte, err error) bool {
 	var failure string
 	if err != nil {
 		failure = err.Error()
@@ -189,15 +200,15 @@ func (k *file) take(name string, text []byte, err error) bool {
 		stays = "; its last good content stays"
 	}
 	fault := func(reason, message string) {
-		k.faults = []hostmap.Problem{{Object: hostmap.Object{Kind: KindFile, Name: name}, Reason: reason, Message: message}}
+		k.faults = []hostmap.Problem{{Object: hostmap.Object{Kind: KindFile, Name: d.file}, Reason: reason, Message: message}}
 	}
 	switch {
 	case err != nil:
 		fault(ReasonFileUnreadable, failure+stays)
 	case len(text) == 0:
-		fault(ReasonFileEmpty, name+" is empty"+stays+"; to withdraw its objects delete it")
+		fault(ReasonFileEmpty, d.file+" is empty"+stays+"; to withdraw its objects delete it")
 	default:
-		c := decode(name, text)
+		c := d.decode(text)
 		k.faults = c.problems
 		if c.broken && k.whole {
 			for i := range k.faults {
@@ -214,23 +225,23 @@ func (k *file) take(name string, text []byte, err error) bool {
 func (f *folder) objects() ([]object, []hostmap.Problem) {
 	problems := slices.Clone(f.problems)
 	var all []object
-	first := make(map[key]object)
-	since := make(map[key]time.Time)
+	first := make(map[hostmap.Object]object)
+	since := make(map[hostmap.Object]time.Time)
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
 		k := f.files[name]
 		problems = append(problems, k.faults...)
 		for _, o := range k.good {
-			if other, taken := first[o.key]; taken {
+			if other, taken := first[o.Object]; taken {
 				problems = append(problems, hostmap.Problem{
-					Object: hostmap.Object{Kind: o.kind, Namespace: o.namespace, Name: o.name}, Reason: ReasonObjectDuplicate,
+					Object: o.Object, Reason: ReasonObjectDuplicate,
 					Message: fmt.Sprintf("%s:%d: also in %s:%d, which holds", o.file, o.line, other.file, other.line),
 				})
 				continue
 			}
-			first[o.key] = o
+			first[o.Object] = o
 			all = append(all, o)
 			if ing, ok := o.value.(*networkingv1.Ingress); ok {
-				f.date(ing, o.key, k, since)
+				f.date(ing, o.Object, k, since)
 			}
 		}
 	}
@@ -240,7 +251,7 @@ func (f *folder) objects() ([]object, []hostmap.Problem) {
 
 // date gives an Ingress without a creation time that of its file when it came:
 // the oldest claim of a new host wins.
-func (f *folder) date(ing *networkingv1.Ingress, name key, k *file, since map[key]time.Time) {
+func (f *folder) date(ing *networkingv1.Ingress, name hostmap.Object, k *file, since map[hostmap.Object]time.Time) {
 	came, known := f.since[name]
 	if !known {
 		came = k.info.ModTime()

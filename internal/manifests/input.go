@@ -1,16 +1,11 @@
 package manifests
 
 import (
-	"context"
-	"fmt"
-	"time"
-
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
-	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
 )
 
@@ -19,27 +14,6 @@ type Config struct {
 	// Dir is the folder.
 	Dir string
 	source.Config
-}
-
-// Load reads the folder once. The error is that of listing it; what is wrong
-// with a file or an object is a problem.
-func Load(ctx context.Context, c Config) (source.Outcome, error) {
-	f := newFolder(c.Dir)
-	o, err := source.Load(ctx, c.Config, func(context.Context) (source.State, error) {
-		if _, err := f.scan(time.Now(), all); err != nil {
-			return source.State{}, fmt.Errorf("read manifests: %w", err)
-		}
-		return f.state(), nil
-	})
-	if err != nil {
-		return o, err
-	}
-	o.Positions = make(map[hostmap.Object]source.Position)
-	objects, _ := f.objects()
-	for _, at := range objects {
-		o.Positions[hostmap.Object{Kind: at.kind, Namespace: at.namespace, Name: at.name}] = source.Position{File: at.file, Line: at.line}
-	}
-	return o, nil
 }
 
 // all is the answer for scan when every file may have changed.
@@ -52,6 +26,9 @@ func (f *folder) state() (state source.State) {
 	in.AnyClass, in.AllowLoopback = true, true
 	var objects []object
 	objects, state.Problems = f.objects()
+	if f.once {
+		state.Positions = positions(objects)
+	}
 	for _, o := range objects {
 		switch v := o.value.(type) {
 		case *networkingv1.Ingress:

@@ -31,7 +31,7 @@ ports: [{port: 8080}]
 	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Load(t.Context(), Config{Dir: dir, Config: source.Config{Controller: compile.DefaultController}})
+	got, err := Load(t.Context(), source.Config{Controller: compile.DefaultController}, dir)
 	if err != nil || slices.ContainsFunc(got.Problems, func(p hostmap.Problem) bool { return p.Kind == KindFile }) {
 		t.Fatal(got.Problems, err)
 	}

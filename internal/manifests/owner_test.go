@@ -50,7 +50,7 @@ func TestOldestFileGetsANewHost(t *testing.T) {
 	}
 	age("b.yaml", 2)
 	age("c.yaml", 1)
-	got, err := Load(t.Context(), Config{Dir: dir, Config: source.Config{Controller: compile.DefaultController}})
+	got, err := Load(t.Context(), source.Config{Controller: compile.DefaultController}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,8 +83,8 @@ func FuzzSplit(f *testing.F) {
 		}
 		c := decode("x.yaml", text)
 		for _, o := range c.objects {
-			if o.name == "" || o.line < 1 || o.line > len(lines) {
-				t.Fatalf("object %v of line %d", o.key, o.line)
+			if o.Name == "" || o.line < 1 || o.line > len(lines) {
+				t.Fatalf("object %v of line %d", o.Object, o.line)
 			}
 		}
 		if !c.broken {

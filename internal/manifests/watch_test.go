@@ -291,7 +291,7 @@ func TestOddFiles(t *testing.T) {
 	s.write("notes.txt", "no")
 	s.do(os.Symlink("nowhere", filepath.Join(dir, "b.yaml")))
 	s.write("a.yml", ingress("a", "a.test"))
-	got, err := Load(t.Context(), Config{Dir: dir})
+	got, err := Load(t.Context(), source.Config{}, dir)
 	s.do(err)
 	var problems []hostmap.Problem
 	for _, p := range got.Problems {
@@ -299,8 +299,9 @@ func TestOddFiles(t *testing.T) {
 			problems = append(problems, p)
 		}
 	}
-	if len(got.Input.Ingresses) != 1 || len(problems) != 1 || problems[0].Reason != ReasonFileUnreadable || problems[0].Name != "b.yaml" {
-		t.Errorf("%d Ingresses and problems %v, want 1 and FileUnreadable of b.yaml", len(got.Input.Ingresses), problems)
+	if len(got.Input.Ingresses) != 1 || len(problems) != 2 || problems[0].Reason != ReasonFileUnreadable || problems[0].Name != filepath.Join(dir, "b.yaml") ||
+		problems[1].Reason != ReasonFolderPassedOver || problems[1].Name != filepath.Join(dir, "folder.yaml") {
+		t.Errorf("%d Ingresses and problems %v, want 1, FileUnreadable of b.yaml and FolderPassedOver of folder.yaml", len(got.Input.Ingresses), problems)
 	}
 	if !got.Input.AnyClass {
 		t.Error("a folder without classes must serve every Ingress")

@@ -37,8 +37,21 @@ type State struct {
 	Input compile.Input
 	// Problems are those with what the objects were read from.
 	Problems []hostmap.Problem
+	// Positions are where objects stand, as far as they stand in files. A load
+	// of files has them.
+	Positions map[hostmap.Object]Position
 	// Same tells that nothing has changed since the last list.
 	Same bool
+}
+
+// Position is where an object stands.
+type Position struct {
+	File string // its path, begun as it was asked for
+	Line int    // where the object begins, from 1
+	// Find is the line of a field of it, such as "spec.rules[0].host" or
+	// "metadata.annotations[NAME]", else of the innermost one around it that is
+	// written.
+	Find func(field string) int
 }
 
 // List lists the state. It is called by one goroutine at a time, and its
@@ -51,15 +64,8 @@ type Outcome struct {
 	Map      *hostmap.Map
 	Problems []hostmap.Problem // all, in order
 	Took     time.Duration     // listing, compiling and publishing
-	// Positions are where objects stand, as far as they stand in files. A load
-	// of a folder has them.
+	// Positions are those of the state.
 	Positions map[hostmap.Object]Position
-}
-
-// Position is where an object stands.
-type Position struct {
-	File string // its path below the folder, with slashes
-	Line int    // from 1
 }
 
 // Load lists and compiles once. Nothing is published.
@@ -88,5 +94,5 @@ func (c *Config) compile(previous *hostmap.Map, state State) (o Outcome, next ti
 		problems = append(slices.Clone(state.Problems), problems...)
 		slices.SortFunc(problems, hostmap.Problem.Compare)
 	}
-	return Outcome{Input: in, Map: m, Problems: problems}, next
+	return Outcome{Input: in, Map: m, Problems: problems, Positions: state.Positions}, next
 }

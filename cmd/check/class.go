@@ -1,0 +1,82 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// annotationClass names the class of an Ingress whose spec does not.
+const annotationClass = "kubernetes.io/ingress.class"
+
+// notOwned says why an Ingress is not ours, and whether somebody else's.
+func (b *builder) notOwned(ing *networkingv1.Ingress) Finding {
+	field, name := "spec.ingressClassName", ""
+	switch {
+	case ing.Spec.IngressClassName != nil:
+		name = *ing.Spec.IngressClassName
+	case ing.Annotations[annotationClass] != "":
+		field, name = annotationField(annotationClass), ing.Annotations[annotationClass]
+	default:
+		return Finding{Word: Lost, Message: fmt.Sprintf("It names no class, and no class of %s is the default one; nothing of it is served. Set spec.ingressClassName%s.", b.outcome.Input.Controller, b.oursToName())}
+	}
+	for _, class := range b.outcome.Input.Classes {
+		if class.Name == name {
+			return Finding{Word: NotOurs, Field: field, Message: fmt.Sprintf("Class %q belongs to the controller %q, not to %q; nothing of it is served here.", name, class.Spec.Controller, b.outcome.Input.Controller)}
+		}
+	}
+	return Finding{Word: Lost, Field: field, Message: fmt.Sprintf("There is no IngressClass %q; nothing of it is served. Correct the name%s.", name, b.oursToName())}
+}
+
+// oursToName lists the classes that an Ingress could name to be served.
+func (b *builder) oursToName() string {
+	var names []string
+	for _, class := range b.outcome.Input.Classes {
+		if class.Spec.Controller == b.outcome.Input.Controller {
+			names = append(names, class.Name)
+		}
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf(" to a class whose spec.controller is %q, of which there is none", b.outcome.Input.Controller)
+	}
+	slices.Sort(names)
+	return " to " + strings.Join(names, " or ")
+}
+
+// classAnnotation says whether the older way of naming a class is heard.
+func (b *builder) classAnnotation(o *Object, ing *networkingv1.Ingress, value string) {
+	f := Finding{Word: Honoured, Field: annotationField(annotationClass), Value: value}
+	switch {
+	case len(b.outcome.Input.Classes) == 0 && b.outcome.Input.AnyClass:
+		f.Word, f.Message = NotNeeded, "There is no IngressClass, and every Ingress is served."
+	case ing.Spec.IngressClassName != nil:
+		f.Word, f.Message = NotNeeded, "The class is that of spec.ingressClassName."
+	}
+	o.add(f)
+}
+
+// class files whose a class is.
+func (b *builder) class(class *networkingv1.IngressClass) {
+	o := b.object(hostmap.Object{Kind: "IngressClass", Name: class.Name})
+	if class.Spec.Controller != b.outcome.Input.Controller {
+		o.add(Finding{Word: NotOurs, Field: "spec.controller", Message: fmt.Sprintf("It belongs to the controller %q, not to %q.", class.Spec.Controller, b.outcome.Input.Controller)})
+	}
+}
+
+// policy files whether a policy is any class's.
+func (b *builder) policy(policy *v1alpha1.AuthorityPolicy) {
+	o := b.object(hostmap.Object{Kind: v1alpha1.AuthorityPolicyKind, Namespace: policy.Namespace, Name: policy.Name})
+	for _, class := range b.outcome.Input.Classes {
+		p := class.Spec.Parameters
+		if class.Spec.Controller == b.outcome.Input.Controller && p != nil && p.Kind == v1alpha1.AuthorityPolicyKind &&
+			p.Name == policy.Name && p.Namespace != nil && *p.Namespace == policy.Namespace {
+			return
+		}
+	}
+	o.add(Finding{Word: Lost, Message: fmt.Sprintf("No IngressClass of %s names it in spec.parameters; it has no effect.", b.outcome.Input.Controller)})
+}
