@@ -102,7 +102,7 @@ var rooms = []room{
 	},
 	{
 		path: "proxy",
-		may:  []string{"internal/hostmap", "proxy/balance", "proxy/forward", "proxy/gate", "proxy/h2", "proxy/http1", "proxy/message", "proxy/observe", "proxy/upstream", xnet, "github.com/pires/go-proxyproto", prometheus},
+		may:  []string{"internal/hostmap", "proxy/balance", "proxy/edge", "proxy/forward", "proxy/gate", "proxy/h2", "proxy/http1", "proxy/message", "proxy/observe", "proxy/socket", "proxy/upstream", prometheus},
 		never: []forbidden{
 			{"k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
 			{"sigs.k8s.io/...", "the wire knows no Kubernetes: what it serves is in the host map"},
@@ -110,7 +110,17 @@ var rooms = []room{
 			{"controllers/...", "the cluster and the wire share the host map alone"},
 			{"api/...", "the wire knows no Kubernetes: what it serves is in the host map"},
 		},
-		reason: "the wire judges by the host map, reads by proxy/h2 and proxy/http1, forwards by proxy/upstream, and proxy/balance says where to",
+		reason: "the wire wires its rooms, and publishes maps to them",
+	},
+	{
+		path:   "proxy/edge/...",
+		may:    []string{"internal/hostmap", "proxy/h2", "proxy/http1", "proxy/message", "proxy/observe", "proxy/socket", "github.com/pires/go-proxyproto"},
+		reason: "who a client is, and under which certificate and limits it is served, is settled before its first request",
+	},
+	{
+		path:   "proxy/socket/...",
+		may:    nil,
+		reason: "system calls know no protocol",
 	},
 	{
 		path:   "proxy/gate/...",
@@ -342,7 +352,7 @@ func TestBreaches(t *testing.T) {
 	}{
 		{
 			name: "standard library and named packages are allowed",
-			pkg:  goPackage{module + "/proxy", []string{"net/http", module + "/proxy/h2", "golang.org/x/net/http2/hpack"}},
+			pkg:  goPackage{module + "/proxy/message", []string{"net/http", module + "/proxy/h2", "golang.org/x/net/http2/hpack"}},
 		},
 		{
 			name: "the wire and the cluster never meet",

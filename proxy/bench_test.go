@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/edge"
 	"github.com/ingress421/ingress421/proxy/h2"
 	"github.com/ingress421/ingress421/proxy/message"
 )
@@ -46,9 +47,9 @@ func BenchmarkAdmit(b *testing.B) {
 		hostmap.NewSite(hostmap.Site{Host: "a.test", Certificates: []*hostmap.Certificate{leaf}, Routes: routeTo(&hostmap.Backend{})}),
 		hostmap.NewSite(hostmap.Site{Host: "c.test", Certificates: []*hostmap.Certificate{ca.serverCert("c", "c.test")}, Routes: routeTo(&hostmap.Backend{})}),
 	}}))
-	c := &conn{Client: message.Client{Facts: hostmap.Facts{
+	c := &client{Conn: &edge.Conn{Client: message.Client{Facts: hostmap.Facts{
 		TLS: true, ServerName: "a.test", Leaf: leaf, Version: tls.VersionTLS13, ALPN: message.HTTP2, Peer: netip.MustParseAddr("192.0.2.1"),
-	}}}
+	}}}}
 	header := []hpack.HeaderField{
 		{Name: "user-agent", Value: "bench"}, {Name: "accept", Value: "*/*"}, {Name: "accept-encoding", Value: "gzip, br"},
 		{Name: "cookie", Value: "a=b"},

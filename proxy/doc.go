@@ -5,10 +5,8 @@
 //
 // # What is settled when
 //
-// A TLS handshake picks the site by its server name and fixes the connection
-// facts: the certificate served, the TLS policy, the version. They hold for
-// the life of the connection whatever is published meanwhile, resumption
-// included: session tickets are bound to site, certificate and policy.
+// Package edge takes connections, and fixes in their handshake the connection
+// facts, which hold whatever is published meanwhile.
 //
 // A request loads the live host map once, and everything that is decided for
 // it is decided by that map: canonical authority, verdict, route, endpoints.
@@ -23,7 +21,6 @@
 //
 // # Maps come, connections stay
 //
-// Publish stores one pointer. It then looks at open connections, if sites,
-// policies or coverage changed, and drains those that the new map has put in
-// the wrong; others never notice.
+// Publish stores one pointer. Connections that the new map has put in the wrong
+// are drained; others never notice. What is done is told to package observe.
 package proxy

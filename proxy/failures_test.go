@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -118,4 +120,24 @@ func TestClientsFaultsAreNotLogged(t *testing.T) {
 	if lines := log.lines(t, "backend failed"); len(lines) != 0 {
 		t.Errorf("logged %v", lines)
 	}
+}
+
+// logged is a log that tests look into.
+type logged struct{ lockedBuffer }
+
+func (l *logged) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(&l.lockedBuffer, nil)) }
+
+// lines are those with a message.
+func (l *logged) lines(t testing.TB, msg string) (out []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(l.String()) {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if m["msg"] == msg {
+			out = append(out, m)
+		}
+	}
+	return out
 }

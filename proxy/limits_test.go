@@ -59,3 +59,29 @@ func TestConnectionsKeepTheirLimits(t *testing.T) {
 		}
 	}
 }
+
+// Each connection has the limits of its site's class, on both protocols.
+func TestLimitsOfTheClass(t *testing.T) {
+	ca := newAuthority(t)
+	small := hostmap.BuiltinClass()
+	small.Name, small.Limits.MaxHeaderFields = "small", 20
+	b := routeTo(echo(t, "b"))
+	w := newWorld(t, hostmap.New(hostmap.Spec{Sites: []*hostmap.Site{
+		hostmap.NewSite(hostmap.Site{Host: "small.test", Class: small, Certificates: []*hostmap.Certificate{ca.serverCert("s", "small.test")}, Routes: b}),
+		hostmap.NewSite(hostmap.Site{Host: "large.test", Certificates: []*hostmap.Certificate{ca.serverCert("l", "large.test")}, Routes: b}),
+	}}), nil)
+	for host, want := range map[string]string{"small.test": "431", "large.test": "200"} {
+		var fields []string
+		text := "GET / HTTP/1.1\r\nHost: " + host + "\r\n"
+		for i := range 50 {
+			fields = append(fields, fmt.Sprintf("x-%d", i), "y")
+			text += fmt.Sprintf("X-%d: y\r\n", i)
+		}
+		if a := w.rawH2(host, nil).get("https", host, "/", fields...); a.status != want {
+			t.Errorf("h2 %s: %s, want %s", host, a.status, want)
+		}
+		if a := w.rawHTTP1(host, text+"\r\n"); a.status != want {
+			t.Errorf("http/1.1 %s: %s, want %s", host, a.status, want)
+		}
+	}
+}

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"slices"
-
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/forward"
 	"github.com/ingress421/ingress421/proxy/gate"
@@ -25,58 +23,4 @@ func (s *Server) newLive(m *hostmap.Map, previous *live) *live {
 		View:     gate.NewView(m, previous.View, s.observer),
 		backends: forward.NewView(m, previous.backends, s.endpoints, s.observer),
 	}
-}
-
-// handshakesChanged tells whether some connection made under one map might be
-// in the wrong under another: whether sites, their owners, their TLS policies or
-// their certificates differ. Routes and endpoints do not count.
-func handshakesChanged(a, b *hostmap.Map) bool {
-	return !slices.EqualFunc(a.Sites(), b.Sites(), func(x, y *hostmap.Site) bool {
-		return x == y || (x.Host == y.Host && x.Namespace == y.Namespace && x.Policy.ID == y.Policy.ID &&
-			x.Policy.Unresolved == y.Policy.Unresolved && x.Class.MinVersion == y.Class.MinVersion &&
-			x.Class.ShareCertificates == y.Class.ShareCertificates &&
-			x.Class.DefaultCertificate == y.Class.DefaultCertificate &&
-			slices.Equal(x.Certificates, y.Certificates))
-	}) || !slices.Equal(a.Defaults(), b.Defaults())
-}
-
-// stillRight tells whether a connection may stay under a map: its server name
-// is served, under the same TLS policy, and the leaf it was served may still
-// vouch for it and covers what one of the site's present leaves covers.
-func stillRight(m *hostmap.Map, c *conn) bool {
-	f := &c.Facts
-	if !f.TLS || f.Leaf == nil {
-		return true
-	}
-	site, certificates := m.Handshake(f.ServerName)
-	if (site == nil) != (c.site == nil) {
-		return false
-	}
-	if site != nil && (site.Policy.ID != f.Policy || site.Policy.Unresolved || f.Version < site.Class.MinVersion) {
-		return false
-	}
-	if f.ServerName != "" && !m.Vouches(f.Leaf, f.ServerName) {
-		// Whoever has the host now is not who it was served for.
-		return false
-	}
-	return slices.ContainsFunc(certificates, func(now *hostmap.Certificate) bool {
-		return now == f.Leaf || sameCoverage(now, f.Leaf)
-	})
-}
-
-func sameCoverage(a, b *hostmap.Certificate) bool {
-	if len(a.Names) != len(b.Names) {
-		return false
-	}
-	for _, n := range a.Names {
-		if !b.CoversPattern(n) {
-			return false
-		}
-	}
-	for _, n := range b.Names {
-		if !a.CoversPattern(n) {
-			return false
-		}
-	}
-	return true
 }

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/edge"
 	"github.com/ingress421/ingress421/proxy/forward"
 	"github.com/ingress421/ingress421/proxy/gate"
 	"github.com/ingress421/ingress421/proxy/message"
@@ -25,10 +26,23 @@ type requests struct {
 // used again.
 type request struct {
 	message.Request
-	conn    *conn
+	client  *client
 	live    *live
 	ruling  gate.Case
 	passage forward.Passage
+}
+
+// client is what requests of one connection share.
+type client struct {
+	*edge.Conn
+	ties forward.Ties
+}
+
+// attach makes what the engine of a connection is given as its data, and what is
+// called when the connection has ended.
+func attach(c *edge.Conn) (data any, end func()) {
+	cl := &client{Conn: c}
+	return cl, cl.ties.Close
 }
 
 func newRequests(current func() *live, o *observe.Observer, externalHTTPSPort int) *requests {
@@ -44,7 +58,7 @@ func newRequests(current func() *live, o *observe.Observer, externalHTTPSPort in
 
 // open lends a request that came by a connection. The host map is loaded once.
 func (rs *requests) open(data any) *message.Request {
-	c, ok := data.(*conn)
+	c, ok := data.(*client)
 	if !ok {
 		return nil
 	}
@@ -53,14 +67,14 @@ func (rs *requests) open(data any) *message.Request {
 		q = &request{}
 		q.Owner = q
 	}
-	q.Client, q.conn, q.live = &c.Client, c, rs.current()
+	q.Client, q.client, q.live = &c.Client, c, rs.current()
 	q.ruling.Open(q.live.View)
 	return &q.Request
 }
 
 func (rs *requests) close(r *message.Request) {
 	q := of(r)
-	q.conn, q.live = nil, nil
+	q.client, q.live = nil, nil
 	q.ruling.Close()
 	q.passage.Close()
 	rs.pool.Put(q)
@@ -68,7 +82,7 @@ func (rs *requests) close(r *message.Request) {
 
 func (rs *requests) admit(r *message.Request) bool {
 	q := of(r)
-	if q.conn.isOld(r.Start) {
+	if q.client.Old(r.Start) {
 		r.SetClose()
 	}
 	if !rs.gate.Admit(r, &q.ruling) {
@@ -76,7 +90,7 @@ func (rs *requests) admit(r *message.Request) bool {
 		return false
 	}
 	v := q.ruling.Verdict()
-	q.passage.Open(q.live.backends, v, &q.conn.ties)
+	q.passage.Open(q.live.backends, v, &q.client.ties)
 	if rs.forwarder.Ends(r) {
 		rs.done(q)
 		return false

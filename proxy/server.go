@@ -1,8 +1,8 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/balance"
+	"github.com/ingress421/ingress421/proxy/edge"
 	"github.com/ingress421/ingress421/proxy/h2"
 	"github.com/ingress421/ingress421/proxy/http1"
 	"github.com/ingress421/ingress421/proxy/observe"
@@ -28,6 +29,9 @@ const (
 	AccessLogJSON = observe.AccessLogJSON
 	AccessLogText = observe.AccessLogText
 )
+
+// drainAccept is the DrainAccept of a Config that has none.
+const drainAccept = 250 * time.Millisecond
 
 // Config is what a Server is made of.
 type Config struct {
@@ -71,28 +75,20 @@ type Config struct {
 // Server is the data plane. Make one with [New], give it maps with
 // [Server.Publish], and let it serve with [Server.Run].
 type Server struct {
-	cfg        Config
-	log        *slog.Logger
-	upstream   *upstream.Client
-	endpoints  *balance.Registry
-	handshaker *handshaker
-	observer   *observe.Observer
-	requests   *requests
-	conns      registry
-	sources    sources
-	lingering  atomic.Int32 // connections whose handshake was refused
+	cfg       Config
+	upstream  *upstream.Client
+	endpoints *balance.Registry
+	observer  *observe.Observer
+	requests  *requests
+	edge      *edge.Edge
 
 	now       atomic.Pointer[live]
 	publishMu sync.Mutex
 	published chan struct{} // closed by the first Publish
 	once      sync.Once
 
-	http1 *http1.Engine
-	h2    *h2.Engine
-
 	mu    sync.Mutex
 	addrs [2]net.Addr // guarded by mu; HTTP, HTTPS
-	wg    sync.WaitGroup
 }
 
 // New makes a server. It listens on nothing before Run.
@@ -108,16 +104,18 @@ func New(cfg Config) (*Server, error) {
 	if cfg.DrainTimeout == 0 {
 		cfg.DrainTimeout = 60 * time.Second
 	}
+	if cfg.DrainAccept == 0 {
+		cfg.DrainAccept = drainAccept
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	up := &cfg.Upstream
-	up.ConnectTimeout = either(up.ConnectTimeout, cfg.Limits.ConnectTimeout)
-	up.ReadTimeout = either(up.ReadTimeout, cfg.Limits.ReadTimeout)
-	up.SendTimeout = either(up.SendTimeout, cfg.Limits.SendTimeout)
+	up.ConnectTimeout = cmp.Or(up.ConnectTimeout, cfg.Limits.ConnectTimeout)
+	up.ReadTimeout = cmp.Or(up.ReadTimeout, cfg.Limits.ReadTimeout)
+	up.SendTimeout = cmp.Or(up.SendTimeout, cfg.Limits.SendTimeout)
 	s := &Server{
 		cfg:       cfg,
-		log:       cfg.Log,
 		published: make(chan struct{}),
 	}
 	to := observe.Config{Log: cfg.Log, Misdirected: cfg.MisdirectedLog, Registerer: cfg.Registerer}
@@ -134,28 +132,23 @@ func New(cfg Config) (*Server, error) {
 		cfg.Registerer.MustRegister(s.endpoints)
 	}
 	s.requests = newRequests(s.current, s.observer, cfg.ExternalHTTPSPort)
-	s.http1 = &http1.Engine{Handle: s.requests.ServeHTTP1, Refuse: s.requests.RefuseHTTP1}
-	s.h2 = &h2.Engine{
-		Admit: s.requests.AdmitStream, Refuse: s.requests.RefuseStream, Handle: s.requests.ServeStream,
-		Origins: s.origins,
-		Cut:     func(_ *h2.Conn, why string) { s.observer.StreamRefused(why) },
-	}
-	s.handshaker = newHandshaker(s.current)
+	s.edge = edge.New(edge.Config{
+		Hosts:             func() *hostmap.Map { return s.current().Hosts },
+		Limits:            cfg.Limits,
+		ProxyProtocolFrom: cfg.ProxyProtocolFrom,
+		DrainTimeout:      cfg.DrainTimeout,
+		DrainAccept:       cfg.DrainAccept,
+		Attach:            attach,
+		HTTP1:             &http1.Engine{Handle: s.requests.ServeHTTP1, Refuse: s.requests.RefuseHTTP1},
+		HTTP2: &h2.Engine{
+			Admit: s.requests.AdmitStream, Refuse: s.requests.RefuseStream, Handle: s.requests.ServeStream,
+			Origins: s.origins,
+			Cut:     func(_ *h2.Conn, why string) { s.observer.StreamRefused(why) },
+		},
+		Observer: s.observer,
+		Log:      cfg.Log,
+	})
 	return s, nil
-}
-
-const (
-	defaultStallTimeout     = 60 * time.Second
-	defaultHandshakeTimeout = 10 * time.Second
-)
-
-// either is v, or d where v is zero.
-func either[T comparable](v, d T) T {
-	var zero T
-	if v == zero {
-		return d
-	}
-	return v
 }
 
 // current is the live host map. Serving begins with the first one published.
@@ -176,14 +169,16 @@ func (s *Server) Publish(m *hostmap.Map) {
 	}
 	s.endpoints.Retain(next.backends.Backends)
 	s.observer.Retain(m)
-	if !handshakesChanged(previous.Hosts, m) {
-		return
+	s.edge.Published(previous.Hosts)
+}
+
+// origins is the ORIGIN frame of a connection (RFC 8336).
+func (s *Server) origins(hc *h2.Conn) ([]string, bool) {
+	c, ok := hc.Data().(*client)
+	if !ok {
+		return nil, false
 	}
-	for _, c := range s.conns.all() {
-		if c.settled.Load() && !stillRight(m, c) {
-			c.drain()
-		}
-	}
+	return s.current().Hosts.Origins(&c.Facts, uint16(s.cfg.ExternalHTTPSPort))
 }
 
 // Addrs returns the addresses listened on, nil where there is no listener.
@@ -205,11 +200,7 @@ func (s *Server) Listen(ctx context.Context) (http, https net.Listener, err erro
 		if addr == "" {
 			return nil, nil
 		}
-		ln, err := net.Listen("tcp", addr)
-		if err != nil {
-			return nil, err
-		}
-		return s.withProxyProtocol(ln), nil
+		return s.edge.Listen(addr)
 	}
 	if http, err = open(s.cfg.HTTPAddr); err != nil {
 		return nil, nil, fmt.Errorf("listen for http: %w", err)
@@ -236,70 +227,8 @@ func (s *Server) Listen(ctx context.Context) (http, https net.Listener, err erro
 // are still taken until every connection is told or DrainTimeout is over.
 func (s *Server) Run(ctx context.Context, httpLn, httpsLn net.Listener) error {
 	<-s.published
-	failed := make(chan error, 2)
-	serve := func(f func() error) {
-		s.wg.Add(1)
-		go func() {
-			defer s.wg.Done()
-			if err := f(); err != nil && !errors.Is(err, net.ErrClosed) {
-				failed <- err
-			}
-		}()
-	}
-	if httpsLn != nil {
-		serve(func() error { return s.accept(httpsLn, s.serveTLS) })
-	}
-	if httpLn != nil {
-		serve(func() error { return s.accept(httpLn, s.serveCleartext) })
-	}
-
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	s.drain(httpLn, httpsLn)
-	s.wg.Wait()
+	err := s.edge.Serve(ctx, httpLn, httpsLn)
 	s.upstream.Close()
 	s.observer.Close()
 	return err
 }
-
-// drain ends all connections gracefully, within DrainTimeout. Connections are
-// still taken, and told at once, until none is left or a moment has passed:
-// those that the system has queued already must not be reset.
-func (s *Server) drain(listeners ...net.Listener) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	accept := time.NewTimer(min(either(s.cfg.DrainAccept, drainAccept), s.cfg.DrainTimeout/2))
-	defer accept.Stop()
-	for accepting := true; (accepting || s.conns.len() > 0) && ctx.Err() == nil; {
-		for _, c := range s.conns.all() {
-			c.drain()
-		}
-		select {
-		case <-accept.C:
-			accepting = false
-			closeAll(listeners)
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
-	closeAll(listeners)
-	for _, c := range s.conns.all() { // none, unless the time is over
-		_ = c.Close()
-	}
-}
-
-func closeAll(listeners []net.Listener) {
-	for _, ln := range listeners {
-		if ln != nil {
-			_ = ln.Close()
-		}
-	}
-}
-
-// drainAccept is the DrainAccept of a Config that has none.
-const drainAccept = 250 * time.Millisecond

@@ -297,7 +297,7 @@ type sample struct {
 
 // settle waits until the load's connections are gone and takes a sample.
 func (s *soak) settle() sample {
-	eventually(s.t, "all connections are gone", func() bool { return s.server.conns.len() == 0 })
+	eventually(s.t, "all connections are gone", func() bool { return openConnections(s.t, s.registry) == 0 })
 	eventually(s.t, "connections to backends are idle out", func() bool { return goroutines() <= s.idle+5 })
 	s.server.Publish(s.maps[0])
 	var m runtime.MemStats

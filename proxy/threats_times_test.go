@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -149,25 +150,30 @@ func (c *slowClient) run(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Publish(m)
+		ln := newPipes()
+		var cleartext, secure net.Listener = nil, ln
+		if c.tls == "-" {
+			cleartext, secure = ln, nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- s.Run(ctx, cleartext, secure) }()
 		defer func() {
-			s.wg.Wait()
-			s.upstream.Close()
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
 			time.Sleep(10 * time.Minute) // deaf clients, and goroutines that wait for more work, go
 		}()
-		nc, server := net.Pipe()
+		nc, server := ln.dial()
 		defer nc.Close()
-		if c.tls == "-" {
-			go s.serveCleartext(server)
-		} else {
-			go s.serveTLS(server)
-		}
 		start := time.Now()
 		go c.play(nc)
 		over := func() bool {
 			if c.reason == "request" {
 				return running.Load() == 0
 			}
-			return s.conns.len() == 0
+			return server.closed.Load()
 		}
 		time.Sleep(c.after - 100*time.Millisecond - time.Since(start))
 		synctest.Wait()
@@ -193,6 +199,54 @@ func (c *slowClient) run(t *testing.T) {
 		}
 	})
 }
+
+// pipes is a listener in memory.
+type pipes struct {
+	accept chan *served
+	closed chan struct{}
+	once   sync.Once
+}
+
+// served is the server's end of a connection.
+type served struct {
+	net.Conn
+	closed atomic.Bool
+}
+
+// Close implements net.Conn.
+func (s *served) Close() error {
+	s.closed.Store(true)
+	return s.Conn.Close()
+}
+
+func newPipes() *pipes { return &pipes{accept: make(chan *served), closed: make(chan struct{})} }
+
+// dial connects.
+func (p *pipes) dial() (client net.Conn, server *served) {
+	c, s := net.Pipe()
+	server = &served{Conn: s}
+	p.accept <- server
+	return c, server
+}
+
+// Accept implements net.Listener.
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case nc := <-p.accept:
+		return nc, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 // play is the client.
 func (c *slowClient) play(nc net.Conn) {

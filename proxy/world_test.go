@@ -193,6 +193,23 @@ func counterSum(t testing.TB, from prometheus.Gatherer, name, label, value strin
 	return n
 }
 
+// openConnections is how many client connections carry requests.
+func openConnections(t testing.TB, from prometheus.Gatherer) (n int) {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "ingress421_connections" {
+			for _, m := range f.GetMetric() {
+				n += int(m.GetGauge().GetValue())
+			}
+		}
+	}
+	return n
+}
+
 // echo is a backend that tells what it was sent.
 func echo(t testing.TB, name string) *hostmap.Backend {
 	t.Helper()

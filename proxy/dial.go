@@ -7,19 +7,8 @@ import (
 	"net/netip"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/socket"
 )
-
-// sockets is a listener whose connections are sockets.
-type sockets struct{ net.Listener }
-
-// Accept implements net.Listener.
-func (l sockets) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return newSocket(nc), nil
-}
 
 // dialBackend opens a connection to a backend as a socket. The compiler has
 // refused what no backend may be; what it could not know, such as a port that
@@ -38,7 +27,7 @@ func (s *Server) dialBackend(ctx context.Context, network, addr string) (net.Con
 	if err != nil {
 		return nil, err
 	}
-	return newSocket(nc), nil
+	return socket.New(nc), nil
 }
 
 var (

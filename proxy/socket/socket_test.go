@@ -1,4 +1,4 @@
-package proxy
+package socket
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ func socketPair(t *testing.T) (net.Conn, *net.TCPConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := sockets{ln}.Accept()
+	nc, err := Listener{ln}.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestSocket(t *testing.T) {
 // BenchmarkSocket is a round trip of a few octets.
 func BenchmarkSocket(b *testing.B) {
 	for name, wrap := range map[string]func(net.Conn) net.Conn{
-		"socket": newSocket, "net": func(nc net.Conn) net.Conn { return nc },
+		"socket": New, "net": func(nc net.Conn) net.Conn { return nc },
 	} {
 		b.Run(name, func(b *testing.B) {
 			ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,6 +1,6 @@
 //go:build !race
 
-package proxy
+package socket
 
 import (
 	"errors"
@@ -39,8 +39,8 @@ type half struct {
 	err  syscall.Errno                // guarded by mu
 }
 
-// newSocket makes a socket of a TCP connection, and returns any other as it is.
-func newSocket(nc net.Conn) net.Conn {
+// New makes a socket of a TCP connection, and returns any other as it is.
+func New(nc net.Conn) net.Conn {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
 		return nc

@@ -1,20 +1,10 @@
-package proxy
+package edge
 
 import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/h2"
 	"github.com/ingress421/ingress421/proxy/http1"
 )
-
-// limitsOf are the limits of a connection: its site's class's, and the
-// server's own where that sets none.
-func (s *Server) limitsOf(site *hostmap.Site) hostmap.Limits {
-	class := s.current().Hosts.Class()
-	if site != nil {
-		class = site.Class
-	}
-	return class.Limits.Or(s.cfg.Limits)
-}
 
 func h2Limits(l hostmap.Limits) h2.Limits {
 	return h2.Limits{

@@ -1,4 +1,4 @@
-package proxy
+package edge
 
 import (
 	"bytes"
@@ -6,16 +6,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strings"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/h2"
+	"github.com/ingress421/ingress421/proxy/message"
 )
 
 var (
-	alpnProtocols  = []string{"h2", "http/1.1"}
+	alpnProtocols  = []string{message.HTTP2, message.HTTP1}
 	errClientDepth = errors.New("client certificate chain is longer than the site's client-auth-depth")
 )
 
@@ -28,12 +27,12 @@ func refuse() *tls.Config { return &tls.Config{SessionTicketsDisabled: true} }
 // handshaker answers ClientHellos. It outlives maps, because its base Config
 // holds the session ticket keys, which crypto/tls makes and rotates daily.
 type handshaker struct {
-	base tls.Config
-	live func() *live
+	base  tls.Config
+	hosts func() *hostmap.Map
 }
 
-func newHandshaker(current func() *live) *handshaker {
-	h := &handshaker{live: current}
+func newHandshaker(hosts func() *hostmap.Map) *handshaker {
+	h := &handshaker{hosts: hosts}
 	h.base.NextProtos = alpnProtocols
 	h.base.MinVersion = tls.VersionTLS12
 	h.base.GetConfigForClient = h.config
@@ -41,7 +40,7 @@ func newHandshaker(current func() *live) *handshaker {
 }
 
 // server wraps a connection for the server's side of a handshake.
-func (h *handshaker) server(c *conn) *tls.Conn { return tls.Server(h2.NewCork(c), &h.base) }
+func (h *handshaker) server(c *Conn) *tls.Conn { return tls.Server(h2.NewCork(c), &h.base) }
 
 // config fixes site, TLS policy and certificate for one connection. It runs on
 // every handshake, resumed or not.
@@ -50,11 +49,11 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if !ok {
 		return refuse(), nil
 	}
-	c, ok := cork.NetConn().(*conn)
+	c, ok := cork.NetConn().(*Conn)
 	if !ok {
 		return refuse(), nil
 	}
-	m := h.live().Hosts
+	m := h.hosts()
 	serverName := hello.ServerName
 	c.asked = serverName
 	if serverName != "" {
@@ -65,7 +64,7 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		}
 	}
 	site, certificates := m.Handshake(serverName)
-	c.site, c.label = site, site.Label()
+	c.site = site
 	c.Facts.ServerName = serverName
 	if len(certificates) == 0 {
 		c.refused = whyRefused(serverName, site)
@@ -165,25 +164,24 @@ func verifyDepth(cs tls.ConnectionState, depth int) error {
 	return fmt.Errorf("%w of %d", errClientDepth, depth)
 }
 
-// handshakeResult is how metrics name a handshake that has failed: refused,
-// because of what we have; client_certificate, because of the one that the
-// client has not sent, or that the site does not accept; timeout; or error.
-func handshakeResult(c *conn, err error) string {
-	var ne net.Error
-	var bad *tls.CertificateVerificationError
-	switch {
-	case c.refused != "":
-		return "refused"
-	case errors.As(err, &ne) && ne.Timeout():
-		return "timeout"
-	case errors.As(err, &bad), errors.Is(err, errClientDepth), strings.HasSuffix(err.Error(), noClientCertificate):
-		if c.site.Policy.Unresolved {
-			return "refused"
-		}
-		return "client_certificate"
-	}
-	return "error"
-}
+// Why a handshake finds no certificate, or fails though it has one.
+const (
+	refusedNoName     = "no server name, and no default certificate"
+	refusedBadName    = "server name is not a host name"
+	refusedUnserved   = "server name is not served"
+	refusedNoCert     = "no certificate for the server name"
+	refusedUnresolved = "client-auth of the site cannot be resolved"
+)
 
-// noClientCertificate ends the error of crypto/tls, which has no type.
-const noClientCertificate = "client didn't provide a certificate"
+// whyRefused says why a site, which may be nil, has no certificate.
+func whyRefused(serverName string, site *hostmap.Site) string {
+	switch {
+	case serverName == "":
+		return refusedNoName
+	case site == nil:
+		return refusedUnserved
+	case site.Policy.Unresolved:
+		return refusedUnresolved
+	}
+	return refusedNoCert
+}

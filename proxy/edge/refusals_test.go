@@ -1,16 +1,15 @@
-package proxy
+package edge
 
 import (
 	"bufio"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -23,15 +22,14 @@ import (
 // openAndMutual is a map of open.test, and of mtls.test, which asks for certificates.
 func openAndMutual(t testing.TB) *hostmap.Map {
 	ca := newAuthority(t)
-	b := echo(t, "b")
 	return hostmap.New(hostmap.Spec{Sites: []*hostmap.Site{
-		hostmap.NewSite(hostmap.Site{Host: "open.test", Certificates: []*hostmap.Certificate{ca.serverCert("o", "open.test")}, Routes: routeTo(b)}),
+		hostmap.NewSite(hostmap.Site{Host: "open.test", Certificates: []*hostmap.Certificate{ca.serverCert("o", "open.test")}}),
 		hostmap.NewSite(hostmap.Site{
-			Host: "mtls.test", Certificates: []*hostmap.Certificate{ca.serverCert("m", "mtls.test")}, Routes: routeTo(b),
-			Policy: hostmap.NewTLSPolicy(hostmap.ClientAuthRequire, 1, []*x509.Certificate{ca.cert}),
+			Host: "mtls.test", Certificates: []*hostmap.Certificate{ca.serverCert("m", "mtls.test")},
+			Policy: hostmap.NewTLSPolicy(hostmap.ClientAuthRequire, 1, []*x509.Certificate{ca.Cert}),
 		}),
 		hostmap.NewSite(hostmap.Site{
-			Host: "broken.test", Certificates: []*hostmap.Certificate{ca.serverCert("x", "broken.test")}, Routes: routeTo(b),
+			Host: "broken.test", Certificates: []*hostmap.Certificate{ca.serverCert("x", "broken.test")},
 			Policy: hostmap.UnresolvedTLSPolicy(hostmap.ClientAuthRequire),
 		}),
 	}})
@@ -92,8 +90,8 @@ func TestRefusedHandshakeHoldsNothing(t *testing.T) {
 		}
 	}
 	begun := time.Now()
-	for w.server.conns.len() != 0 && time.Since(begun) < 20*time.Second {
-		if n := w.server.lingering.Load(); n > maxLingering {
+	for w.edge.conns.len() != 0 && time.Since(begun) < 20*time.Second {
+		if n := w.edge.lingering.n.Load(); n > maxLingering {
 			t.Fatalf("%d connections linger, want at most %d", n, maxLingering)
 		}
 		time.Sleep(time.Millisecond)
@@ -141,26 +139,6 @@ func TestHTTPOnTheTLSPort(t *testing.T) {
 	}
 }
 
-// logged is a log that tests look into.
-type logged struct{ lockedBuffer }
-
-func (l *logged) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(&l.lockedBuffer, nil)) }
-
-// lines are those with a message.
-func (l *logged) lines(t testing.TB, msg string) (out []map[string]any) {
-	t.Helper()
-	for line := range strings.Lines(l.String()) {
-		var m map[string]any
-		if err := json.Unmarshal([]byte(line), &m); err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		if m["msg"] == msg {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
 func TestRefusedHandshakesAreLogged(t *testing.T) {
 	tests := []struct {
 		name, serverName string
@@ -171,15 +149,14 @@ func TestRefusedHandshakesAreLogged(t *testing.T) {
 		{"no server name", "", nil, refusedNoName, "refused"},
 		{"no client certificate", "mtls.test", nil, "client_certificate", "client_certificate"},
 		{"a client certificate of somebody", "mtls.test", func(c *tls.Config) {
-			c.Certificates = []tls.Certificate{newAuthority(t).clientCert("mallory")}
+			c.Certificates = []tls.Certificate{newAuthority(t).Client(t, "mallory").TLS}
 		}, "client_certificate", "client_certificate"},
 		{"client-auth that cannot be resolved", "broken.test", nil, refusedUnresolved, "refused"},
 		{"an old version", "open.test", func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS11, tls.VersionTLS11 }, "error", "error"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var log logged
-			w := newWorld(t, openAndMutual(t), func(c *Config) { c.Log = log.logger() })
+			w := newWorld(t, openAndMutual(t), nil)
 			cfg := &tls.Config{ServerName: tt.serverName, InsecureSkipVerify: true} //nolint:gosec // a test
 			if tt.change != nil {
 				tt.change(cfg)
@@ -193,12 +170,12 @@ func TestRefusedHandshakesAreLogged(t *testing.T) {
 				t.Fatal("the handshake succeeded")
 			}
 			w.stop()
-			lines := log.lines(t, "handshake refused")
+			lines := w.log.Lines(map[string]any{"msg": "handshake refused"})
 			if len(lines) != 1 || lines[0]["level"] != "INFO" || lines[0]["sni"] != tt.serverName || lines[0]["reason"] != tt.reason ||
 				!strings.HasPrefix(fmt.Sprint(lines[0]["peer"]), "127.0.0.1") {
-				t.Errorf("logged %v, want one line with SNI %q, reason %q and the peer; all:\n%s", lines, tt.serverName, tt.reason, log.String())
+				t.Errorf("logged %v, want one line with SNI %q, reason %q and the peer; all:\n%s", lines, tt.serverName, tt.reason, w.log.String())
 			}
-			if n := counterSum(t, w.registry, "ingress421_tls_handshakes_total", "result", tt.result); n != 1 {
+			if n := w.counted("ingress421_tls_handshakes_total", "result", tt.result); n != 1 {
 				t.Errorf("%v handshakes counted as %s, want 1", n, tt.result)
 			}
 		})
@@ -207,8 +184,7 @@ func TestRefusedHandshakesAreLogged(t *testing.T) {
 
 // Who connects and leaves, as probes of balancers do, is not worth a line.
 func TestProbesAreNotLogged(t *testing.T) {
-	var log logged
-	w := newWorld(t, openAndMutual(t), func(c *Config) { c.Log, c.ProxyProtocolFrom = log.logger(), nil })
+	w := newWorld(t, openAndMutual(t), nil)
 	for _, addr := range []string{w.http, w.https} {
 		nc, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -217,8 +193,8 @@ func TestProbesAreNotLogged(t *testing.T) {
 		_ = nc.Close()
 	}
 	w.stop()
-	if log.String() != "" {
-		t.Errorf("logged:\n%s", log.String())
+	if w.log.String() != "" {
+		t.Errorf("logged:\n%s", w.log.String())
 	}
 }
 
@@ -230,18 +206,14 @@ func TestRefusedConnectionsAreLogged(t *testing.T) {
 	}{
 		{"no PROXY header", "GET / HTTP/1.1\r\nHost: open.test\r\n\r\n", func(c *Config) { c.ProxyProtocolFrom = loopback() }, closedProxyHeader},
 		{"a PROXY header that cannot be read", "PROXY nonsense\r\n", func(c *Config) { c.ProxyProtocolFrom = loopback() }, closedProxyHeader},
-		{"a PROXY header of an unknown family", v2(1, 0, nil), func(c *Config) { c.ProxyProtocolFrom = loopback() }, closedProxyHeader},
-		{"a PROXY header of anybody", "PROXY UNKNOWN\r\n", func(c *Config) { c.ProxyProtocolFrom = prefixesOf("192.0.2.0/24") }, closedProxyHeader},
+		{"a PROXY header of an unknown family", header2(1, 0), func(c *Config) { c.ProxyProtocolFrom = loopback() }, closedProxyHeader},
+		{"a PROXY header of anybody", "PROXY UNKNOWN\r\n", func(c *Config) { c.ProxyProtocolFrom = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} }, closedProxyHeader},
 		{"too many of one source", "", func(c *Config) { c.Limits.MaxConnectionsPerSource = 1 }, closedSourceLimit},
 	}
 	for _, tt := range tests {
 		for _, port := range []string{"http", "https"} {
 			t.Run(tt.name+" "+port, func(t *testing.T) {
-				var log logged
-				w := newWorld(t, openAndMutual(t), func(c *Config) {
-					c.Log = log.logger()
-					tt.change(c)
-				})
+				w := newWorld(t, openAndMutual(t), tt.change)
 				addr := w.http
 				if port == "https" {
 					addr = w.https
@@ -266,11 +238,11 @@ func TestRefusedConnectionsAreLogged(t *testing.T) {
 				_ = nc.Close()
 				leave()
 				w.stop()
-				lines := log.lines(t, "connection refused")
+				lines := w.log.Lines(map[string]any{"msg": "connection refused"})
 				if len(lines) != 1 || lines[0]["level"] != "INFO" || lines[0]["reason"] != tt.reason || !strings.HasPrefix(fmt.Sprint(lines[0]["peer"]), "127.0.0.1") {
-					t.Errorf("logged %v, want one line with reason %q and the peer; all:\n%s", lines, tt.reason, log.String())
+					t.Errorf("logged %v, want one line with reason %q and the peer; all:\n%s", lines, tt.reason, w.log.String())
 				}
-				if n := counterSum(t, w.registry, "ingress421_connections_closed_total", "reason", tt.reason); n != 1 {
+				if n := w.counted("ingress421_connections_closed_total", "reason", tt.reason); n != 1 {
 					t.Errorf("%v connections counted as %s, want 1", n, tt.reason)
 				}
 			})

@@ -1,4 +1,4 @@
-package proxy
+package edge
 
 import (
 	"crypto/tls"
@@ -34,7 +34,7 @@ func (c *heldConn) Write(p []byte) (int, error) {
 // is drained like others if the map published before its end puts it in the
 // wrong.
 func TestPublishDuringHandshake(t *testing.T) {
-	_, m := shop(t)
+	m := shop(t)
 	w := newWorld(t, m, nil)
 	nc, err := net.Dial("tcp", w.https)
 	if err != nil {
@@ -53,7 +53,7 @@ func TestPublishDuringHandshake(t *testing.T) {
 			left = append(left, s)
 		}
 	}
-	w.server.Publish(hostmap.New(hostmap.Spec{Sites: left}))
+	w.publish(hostmap.New(hostmap.Spec{Sites: left}))
 	close(held.release)
 	if err := <-shaken; err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package proxy
+package edge
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ func handshakeOnce(t testing.TB, h *handshaker, cfg *tls.Config) tls.ConnectionS
 	defer client.Close()
 	done := make(chan error, 1)
 	go func() {
-		tc := h.server(&conn{Conn: server})
+		tc := h.server(&Conn{Conn: server})
 		_, err := tc.Write([]byte{'x'})
 		done <- err
 		_, _ = io.Copy(io.Discard, tc)
@@ -36,18 +36,13 @@ func handshakeOnce(t testing.TB, h *handshaker, cfg *tls.Config) tls.ConnectionS
 }
 
 func testHandshaker(m *hostmap.Map) *handshaker {
-	s, err := New(Config{})
-	if err != nil {
-		panic(err)
-	}
-	s.Publish(m)
-	return s.handshaker
+	return newHandshaker(func() *hostmap.Map { return m })
 }
 
 // Ticket keys are renewed daily, and a week ends every session: what leaks of
 // a key is not good for longer.
 func TestTicketKeysRotate(t *testing.T) {
-	_, m := shop(t)
+	m := shop(t)
 	h := testHandshaker(m)
 	now := time.Now()
 	h.base.Time = func() time.Time { return now }
@@ -95,9 +90,9 @@ func FuzzBinding(f *testing.F) {
 // FuzzTicket: a ticket that a client has changed, or made, is no session, and
 // never an error.
 func FuzzTicket(f *testing.F) {
-	_, m := shop(f)
+	m := shop(f)
 	h := testHandshaker(m)
-	cfg, err := h.config(&tls.ClientHelloInfo{ServerName: "a.test", Conn: h2.NewCork(&conn{Conn: discard{}})})
+	cfg, err := h.config(&tls.ClientHelloInfo{ServerName: "a.test", Conn: h2.NewCork(&Conn{Conn: discard{}})})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -155,7 +150,7 @@ func BenchmarkHandshake(b *testing.B) {
 			}
 		}
 		b.Run(name+"/ours", func(b *testing.B) {
-			run(b, func(nc net.Conn) *tls.Conn { return h.server(&conn{Conn: nc}) })
+			run(b, func(nc net.Conn) *tls.Conn { return h.server(&Conn{Conn: nc}) })
 		})
 		b.Run(name+"/plain", func(b *testing.B) {
 			run(b, func(nc net.Conn) *tls.Conn { return tls.Server(nc, plain) })
