@@ -4,17 +4,19 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/message"
 	"github.com/ingress421/ingress421/proxy/observe"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
-// Reasons of 502, 503 and 504, beside those of upstream and hostmap.
+// Reasons of 413, 502, 503 and 504, beside those of upstream and hostmap.
 const (
 	reasonNoEndpoints         = "no_endpoints"
 	reasonUpstreamMisdirected = "upstream_misdirected"
 	reasonAborted             = "aborted"
 	reasonNoTunnel            = "no_upgrade"
+	reasonBodySize            = string(hostmap.ReasonBodySize)
 )
 
 // failed answers for a backend that did not, unless another try is in order.
@@ -32,6 +34,8 @@ func (f *Forwarder) failed(r *message.Request, p *Passage, err error) (again boo
 		return false
 	case upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
 		status = http.StatusBadRequest
+	case reasonBodySize:
+		status = http.StatusRequestEntityTooLarge
 	case upstream.ReasonConnectTimeout, upstream.ReasonReadTimeout, upstream.ReasonSendTimeout:
 		status = http.StatusGatewayTimeout
 	case upstream.ReasonRefused:
@@ -61,6 +65,9 @@ func (f *Forwarder) answerError(r *message.Request, status int, reason string) {
 }
 
 func reasonOf(err error) string {
+	if errors.Is(err, message.ErrBodySize) {
+		return reasonBodySize
+	}
 	var e *upstream.Error
 	if errors.As(err, &e) {
 		return e.Reason
@@ -89,7 +96,7 @@ func errorType(reason string) string {
 		return "http_response_header_section_size"
 	case reasonLoop:
 		return "proxy_loop_detected"
-	case upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
+	case upstream.ReasonBodyAborted, upstream.ReasonBadRequest, reasonBodySize:
 		return "http_request_error"
 	default:
 		return "destination_unavailable"
@@ -100,7 +107,7 @@ func errorType(reason string) string {
 // of us, and not because of its client.
 func (p *Passage) failed(r *message.Request) bool {
 	switch r.Reason {
-	case "", reasonAborted, upstream.ReasonCanceled, upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
+	case "", reasonAborted, reasonBodySize, upstream.ReasonCanceled, upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
 		return false
 	}
 	if p.route == nil {

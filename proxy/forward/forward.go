@@ -1,9 +1,11 @@
 package forward
 
 import (
+	"cmp"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"golang.org/x/net/http2/hpack"
 
@@ -51,6 +53,7 @@ type Passage struct {
 	ties     *Ties
 	backend  *backend
 	hostport string // the host with the client's port, where it named one
+	path     string // instead of the request's, without the query; "" for none
 	endpoint netip.AddrPort
 
 	up      upstream.Request
@@ -63,7 +66,7 @@ type Passage struct {
 // Open begins a passage: what the verdict has led to, of the map of a view.
 func (p *Passage) Open(v *View, to *hostmap.Verdict, ties *Ties) {
 	p.site, p.route, p.ties = to.Site, to.Route, ties
-	p.backend = v.backends[to.Route.Backend]
+	p.backend, p.path = v.backends[to.Route.Backend], to.Path
 }
 
 // Close makes a passage ready for another request, without giving up its room.
@@ -98,7 +101,7 @@ func (f *Forwarder) Forward(r *message.Request, p *Passage) {
 // fill makes the request that goes to the backend.
 func (f *Forwarder) fill(r *message.Request, p *Passage, b *hostmap.Backend) {
 	up := &p.up
-	up.Method, up.Path, up.Host = r.Method, r.Path, p.hostport
+	up.Method, up.Path, up.Host = r.Method, p.target(r), p.hostport
 	if b.ServerName != "" {
 		up.Host = b.ServerName
 	} else if b.Protocol.TLS() {
@@ -120,19 +123,40 @@ func (f *Forwarder) fill(r *message.Request, p *Passage, b *hostmap.Backend) {
 		r.Tunnel = "" // HTTP/2 knows no Upgrade, and to ignore one is allowed
 	}
 	up.Upgrade = r.Tunnel
-	limits := &p.site.Class.Limits
-	up.ConnectTimeout, up.ReadTimeout, up.SendTimeout = limits.ConnectTimeout, limits.ReadTimeout, limits.SendTimeout
+	p.setTimeouts()
 	switch {
 	case r.Tunnel != "" && !r.ByUpgrade():
 		up.Method = http.MethodGet
 		up.Header = handshakeFields(r, up.Header)
 	case r.ContentLength != 0:
+		r.LimitBody(p.route.Terms.MaxBodySize)
 		up.Body, up.ContentLength, up.BodyWhole = r, r.ContentLength, r.BodyWhole
 		if r.MayHaveTrailer() {
 			up.Trailer, up.TrailerNames = p.trailer, trailerNames
 		}
 	}
 	up.Interim, up.Budget = p.interim, &p.ties.held
+}
+
+// target is what the backend is asked for: what was matched, or what the terms have
+// made of it, with the query as it came.
+func (p *Passage) target(r *message.Request) string {
+	if p.path == "" {
+		return r.Path
+	}
+	if i := strings.IndexByte(r.Path, '?'); i >= 0 {
+		return p.path + r.Path[i:]
+	}
+	return p.path
+}
+
+// setTimeouts sets the time-outs of the route, and those of the class where it has
+// none; upstream has its own.
+func (p *Passage) setTimeouts() {
+	terms, limits := &p.route.Terms, &p.site.Class.Limits
+	p.up.ConnectTimeout = cmp.Or(terms.ConnectTimeout, limits.ConnectTimeout)
+	p.up.ReadTimeout = cmp.Or(terms.ReadTimeout, limits.ReadTimeout)
+	p.up.SendTimeout = cmp.Or(terms.SendTimeout, limits.SendTimeout)
 }
 
 // serve names the request of the passage to what upstream is given to call.

@@ -102,6 +102,11 @@ func responseFields(r *message.Request, x *upstream.Exchange) []hpack.HeaderFiel
 			if !r.ByUpgrade() {
 				continue
 			}
+		case message.NameHSTS:
+			// Clients heed the first alone (RFC 6797 section 8.1).
+			if r.HSTS != "" {
+				continue
+			}
 		case "alt-svc":
 			// It speaks of the backend's own address, which is not ours.
 			continue
@@ -114,6 +119,9 @@ func responseFields(r *message.Request, x *upstream.Exchange) []hpack.HeaderFiel
 	if !date {
 		// RFC 9110 section 6.6.1: who forwards a response without one adds it.
 		out = append(out, r.Date())
+	}
+	if r.HSTS != "" {
+		out = append(out, message.Field(message.NameHSTS, r.HSTS))
 	}
 	if x.ContentLength >= 0 && x.Status != http.StatusSwitchingProtocols {
 		out = append(out, message.Field("content-length", strconv.FormatInt(x.ContentLength, 10)))

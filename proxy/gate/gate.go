@@ -95,12 +95,38 @@ func (g *Gate) Admit(r *message.Request, c *Case) bool {
 func (g *Gate) judge(r *message.Request, c *Case, path string) {
 	f := &r.Client.Facts
 	q := hostmap.Request{Scheme: r.Scheme, Host: r.Host, Path: path}
-	client := hostmap.Client{FromHTTPS: !f.TLS && r.SaysHTTPS()}
-	c.verdict = hostmap.Apply(hostmap.Judge(c.view.Hosts, f, q), f, q, client)
+	c.verdict = hostmap.Judge(c.view.Hosts, f, q)
+	client := hostmap.Client{FromHTTPS: !f.TLS && r.SaysHTTPS(), ContentLength: r.ContentLength}
+	if r.Tunnel != "" && !r.ByUpgrade() {
+		client.ContentLength = 0 // what comes is the tunnel's
+	}
+	if route := c.verdict.Route; route != nil && route.Terms.Ranged() {
+		client.Address = addressOf(r, c.verdict.Site.Class)
+	}
+	c.verdict = hostmap.Apply(c.verdict, f, q, client)
 	c.counters = c.view.of(c.verdict.Site)
 	if c.verdict.Reported != "" {
 		g.misdirected(r, c, c.verdict.Reported, false)
 	}
+	if site := c.verdict.Site; site != nil && f.TLS && !c.verdict.Misdirected() {
+		// RFC 6797 section 7.2: never over cleartext. Nor with a 421: the
+		// connection is not one that speaks for the host.
+		r.HSTS = site.Terms.HSTS
+	}
+}
+
+// addressOf is where the client of a request is: what the peer says where it is a
+// trusted gateway, the gateway itself where it says nothing. What it says and
+// cannot be read is nowhere, so that a client behind it passes for nobody.
+func addressOf(r *message.Request, class *hostmap.Class) netip.Addr {
+	if !class.Trusts(r.Client.Facts.Peer) {
+		return r.Client.Source
+	}
+	said := r.Forwarded()
+	if said.Chain == "" && said.RealIP == "" {
+		return r.Client.Source
+	}
+	return said.Client(class)
 }
 
 // answer answers by a verdict that is not to serve.
@@ -112,13 +138,19 @@ func (g *Gate) answer(r *message.Request, c *Case) {
 		g.misdirected(r, c, v.Reason, true)
 		g.answerMisdirected(r, v)
 	default:
-		errorType := "destination_unavailable"
-		switch v.Reason {
-		case hostmap.ReasonUnserved, hostmap.ReasonNoRoute:
-			errorType = "destination_not_found"
-		}
-		r.AnswerError(v.Status, string(v.Reason), errorType)
+		r.AnswerError(v.Status, string(v.Reason), errorType(v.Reason))
 	}
+}
+
+// errorType is the Proxy-Status error type (RFC 9209 section 2.3) of a reason.
+func errorType(reason hostmap.Reason) string {
+	switch reason {
+	case hostmap.ReasonUnserved, hostmap.ReasonNoRoute:
+		return "destination_not_found"
+	case hostmap.ReasonSourceRange:
+		return "http_request_denied"
+	}
+	return requestError
 }
 
 // misdirected tells of a request that the rule refused for a reason, or would have

@@ -7,10 +7,14 @@ import (
 	"github.com/ingress421/ingress421/proxy/message"
 )
 
-// redirect sends the client to the same URL under https.
+// redirect sends the client to where the verdict says.
 func (g *Gate) redirect(r *message.Request, v *hostmap.Verdict) {
+	location := v.Location()
+	if location == "" {
+		location = "https://" + r.Host + g.httpsAt + r.Path
+	}
 	r.Status = v.Status
-	r.Fields = append(r.Fields[:0], message.Field("location", "https://"+r.Host+g.httpsAt+r.Path), message.FieldServer, message.FieldNoContent)
+	r.Fields = append(r.Fields[:0], message.Field("location", location), message.FieldServer, message.FieldNoContent)
 	r.Finish(nil)
 }
 

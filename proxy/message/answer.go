@@ -14,6 +14,9 @@ import (
 // Field is a field of a response of our own.
 func Field(name, value string) hpack.HeaderField { return hpack.HeaderField{Name: name, Value: value} }
 
+// NameHSTS is the name of RFC 6797's field.
+const NameHSTS = "strict-transport-security"
+
 // Fields that several answers have.
 var (
 	FieldServer    = Field("server", "ingress421")
@@ -74,6 +77,9 @@ func (r *Request) FinishBlock(b *h2.Block, body []byte) {
 // its body is sent.
 func (r *Request) complete(body []byte) []byte {
 	r.Fields = append(r.Fields, r.Date())
+	if r.HSTS != "" {
+		r.Fields = append(r.Fields, Field(NameHSTS, r.HSTS))
+	}
 	if r.Method == http.MethodHead {
 		body = nil
 	}
@@ -87,6 +93,10 @@ func grpcStatus(status int) string {
 	switch status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return "12" // UNIMPLEMENTED
+	case http.StatusForbidden:
+		return "7" // PERMISSION_DENIED
+	case http.StatusRequestEntityTooLarge:
+		return "8" // RESOURCE_EXHAUSTED, as for a message that is too large
 	case http.StatusBadRequest, http.StatusLoopDetected:
 		return "13" // INTERNAL; clients repeat what is UNAVAILABLE
 	default:

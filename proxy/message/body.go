@@ -1,6 +1,7 @@
 package message
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,15 +12,30 @@ import (
 	"github.com/ingress421/ingress421/proxy/h2"
 )
 
-// Read reads the body, or the client's direction of a tunnel. Before the first
-// octet a client that waits to be asked is asked (RFC 9110 section 10.1.1).
+// ErrBodySize is the error of a body that has turned out larger than LimitBody
+// allows.
+var ErrBodySize = errors.New("the body is larger than it may be")
+
+// LimitBody has Read fail with ErrBodySize before it returns more than n octets of
+// the body; 0 is no limit. It is called before the body is first read.
+func (r *Request) LimitBody(n int64) { r.limit = n }
+
+// Read reads the body, or the client's direction of a tunnel, which has no limit.
+// Before the first octet a client that waits to be asked is asked (RFC 9110
+// section 10.1.1).
 func (r *Request) Read(p []byte) (int, error) {
 	if r.expects {
 		r.expects = false
 		r.continued.Store(true)
 		_ = r.ex.WriteInterim(http.StatusContinue, nil)
 	}
-	return r.ex.Read(p)
+	n, err := r.ex.Read(p)
+	if r.limit > 0 {
+		if r.received += int64(n); r.received > r.limit {
+			return 0, ErrBodySize
+		}
+	}
+	return n, err
 }
 
 // StopRead ends a Read that waits, and every one after it: a response may come
@@ -91,6 +107,7 @@ func (r *Request) Respond(h []hpack.HeaderField, body []byte) error {
 // OpenTunnel answers that the tunnel is open, behind which Read and Write carry
 // it. Both may run at once.
 func (r *Request) OpenTunnel(h []hpack.HeaderField) error {
+	r.limit = 0
 	if r.ByUpgrade() {
 		h = append(h, hpack.HeaderField{Name: "upgrade", Value: r.Tunnel})
 		r.Fields = h

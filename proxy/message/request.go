@@ -40,6 +40,8 @@ type Request struct {
 	// goroutine than the answer is written.
 	continued atomic.Bool
 
+	limit, received int64 // of the body; limit 0: none. Owned by the reader
+
 	tokens []string             // of the Connection fields
 	kept   [3]hpack.HeaderField // what LetGo leaves of Header
 }
@@ -87,6 +89,9 @@ type Response struct {
 	Err    error
 	// Sent is how many octets of content the client was sent.
 	Sent int64
+	// HSTS is the value of Strict-Transport-Security that the response has, ""
+	// for none.
+	HSTS string
 	// Fields are room for the header.
 	Fields []hpack.HeaderField
 }
