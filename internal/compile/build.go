@@ -31,6 +31,7 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 		Policies:           in.Policies,
 		Previous:           previous,
 		DefaultCertificate: hostmap.SecretRef{Namespace: in.DefaultCertificate.Namespace, Name: in.DefaultCertificate.Name},
+		Guarded:            in.Guard,
 		Secrets:            secrets,
 		Problems:           collected,
 	})
@@ -76,10 +77,12 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 }
 
 // ours are the classes of this controller.
-func (in *Input) ours() class.Ours { return class.Find(in.Classes, in.Controller, in.AnyClass) }
+func (in *Input) ours() class.Ours {
+	return class.Find(in.Classes, in.Controller, in.Guarded, in.AnyClass)
+}
 
-// Owned tells whether an Ingress is served, and reported on, by us: whether
-// its class is one of ours.
+// Owned tells whether an Ingress is ours to report on: whether its class is one
+// of ours, and served by no other controller behind us.
 func Owned(in *Input, object *networkingv1.Ingress) bool { return ingress.Owned(in.ours(), object) }
 
 // same tells whether a map is made of what a spec says.

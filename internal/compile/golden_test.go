@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/compile/class"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -180,6 +181,17 @@ func readOptions(t testing.TB, text string) (in compile.Input) {
 				in.Owners = make(map[string]string)
 			}
 			in.Owners[host] = ns
+		case "guard":
+			// CLASS,... NAMESPACE/SERVICE:PORT PROTOCOL
+			words := strings.Fields(value)
+			namespace, service, _ := strings.Cut(words[1], "/")
+			name, port, _ := strings.Cut(service, ":")
+			protocol, ok := class.GuardProtocol(words[2])
+			if !ok {
+				t.Fatalf("bad option %q", line)
+			}
+			in.Guarded = strings.Split(words[0], ",")
+			in.Guard = hostmap.Guarded{Namespace: namespace, Service: name, Port: port, Protocol: protocol}
 		case "own-address":
 			in.Self.Addresses = append(in.Self.Addresses, netip.MustParseAddr(value))
 		case "listener":

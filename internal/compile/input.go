@@ -51,6 +51,11 @@ type Input struct {
 	// host. Everything else about the host is still said by the namespace that
 	// owns it.
 	AllowSharedHosts bool
+	// Guarded are the names of IngressClasses that another controller serves
+	// behind us, by the Service that Guard is. Nothing is written about their
+	// Ingresses.
+	Guarded []string
+	Guard   hostmap.Guarded
 	// AllowLoopback lets endpoints be loopback addresses. It is meant for
 	// sources that nobody else writes to; in a cluster whoever may write an
 	// EndpointSlice would reach our own ports.

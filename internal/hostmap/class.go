@@ -75,6 +75,18 @@ type Class struct {
 	MinVersion uint16
 	// Limits bound the connections of the class.
 	Limits Limits
+	// Guarded is the ingress controller that serves the class behind us; zero
+	// where we serve it ourselves.
+	Guarded Guarded
+}
+
+// Guarded is an ingress controller that requests go on to once they are judged,
+// whatever the backends that its objects name.
+type Guarded struct {
+	// Namespace, Service and Port are as in [Backend].
+	Namespace, Service, Port string
+	// Protocol is what that port speaks.
+	Protocol Protocol
 }
 
 // Claim says that a host may be claimed by some namespaces and by nobody else.

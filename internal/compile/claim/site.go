@@ -50,7 +50,7 @@ func (b *builder) buildSite(h, over *host, twin *hostmap.Site) {
 		Certificates: certificates,
 		Policy:       h.says.tlsPolicy(),
 		Contested:    h.contested,
-		Terms:        terms.site(h.entered),
+		Terms:        terms.site(h.entered && h.class.Guarded == hostmap.Guarded{}),
 	}
 	site.Rule, site.Report = terms.rule(h.class.Class)
 	same := true

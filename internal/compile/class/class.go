@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
@@ -21,21 +22,30 @@ type Ours struct {
 	// or where it is another controller's.
 	standard *networkingv1.IngressClass
 	any      bool
+	// guarded are the names of the classes that another controller serves
+	// behind us.
+	guarded []string
 }
 
 // Find finds those of a controller among all IngressClasses: the default class
-// may be another one's. anyClass lets every object be ours where there is no
+// may be another one's. The guarded ones are ours too, whoever's they are, and
+// where there is no such object: controllers of old have classes that are but a
+// name in an annotation. anyClass lets every object be ours where there is no
 // IngressClass at all.
-func Find(all []*networkingv1.IngressClass, controller string, anyClass bool) Ours {
+func Find(all []*networkingv1.IngressClass, controller string, guarded []string, anyClass bool) Ours {
 	c := Ours{
-		byName: make(map[string]*networkingv1.IngressClass),
-		any:    anyClass && len(all) == 0,
+		byName:  make(map[string]*networkingv1.IngressClass),
+		any:     anyClass && len(all) == 0 && len(guarded) == 0,
+		guarded: guarded,
+	}
+	for _, name := range guarded {
+		c.byName[name] = &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	}
 	for _, ic := range all {
 		if ic.Annotations[networkingv1.AnnotationIsDefaultIngressClass] == "true" && newer(ic, c.standard) {
 			c.standard = ic
 		}
-		if ic.Spec.Controller == controller {
+		if ic.Spec.Controller == controller || slices.Contains(guarded, ic.Name) {
 			c.byName[ic.Name] = ic
 		}
 	}
@@ -76,6 +86,10 @@ func (c *Ours) Named(name *string) (string, bool) {
 	return ic.Name, true
 }
 
+// Guards tells whether a class is another controller's, which serves it behind
+// us.
+func (c *Ours) Guards(name string) bool { return slices.Contains(c.guarded, name) }
+
 // Class is an IngressClass of ours with its options resolved.
 type Class struct {
 	*hostmap.Class
@@ -97,8 +111,10 @@ type Input struct {
 	Previous *hostmap.Map
 	// DefaultCertificate is the Secret of the command line's, zero without one.
 	DefaultCertificate hostmap.SecretRef
-	Secrets            *object.Secrets
-	Problems           *problem.List
+	// Guarded is who serves the guarded classes.
+	Guarded  hostmap.Guarded
+	Secrets  *object.Secrets
+	Problems *problem.List
 }
 
 // resolver is the state of Resolve.
@@ -242,5 +258,6 @@ func sameClass(a, b *hostmap.Class) bool {
 		a.Origin == b.Origin &&
 		a.MinVersion == b.MinVersion &&
 		a.Limits == b.Limits &&
+		a.Guarded == b.Guarded &&
 		slices.Equal(a.TrustedGateways, b.TrustedGateways)
 }

@@ -22,8 +22,11 @@ import (
 func (r *resolver) resolve(ic *networkingv1.IngressClass) *Class {
 	options := r.builtin()
 	options.Name = ic.Name
+	if r.classes.Guards(ic.Name) {
+		options.Guarded = r.Guarded
+	}
 	c := &Class{Class: options, Defaults: r.classes.byName[""].Defaults}
-	if ic.Spec.Parameters == nil {
+	if ic.Spec.Parameters == nil || r.classes.Guards(ic.Name) && !namesPolicy(ic) {
 		c.Class = r.keep(options)
 		return c
 	}
@@ -71,7 +74,7 @@ func (r policyReader) defaultCertificate(policy *v1alpha1.AuthorityPolicy) (host
 func (r *resolver) policyOf(ic *networkingv1.IngressClass) *v1alpha1.AuthorityPolicy {
 	on := hostmap.Object{Kind: "IngressClass", Name: ic.Name}
 	p := ic.Spec.Parameters
-	if p.APIGroup == nil || *p.APIGroup != v1alpha1.GroupName || p.Kind != "AuthorityPolicy" {
+	if !namesPolicy(ic) {
 		r.Problems.Add(on, problem.PolicyInvalid, "spec.parameters must name an AuthorityPolicy of %s; the class keeps the options it had, else its hosts are refused.", v1alpha1.GroupName)
 		return nil
 	}
@@ -85,6 +88,13 @@ func (r *resolver) policyOf(ic *networkingv1.IngressClass) *v1alpha1.AuthorityPo
 		r.Problems.Add(on, problem.PolicyNotFound, "spec.parameters: AuthorityPolicy %s does not exist, or its namespace is not watched; the class keeps the options it had, else its hosts are refused.", problem.Quote(key.String()))
 	}
 	return policy
+}
+
+// namesPolicy tells whether the parameters of a class are an AuthorityPolicy.
+// Those of a guarded class may be another controller's own.
+func namesPolicy(ic *networkingv1.IngressClass) bool {
+	p := ic.Spec.Parameters
+	return p.APIGroup != nil && *p.APIGroup == v1alpha1.GroupName && p.Kind == "AuthorityPolicy"
 }
 
 // policyReader reads the fields of one AuthorityPolicy. A field that cannot be
@@ -131,7 +141,7 @@ func (r policyReader) read(spec *v1alpha1.AuthorityPolicySpec, c *hostmap.Class)
 	r.limits(&spec.HTTP, &c.Limits)
 	c.Claims = r.claims(spec.Claims)
 	if spec.Guard != nil {
-		r.invalid("guard", "requests go to the backends that Ingresses name")
+		r.guard(spec.Guard, c)
 	}
 }
 

@@ -35,6 +35,8 @@ type reader struct {
 	problems    *problem.List
 	// policies remembers TLS policies: many Ingresses ask for the same.
 	policies map[policyKey]*hostmap.TLSPolicy
+	// behind are the backends of guarded classes, by the class's name.
+	behind map[string]*hostmap.Backend
 }
 
 // ingress is an Ingress of ours that is being read.
@@ -43,6 +45,9 @@ type ingress struct {
 	// claims is what becomes of it.
 	claims *claim.Claimant
 	notes  notes
+	// guarded takes all requests where the class is another controller's; nil
+	// where it is not.
+	guarded *hostmap.Backend
 	// limit bounds the hosts.
 	limit hostLimit
 	// uses are the backends that cannot be reached as they should.
@@ -59,6 +64,7 @@ func Read(in Input) []*claim.Claimant {
 		services:    in.Services,
 		problems:    in.Problems,
 		policies:    make(map[policyKey]*hostmap.TLSPolicy),
+		behind:      make(map[string]*hostmap.Backend),
 	}
 	out := make([]*claim.Claimant, 0, len(in.Ingresses))
 	for _, object := range r.sorted(in.Ingresses) {
@@ -78,6 +84,8 @@ func (r *reader) read(object *networkingv1.Ingress, c *class.Class) *claim.Claim
 		Field:   field,
 	}}
 	r.readAnnotations(&ing)
+	ing.guarded = r.guarded(c)
+	r.reportGuarded(&ing)
 	ing.limit.begin(&ing)
 	r.readRules(&ing)
 	r.readTLS(&ing)
@@ -101,11 +109,11 @@ func className(object *networkingv1.Ingress) *string {
 	return nil
 }
 
-// Owned tells whether an Ingress is served, and reported on, by us: whether its
-// class is one of ours.
+// Owned tells whether an Ingress is ours to report on: whether its class is one
+// of ours, and served by no other controller behind us.
 func Owned(ours class.Ours, object *networkingv1.Ingress) bool {
-	_, ok := ours.Named(className(object))
-	return ok
+	name, ok := ours.Named(className(object))
+	return ok && !ours.Guards(name)
 }
 
 // yields tells whether an Ingress goes soon and leaves its hosts to whoever

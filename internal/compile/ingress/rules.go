@@ -13,7 +13,7 @@ import (
 
 func (r *reader) readRules(ing *ingress) {
 	spec, claims := &ing.object.Spec, ing.claims
-	if spec.DefaultBackend != nil {
+	if spec.DefaultBackend != nil || ing.restGuarded() {
 		claims.Rest = &hostmap.Route{
 			Default: true,
 			Backend: r.backend(ing, spec.DefaultBackend, place{rule: -1}),
@@ -34,7 +34,7 @@ func (r *reader) readRules(ing *ingress) {
 			continue
 		}
 		out := claim.Claim{Host: host, Ruled: true}
-		if rule.HTTP != nil {
+		if rule.HTTP != nil && !ing.restGuarded() {
 			out.Routes = r.readPaths(ing, place{rule: i, host: host}, rule.HTTP.Paths)
 		}
 		claims.Claims = append(claims.Claims, out)

@@ -63,6 +63,8 @@ const (
 	// ClientAuthConflict: Ingresses ask for client certificates of one host in
 	// different ways, and the host is refused.
 	ClientAuthConflict = "ClientAuthConflict"
+	// PassthroughGuarded: TLS that is to be passed through ends at the guard.
+	PassthroughGuarded = "PassthroughGuarded"
 	// PolicyNotFound: the AuthorityPolicy of a class does not exist.
 	PolicyNotFound = "PolicyNotFound"
 	// PolicyInvalid: the parameters of a class, or a field of its
