@@ -13,6 +13,7 @@ type objectFlags struct {
 	to                 *process.Config
 	namespaces         []string
 	defaultCertificate string
+	guard              guardFlags
 }
 
 // register adds the flags. What is done with a folder or a cluster, and with
@@ -24,12 +25,16 @@ func (o *objectFlags) register(f *pflag.FlagSet, do, with string) {
 	f.StringVar(&o.to.Controller, "controller-name", process.DefaultController, do+" IngressClasses with this spec.controller")
 	f.StringVar(&o.defaultCertificate, "default-certificate", "", "Secret (namespace/name) for hosts without one of their own")
 	f.BoolVar(&o.to.AllowSharedHosts, "allow-shared-hosts", false, "let several namespaces have rules for one host")
+	o.guard.register(f)
 }
 
 // settle reads what was given and refuses what contradicts itself.
 func (o *objectFlags) settle(f *pflag.FlagSet) (err error) {
 	c := o.to
 	if c.DefaultCertificate, err = namespacedName("default-certificate", o.defaultCertificate); err != nil {
+		return err
+	}
+	if c.Guarded, c.Guard, err = o.guard.settle(); err != nil {
 		return err
 	}
 	c.Namespaces = o.namespaces

@@ -42,6 +42,8 @@ type Config struct {
 	ProxyProtocolFrom  []netip.Prefix
 	ExternalHTTPSPort  int
 	AllowSharedHosts   bool
+	Guarded            []string        // as in compile.Input
+	Guard              hostmap.Guarded // zero where Guarded names nothing
 	DrainTimeout       time.Duration
 	AccessLog          string
 	Limits             hostmap.Limits

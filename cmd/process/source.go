@@ -40,7 +40,8 @@ func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome),
 // common is what folder and cluster have in common.
 func (c *Config) common() source.Config {
 	return source.Config{
-		Controller: c.Controller, DefaultCertificate: c.DefaultCertificate, AllowSharedHosts: c.AllowSharedHosts, Log: c.Log,
+		Controller: c.Controller, DefaultCertificate: c.DefaultCertificate, AllowSharedHosts: c.AllowSharedHosts,
+		Guarded: c.Guarded, Guard: c.Guard, Log: c.Log,
 	}
 }
 

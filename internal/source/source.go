@@ -14,11 +14,13 @@ import (
 
 // Config says what is ours of the objects, and who is told.
 type Config struct {
-	// Controller, DefaultCertificate and AllowSharedHosts are as in
-	// [compile.Input].
+	// Controller, DefaultCertificate, AllowSharedHosts, Guarded and Guard are
+	// as in [compile.Input].
 	Controller         string
 	DefaultCertificate types.NamespacedName
 	AllowSharedHosts   bool
+	Guarded            []string
+	Guard              hostmap.Guarded
 	// Self is this process as it is now, to which nothing is forwarded. It may
 	// be nil.
 	Self func() hostmap.Self
@@ -86,6 +88,7 @@ func (c *Config) compile(previous *hostmap.Map, state State) (o Outcome, next ti
 	in := state.Input
 	in.Now = time.Now()
 	in.Controller, in.DefaultCertificate, in.AllowSharedHosts = c.Controller, c.DefaultCertificate, c.AllowSharedHosts
+	in.Guarded, in.Guard = c.Guarded, c.Guard
 	if c.Self != nil {
 		in.Self = c.Self()
 	}
