@@ -158,8 +158,8 @@ type AuthorityPolicySpec struct {
 
 	// guard makes the class a guarded one: requests that pass are forwarded
 	// to the named Service, an ingress controller, instead of the backends
-	// their Ingress names. A problem, and without effect, where the process
-	// does not run as a guard.
+	// their Ingress names. One that cannot be read refuses the hosts of the
+	// class.
 	// +optional
 	Guard *GuardSpec `json:"guard,omitempty"`
 }

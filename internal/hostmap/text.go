@@ -62,6 +62,9 @@ func (c *Class) text() string {
 	if c.DefaultCertificate != (SecretRef{}) {
 		fmt.Fprintf(b, " default-certificate=%s", c.DefaultCertificate)
 	}
+	if g := c.Guarded; g != (Guarded{}) {
+		fmt.Fprintf(b, " guards=%s:%s/%s:%s", g.Protocol, g.Namespace, g.Service, g.Port)
+	}
 	for _, p := range c.TrustedGateways {
 		fmt.Fprintf(b, " trusts=%s", p)
 	}

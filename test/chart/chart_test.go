@@ -78,6 +78,9 @@ func TestFlags(t *testing.T) {
 		{"addresses for status", []string{`publishAddresses={192.0.2.1,192.0.2.2}`}, []string{"--publish-address=192.0.2.1,192.0.2.2"}, []string{"--publish-service"}},
 		{"default certificate", []string{"defaultCertificate=ingress421/default-tls"}, []string{"--default-certificate=ingress421/default-tls"}, nil},
 		{"balancers", []string{"proxyProtocolFrom={10.0.0.0/8,192.0.2.0/24}"}, []string{"--proxy-protocol-from=10.0.0.0/8,192.0.2.0/24"}, nil},
+		{"guard", []string{"guard.classes={traefik,old}", "guard.upstream=traefik/traefik:80", "namespaces={shop}"}, []string{
+			"--guard-class=traefik,old", "--guard-upstream=traefik/traefik:80", "--guard-protocol=http", "--namespace=ingress421,shop,traefik",
+		}, nil},
 		{"shared hosts", []string{"allowSharedHosts=true"}, []string{"--allow-shared-hosts"}, nil},
 		{"port for redirects", []string{"externalHttpsPort=8443"}, []string{"--external-https-port=8443"}, nil},
 		{"drain", []string{"drainSeconds=120"}, []string{"--drain-timeout=120s"}, nil},

@@ -139,19 +139,22 @@ func (s *stage) backend(t testing.TB, name string, handler http.HandlerFunc) bac
 	t.Helper()
 	ln, address, port := s.listen(t)
 	if handler == nil {
-		handler = func(w http.ResponseWriter, r *http.Request) {
-			for field, values := range r.Header {
-				w.Header()["Echo-"+field] = values
-			}
-			body, _ := io.ReadAll(r.Body)
-			w.Header().Set("X-Backend", name)
-			fmt.Fprintf(w, "%s %s%s %s", r.Method, r.Host, r.RequestURI, body)
-		}
+		handler = func(w http.ResponseWriter, r *http.Request) { echo(w, r, name) }
 	}
 	srv := &http.Server{Handler: handler}
 	go srv.Serve(ln)
 	t.Cleanup(func() { srv.Close() })
 	return backend{name, address, port}
+}
+
+// echo says the name of a backend, and repeats what it was sent.
+func echo(w http.ResponseWriter, r *http.Request, name string) {
+	for field, values := range r.Header {
+		w.Header()["Echo-"+field] = values
+	}
+	body, _ := io.ReadAll(r.Body)
+	w.Header().Set("X-Backend", name)
+	fmt.Fprintf(w, "%s %s%s %s", r.Method, r.Host, r.RequestURI, body)
 }
 
 // host serves a host with a certificate for names (the host itself where none

@@ -59,10 +59,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* The namespaces watched, as a JSON list: those asked for and the release's own. */}}
+{{/* The namespaces watched, as a JSON list: those asked for, the release's own and that of a guarded controller. */}}
 {{- define "ingress421.namespaces" -}}
 {{- if .Values.namespaces -}}
-{{- append .Values.namespaces .Release.Namespace | uniq | sortAlpha | toJson -}}
+{{- $more := list .Release.Namespace -}}
+{{- if .Values.guard.classes -}}
+{{- $more = append $more (splitList "/" .Values.guard.upstream | first) -}}
+{{- end -}}
+{{- concat .Values.namespaces $more | uniq | sortAlpha | toJson -}}
 {{- else -}}
 []
 {{- end -}}
