@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/balance"
 	"github.com/ingress421/ingress421/proxy/forward"
 	"github.com/ingress421/ingress421/proxy/gate"
+	"github.com/ingress421/ingress421/proxy/observe"
 )
 
 // live is a published host map with what serving by it needs beside it. It is
@@ -15,12 +17,12 @@ type live struct {
 
 // newLive resolves the backends of a map, and its sites to their counters. What is
 // in previous, which may be nil, is taken over.
-func (s *Server) newLive(m *hostmap.Map, previous *live) *live {
+func newLive(m *hostmap.Map, previous *live, endpoints *balance.Registry, o *observe.Observer) *live {
 	if previous == nil {
 		previous = &live{}
 	}
 	return &live{
-		View:     gate.NewView(m, previous.View, s.observer),
-		backends: forward.NewView(m, previous.backends, s.endpoints, s.observer),
+		View:     gate.NewView(m, previous.View, o),
+		backends: forward.NewView(m, previous.backends, endpoints, o),
 	}
 }

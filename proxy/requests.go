@@ -48,7 +48,7 @@ func attach(c *edge.Conn) (data any, end func()) {
 func newRequests(current func() *live, o *observe.Observer, externalHTTPSPort int) *requests {
 	rs := &requests{
 		current: current, observer: o,
-		gate: gate.New(o, externalHTTPSPort), forwarder: forward.New(o, externalHTTPSPort),
+		gate: gate.New(o, externalHTTPSPort), forwarder: forward.New(externalHTTPSPort),
 	}
 	rs.Handler = message.Handler{
 		Open: rs.open, Close: rs.close, Admit: rs.admit, Forward: rs.forward, Refuse: rs.refuse, Cut: o.StreamRefused,

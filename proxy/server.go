@@ -124,7 +124,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.observer = observe.New(to)
 	if cfg.Upstream.Dial == nil {
-		cfg.Upstream.Dial = s.dialBackend
+		cfg.Upstream.Dial = dialer(cfg.Self)
 	}
 	s.upstream = upstream.New(cfg.Upstream)
 	s.endpoints = balance.New(s.upstream, cfg.Upstream.ConnectTimeout, cfg.Log)
@@ -161,7 +161,7 @@ func (s *Server) Publish(m *hostmap.Map) {
 	s.publishMu.Lock()
 	defer s.publishMu.Unlock()
 	previous := s.now.Load()
-	next := s.newLive(m, previous)
+	next := newLive(m, previous, s.endpoints, s.observer)
 	s.now.Store(next)
 	s.once.Do(func() { close(s.published) })
 	if previous == nil {

@@ -2,68 +2,28 @@ package forward
 
 import (
 	"errors"
-	"net/http"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/message"
-	"github.com/ingress421/ingress421/proxy/observe"
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
-// Reasons of 413, 502, 503 and 504, beside those of upstream and hostmap.
+// Reasons of 413, 502, 503, 504 and 508, beside those of upstream and hostmap.
 const (
 	reasonNoEndpoints         = "no_endpoints"
 	reasonUpstreamMisdirected = "upstream_misdirected"
 	reasonAborted             = "aborted"
 	reasonNoTunnel            = "no_upgrade"
+	reasonLoop                = "loop" // the request goes round in circles
 	reasonBodySize            = string(hostmap.ReasonBodySize)
 )
 
-// failed answers for a backend that did not, unless another try is in order.
-func (f *Forwarder) failed(r *message.Request, p *Passage, err error) (again bool) {
-	reason := reasonOf(err)
-	f.count(p, reason)
-	if p.turn.Failed(err) {
-		return true
-	}
-	status := http.StatusBadGateway
-	switch reason {
-	case upstream.ReasonCanceled:
-		r.Status, r.Reason = observe.StatusClientGone, reason
-		r.Cancel()
-		return false
-	case upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
-		status = http.StatusBadRequest
-	case reasonBodySize:
-		status = http.StatusRequestEntityTooLarge
-	case upstream.ReasonConnectTimeout, upstream.ReasonReadTimeout, upstream.ReasonSendTimeout:
-		status = http.StatusGatewayTimeout
-	case upstream.ReasonRefused:
-		var e *upstream.Error
-		if errors.As(err, &e) && e.BodyRead && !e.Sent {
-			f.unprocessed(r, e)
-			return false
-		}
-	}
-	f.answerError(r, status, reason)
-	return false
-}
-
-// unprocessed answers for a backend that has not processed a request and will
-// not, when what was read of its body cannot be sent again from here. The client
-// can, whatever the method.
-func (f *Forwarder) unprocessed(r *message.Request, e *upstream.Error) {
-	if !r.GiveBack() {
-		f.answerError(r, http.StatusServiceUnavailable, e.Reason)
-		return
-	}
-	r.Status, r.Reason = http.StatusServiceUnavailable, e.Reason
-}
-
-func (f *Forwarder) answerError(r *message.Request, status int, reason string) {
+// answerError answers for ourselves with what went wrong in one word.
+func answerError(r *message.Request, status int, reason string) {
 	r.AnswerError(status, reason, errorType(reason))
 }
 
+// reasonOf is the word for why an exchange with a backend has failed.
 func reasonOf(err error) string {
 	if errors.Is(err, message.ErrBodySize) {
 		return reasonBodySize
@@ -103,23 +63,6 @@ func errorType(reason string) string {
 	}
 }
 
-// failed tells whether a request that was judged has failed on the backend's side
-// of us, and not because of its client.
-func (p *Passage) failed(r *message.Request) bool {
-	switch r.Reason {
-	case "", reasonAborted, reasonBodySize, upstream.ReasonCanceled, upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
-		return false
-	}
-	if p.route == nil {
-		return false
-	}
-	switch r.Status {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusLoopDetected:
-		return true
-	}
-	return r.Err != nil // a response that has begun
-}
-
 // causeOf is what lies under a failure, without the reason, which stands beside it.
 func causeOf(err error) error {
 	var e *upstream.Error
@@ -127,13 +70,4 @@ func causeOf(err error) error {
 		return e.Err
 	}
 	return err
-}
-
-// Record adds to what there is to tell of a request where it went, and how it
-// failed there.
-func (p *Passage) Record(r *message.Request, x *observe.Exchange) {
-	x.Endpoint, x.BackendFailed = p.endpoint, p.failed(r)
-	if r.Err != nil {
-		x.Err = causeOf(r.Err)
-	}
 }

@@ -11,37 +11,43 @@ import (
 	"github.com/ingress421/ingress421/proxy/message"
 )
 
+// hop is what this process says of itself in requests that it forwards.
+type hop struct {
+	httpsPort string            // as clients reach it
+	loopMark  hpack.HeaderField // added to each
+}
+
 // requestFields puts together the fields that go to the backend: the
 // client's, without those that are for one hop only or that the client must
 // not set, and then ours. They take the place of r.Header, in place: a list for
 // itself would double what requests of many fields cost.
-func (f *Forwarder) requestFields(r *message.Request, p *Passage, trusted bool) []hpack.HeaderField {
+func (h *hop) requestFields(r *message.Request, p *Passage, trusted bool) []hpack.HeaderField {
 	var said message.Forwarded
 	if trusted {
 		said = r.Forwarded() // reads what is written over below
 	}
 	out := r.Header[:0]
 	for i := range r.Header {
-		h := &r.Header[i]
-		if !kept(h.Name) {
+		f := &r.Header[i]
+		if !kept(f.Name) {
 			continue
 		}
-		if r.ForHop(h.Name) && h.Name != hostmap.LoopField {
+		if r.ForHop(f.Name) && f.Name != hostmap.LoopField {
 			continue
 		}
-		out = append(out, *h)
+		out = append(out, *f)
 	}
 	c := r.Client
 	if trusted {
-		out = f.gatewayFields(out, r, p, said)
+		out = h.gatewayFields(out, r, p, said)
 	} else {
 		proto, port := "http", "80"
 		if c.Facts.TLS {
-			proto, port = "https", f.httpsPort
+			proto, port = "https", h.httpsPort
 		}
 		out = appendForwarded(out, c.SourceText, proto, p.hostport, port, c.SourceText)
 	}
-	out = append(out, f.loopMark)
+	out = append(out, h.loopMark)
 	if c.Certificate != "" && p.site.Policy.ID == c.Facts.Policy {
 		// RFC 9440 section 2.2. Only to a site that asked for it.
 		out = append(out, message.Field("client-cert", c.Certificate))
@@ -52,7 +58,7 @@ func (f *Forwarder) requestFields(r *message.Request, p *Passage, trusted bool) 
 
 // gatewayFields adds what a trusted gateway says of its client, and what follows
 // from that.
-func (f *Forwarder) gatewayFields(out []hpack.HeaderField, r *message.Request, p *Passage, said message.Forwarded) []hpack.HeaderField {
+func (h *hop) gatewayFields(out []hpack.HeaderField, r *message.Request, p *Passage, said message.Forwarded) []hpack.HeaderField {
 	c := r.Client
 	if said.Proto == "" {
 		said.Proto = "http"
@@ -66,7 +72,7 @@ func (f *Forwarder) gatewayFields(out []hpack.HeaderField, r *message.Request, p
 	if said.Port == "" {
 		switch _, port, _ := hostmap.Authority(said.Host); {
 		case said.Proto == "https":
-			said.Port = f.httpsPort
+			said.Port = h.httpsPort
 		case port != 0:
 			said.Port = strconv.Itoa(int(port))
 		default:

@@ -1,16 +1,13 @@
 package forward
 
 import (
-	"cmp"
+	"errors"
 	"net/http"
-	"net/netip"
 	"strconv"
-	"strings"
 
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
-	"github.com/ingress421/ingress421/proxy/balance"
 	"github.com/ingress421/ingress421/proxy/message"
 	"github.com/ingress421/ingress421/proxy/observe"
 	"github.com/ingress421/ingress421/proxy/upstream"
@@ -18,69 +15,34 @@ import (
 
 // Forwarder forwards requests. Make one with [New].
 type Forwarder struct {
-	observer  *observe.Observer
-	httpsPort string            // as clients reach it
-	loopMark  hpack.HeaderField // added to each request that is forwarded
-	buffers   copyBuffers
+	hop     hop
+	buffers copyBuffers
 }
 
 // New makes a forwarder. The port is where clients reach https.
-func New(o *observe.Observer, externalHTTPSPort int) *Forwarder {
-	return &Forwarder{
-		observer:  o,
+func New(externalHTTPSPort int) *Forwarder {
+	return &Forwarder{hop: hop{
 		httpsPort: strconv.Itoa(externalHTTPSPort),
 		loopMark:  message.Field(hostmap.LoopField, newLoopMark()),
+	}}
+}
+
+// Ends answers a request that goes round in circles, 508. It does not block.
+// false: it does not.
+func (f *Forwarder) Ends(r *message.Request) bool {
+	if !goesRound(&r.Head, f.hop.loopMark.Value) {
+		return false
 	}
+	answerError(r, http.StatusLoopDetected, reasonLoop)
+	return true
 }
-
-// Ties are what all requests of one client's connection share on the backend's
-// side. The zero Ties are ready to use.
-type Ties struct {
-	// held bounds what backends' responses may take that the client does not
-	// read.
-	held upstream.Budget
-	// login is on connections to backends that serve nobody else.
-	login upstream.Login
-}
-
-// Close ends what is left of a client's connection when that has ended.
-func (t *Ties) Close() { t.login.Close() }
-
-// Passage is one request's way to a backend and back. Its owner uses it again.
-type Passage struct {
-	site     *hostmap.Site
-	route    *hostmap.Route
-	ties     *Ties
-	backend  *backend
-	hostport string // the host with the client's port, where it named one
-	path     string // instead of the request's, without the query; "" for none
-	endpoint netip.AddrPort
-
-	up      upstream.Request
-	turn    balance.Turn
-	r       *message.Request // for interim and trailer
-	interim func(status int, h []hpack.HeaderField)
-	trailer func() []hpack.HeaderField
-}
-
-// Open begins a passage: what the verdict has led to, of the map of a view.
-func (p *Passage) Open(v *View, to *hostmap.Verdict, ties *Ties) {
-	p.site, p.route, p.ties = to.Site, to.Route, ties
-	p.backend, p.path = v.backends[to.Route.Backend], to.Path
-}
-
-// Close makes a passage ready for another request, without giving up its room.
-func (p *Passage) Close() { *p = Passage{interim: p.interim, trailer: p.trailer} }
-
-// Endpoint is where the request was sent last; the zero AddrPort: nowhere.
-func (p *Passage) Endpoint() netip.AddrPort { return p.endpoint }
 
 // Forward sends an admitted request to an endpoint of its backend, and the
 // response back. p is open.
 func (f *Forwarder) Forward(r *message.Request, p *Passage) {
 	b := p.route.Backend
 	if b.Missing != "" {
-		f.answerError(r, http.StatusServiceUnavailable, b.Missing)
+		answerError(r, http.StatusServiceUnavailable, b.Missing)
 		return
 	}
 	p.hostport = r.Host
@@ -89,7 +51,7 @@ func (f *Forwarder) Forward(r *message.Request, p *Passage) {
 	}
 	f.fill(r, p, b)
 	if !p.turn.Begin(p.backend.Backend, &p.up, r.Start) {
-		f.answerError(r, http.StatusServiceUnavailable, reasonNoEndpoints)
+		answerError(r, http.StatusServiceUnavailable, reasonNoEndpoints)
 		return
 	}
 	for again := true; again; {
@@ -118,7 +80,7 @@ func (f *Forwarder) fill(r *message.Request, p *Passage, b *hostmap.Backend) {
 		// A gateway's connection is not one client's.
 		up.Login = &p.ties.login
 	}
-	up.Header = f.requestFields(r, p, trusted)
+	up.Header = f.hop.requestFields(r, p, trusted)
 	if r.ByUpgrade() && b.Protocol.OnlyHTTP2() {
 		r.Tunnel = "" // HTTP/2 knows no Upgrade, and to ignore one is allowed
 	}
@@ -136,27 +98,6 @@ func (f *Forwarder) fill(r *message.Request, p *Passage, b *hostmap.Backend) {
 		}
 	}
 	up.Interim, up.Budget = p.interim, &p.ties.held
-}
-
-// target is what the backend is asked for: what was matched, or what the terms have
-// made of it, with the query as it came.
-func (p *Passage) target(r *message.Request) string {
-	if p.path == "" {
-		return r.Path
-	}
-	if i := strings.IndexByte(r.Path, '?'); i >= 0 {
-		return p.path + r.Path[i:]
-	}
-	return p.path
-}
-
-// setTimeouts sets the time-outs of the route, and those of the class where it has
-// none; upstream has its own.
-func (p *Passage) setTimeouts() {
-	terms, limits := &p.route.Terms, &p.site.Class.Limits
-	p.up.ConnectTimeout = cmp.Or(terms.ConnectTimeout, limits.ConnectTimeout)
-	p.up.ReadTimeout = cmp.Or(terms.ReadTimeout, limits.ReadTimeout)
-	p.up.SendTimeout = cmp.Or(terms.SendTimeout, limits.SendTimeout)
 }
 
 // serve names the request of the passage to what upstream is given to call.
@@ -187,16 +128,16 @@ func (f *Forwarder) attempt(r *message.Request, p *Passage) (again bool) {
 	err := x.Do(&p.up)
 	r.Err = err
 	if err != nil {
-		return f.failed(r, p, err)
+		return failed(r, p, err)
 	}
 	if x.Status == http.StatusMisdirectedRequest {
 		// Our client's next connection to us would change nothing about ours
 		// to the backend: a 421 must not reach it. A fresh one of ours may.
-		f.count(p, "misdirected")
+		p.count("misdirected")
 		if p.turn.Misdirected() {
 			return true
 		}
-		f.answerError(r, http.StatusBadGateway, reasonUpstreamMisdirected)
+		answerError(r, http.StatusBadGateway, reasonUpstreamMisdirected)
 		return false
 	}
 	p.turn.Answered()
@@ -205,20 +146,55 @@ func (f *Forwarder) attempt(r *message.Request, p *Passage) (again bool) {
 	p.up.Header, p.up.Path = nil, ""
 	r.LetGo(observe.MaxLogged)
 	if r.Tunnel != "" && x.Status == http.StatusSwitchingProtocols {
-		f.tunnel(r, x)
+		tunnel(r, &f.buffers, x)
 		return false
 	}
 	if r.Tunnel != "" && !r.ByUpgrade() && x.Status < 300 {
 		// RFC 8441 section 5: to the client any 2xx is an open tunnel.
-		f.answerError(r, http.StatusBadGateway, reasonNoTunnel)
+		answerError(r, http.StatusBadGateway, reasonNoTunnel)
 		return false
 	}
-	f.respond(r, p, x)
+	respond(r, p, &f.buffers, x)
 	return false
 }
 
-// count counts a try that did not bring a response.
-func (f *Forwarder) count(p *Passage, result string) {
-	b := p.route.Backend
-	f.observer.Tries(b.Namespace, b.Service, result).Add(1)
+// failed answers for a backend that did not, unless another try is in order.
+func failed(r *message.Request, p *Passage, err error) (again bool) {
+	reason := reasonOf(err)
+	p.count(reason)
+	if p.turn.Failed(err) {
+		return true
+	}
+	status := http.StatusBadGateway
+	switch reason {
+	case upstream.ReasonCanceled:
+		r.Status, r.Reason = observe.StatusClientGone, reason
+		r.Cancel()
+		return false
+	case upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
+		status = http.StatusBadRequest
+	case reasonBodySize:
+		status = http.StatusRequestEntityTooLarge
+	case upstream.ReasonConnectTimeout, upstream.ReasonReadTimeout, upstream.ReasonSendTimeout:
+		status = http.StatusGatewayTimeout
+	case upstream.ReasonRefused:
+		var e *upstream.Error
+		if errors.As(err, &e) && e.BodyRead && !e.Sent {
+			unprocessed(r, e)
+			return false
+		}
+	}
+	answerError(r, status, reason)
+	return false
+}
+
+// unprocessed answers for a backend that has not processed a request and will
+// not, when what was read of its body cannot be sent again from here. The client
+// can, whatever the method.
+func unprocessed(r *message.Request, e *upstream.Error) {
+	if !r.GiveBack() {
+		answerError(r, http.StatusServiceUnavailable, e.Reason)
+		return
+	}
+	r.Status, r.Reason = http.StatusServiceUnavailable, e.Reason
 }

@@ -3,14 +3,10 @@ package forward
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"net/http"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/message"
 )
-
-// reasonLoop is that of a 508: the request goes round in circles.
-const reasonLoop = "loop"
 
 // How often a request may have passed before it is taken to go round in
 // circles: through this process, and through any of our kind. A guard before
@@ -29,19 +25,15 @@ func newLoopMark() string {
 	return hostmap.LoopMark + hex.EncodeToString(id[:])
 }
 
-// Ends answers a request that goes round in circles. It does not block, and runs
-// for every request. false: it is none.
-func (f *Forwarder) Ends(r *message.Request) bool {
+// goesRound tells whether a request has passed too often. It runs for every
+// request.
+func goesRound(h *message.Head, mark string) bool {
 	mine, all := 0, 0
-	for i := range r.Header {
-		if r.Header[i].Name == hostmap.LoopField {
-			m, a := hostmap.Passes(r.Header[i].Value, f.loopMark.Value)
+	for i := range h.Header {
+		if h.Header[i].Name == hostmap.LoopField {
+			m, a := hostmap.Passes(h.Header[i].Value, mark)
 			mine, all = mine+m, all+a
 		}
 	}
-	if mine < maxOwnPasses && all < maxPasses {
-		return false
-	}
-	r.AnswerError(http.StatusLoopDetected, reasonLoop, errorType(reasonLoop))
-	return true
+	return mine >= maxOwnPasses || all >= maxPasses
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"sync"
 
 	"golang.org/x/net/http2/hpack"
 
@@ -13,23 +12,8 @@ import (
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
-// copyBuffers are for bodies under way.
-type copyBuffers struct{ pool sync.Pool }
-
-const copyBuffer = 32 << 10
-
-func (b *copyBuffers) get() *[]byte {
-	if p, ok := b.pool.Get().(*[]byte); ok {
-		return p
-	}
-	p := make([]byte, copyBuffer)
-	return &p
-}
-
-func (b *copyBuffers) put(p *[]byte) { b.pool.Put(p) }
-
 // respond sends the backend's response to the client.
-func (f *Forwarder) respond(r *message.Request, p *Passage, x *upstream.Exchange) {
+func respond(r *message.Request, p *Passage, buffers *copyBuffers, x *upstream.Exchange) {
 	fields := responseFields(r, x)
 	if body, whole := x.Whole(); whole {
 		respondWhole(r, fields, body, x.Trailer())
@@ -39,8 +23,8 @@ func (f *Forwarder) respond(r *message.Request, p *Passage, x *upstream.Exchange
 		r.Reason = reasonAborted
 		return
 	}
-	buf := f.buffers.get()
-	defer f.buffers.put(buf)
+	buf := buffers.get()
+	defer buffers.put(buf)
 	for {
 		n, err := x.Read(*buf)
 		r.Sent += int64(n)
@@ -66,7 +50,7 @@ func (f *Forwarder) respond(r *message.Request, p *Passage, x *upstream.Exchange
 		}
 		// The client must be able to tell this from an end.
 		r.Reason, r.Err = reasonOf(err), err
-		f.count(p, r.Reason)
+		p.count(r.Reason)
 		r.Break()
 		return
 	}

@@ -34,7 +34,7 @@ func handshakeFields(r *message.Request, fields []hpack.HeaderField) []hpack.Hea
 // tunnel carries octets both ways until both sides have ended, or either is
 // lost. Whoever has ended its own direction still gets what the other sends (RFC
 // 8441 section 5), unless that pauses for the stall timeout.
-func (f *Forwarder) tunnel(r *message.Request, x *upstream.Exchange) {
+func tunnel(r *message.Request, buffers *copyBuffers, x *upstream.Exchange) {
 	backend := x.Upgraded()
 	if r.OpenTunnel(responseFields(r, x)) != nil {
 		return
@@ -48,7 +48,7 @@ func (f *Forwarder) tunnel(r *message.Request, x *upstream.Exchange) {
 	up := make(chan struct{})
 	go func() {
 		defer close(up)
-		if errors.Is(f.carry(backend, r, half.moved), io.EOF) {
+		if errors.Is(buffers.carry(backend, r, half.moved), io.EOF) {
 			if cw, ok := backend.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil {
 				half.begin()
 				return
@@ -56,7 +56,7 @@ func (f *Forwarder) tunnel(r *message.Request, x *upstream.Exchange) {
 		}
 		_ = backend.Close()
 	}()
-	err := f.carry(r, backend, func(n int) {
+	err := buffers.carry(r, backend, func(n int) {
 		r.Sent += int64(n)
 		half.moved(n)
 	})
@@ -114,23 +114,4 @@ func (h *halfClosed) stop() {
 	h.over = true
 	h.mu.Unlock()
 	h.timer.Stop()
-}
-
-// carry writes to w what it reads from r until either fails, and returns how:
-// io.EOF where r has ended. progress is told of what was read.
-func (f *Forwarder) carry(w io.Writer, r io.Reader, progress func(n int)) error {
-	buf := f.buffers.get()
-	defer f.buffers.put(buf)
-	for {
-		n, err := r.Read(*buf)
-		if n > 0 {
-			progress(n)
-			if _, werr := w.Write((*buf)[:n]); werr != nil {
-				return werr
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
 }

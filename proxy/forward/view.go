@@ -13,10 +13,11 @@ type View struct {
 	backends map[*hostmap.Backend]*backend
 }
 
-// backend is a backend with the counter of its responses.
+// backend is a backend with the counters of the tries of its requests.
 type backend struct {
 	*balance.Backend
-	ok *atomic.Uint64
+	ok     *atomic.Uint64 // those that brought a response
+	others func(result string) *atomic.Uint64
 }
 
 // NewView resolves the backends of a map. Those of previous, which may be nil, are
@@ -30,7 +31,8 @@ func NewView(m *hostmap.Map, previous *View, r *balance.Registry, o *observe.Obs
 				continue
 			}
 		}
-		v.backends[b] = &backend{r.Backend(b), o.Tries(b.Namespace, b.Service, "ok")}
+		tries := func(result string) *atomic.Uint64 { return o.Tries(b.Namespace, b.Service, result) }
+		v.backends[b] = &backend{r.Backend(b), tries("ok"), tries}
 	}
 	return v
 }

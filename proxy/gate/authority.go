@@ -7,6 +7,13 @@ import (
 	"github.com/ingress421/ingress421/proxy/message"
 )
 
+// Reasons of answers 400.
+const (
+	reasonBadAuthority = "bad_authority"
+	reasonHostConflict = "host_conflict"
+	reasonBadPath      = "bad_path"
+)
+
 // settleHost settles the canonical host of a request: of its authority, with
 // which every Host field must agree (RFC 9113 section 8.3.1), or of the Host
 // field where there is no authority. An authority that is empty is one, and
@@ -48,19 +55,19 @@ func settleHost(r *message.Request) (why string) {
 }
 
 // settlePath settles the canonical path of a request, and returns it without the
-// query; false: it has none.
-func settlePath(r *message.Request) (canonical string, ok bool) {
+// query, or why there is none.
+func settlePath(r *message.Request) (canonical, why string) {
 	path, query := r.Target, ""
 	if i := strings.IndexByte(path, '?'); i >= 0 {
 		path, query = path[:i], path[i:]
 	}
 	canonical, err := hostmap.Path(path)
 	if err != nil || strings.IndexByte(query, '#') >= 0 {
-		return "", false
+		return "", reasonBadPath
 	}
 	r.Path = r.Target
 	if len(canonical) != len(path) {
 		r.Path = canonical + query
 	}
-	return canonical, true
+	return canonical, ""
 }

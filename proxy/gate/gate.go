@@ -9,13 +9,10 @@ import (
 	"github.com/ingress421/ingress421/proxy/observe"
 )
 
-// Reasons of answers 400, 405 and 417, beside those of hostmap.
+// Reasons of answers 405 and 417.
 const (
-	reasonBadAuthority = "bad_authority"
-	reasonHostConflict = "host_conflict"
-	reasonBadPath      = "bad_path"
-	reasonMethod       = "method"
-	reasonExpectation  = "expectation"
+	reasonMethod      = "method"
+	reasonExpectation = "expectation"
 )
 
 // requestError is the error type (RFC 9209 section 2.3) of what is wrong with a
@@ -78,9 +75,9 @@ func (g *Gate) Admit(r *message.Request, c *Case) bool {
 		r.AnswerError(http.StatusExpectationFailed, reasonExpectation, requestError)
 		return false
 	}
-	path, ok := settlePath(r)
-	if !ok {
-		r.AnswerError(http.StatusBadRequest, reasonBadPath, requestError)
+	path, why := settlePath(r)
+	if why != "" {
+		r.AnswerError(http.StatusBadRequest, why, requestError)
 		return false
 	}
 	g.judge(r, c, path)
@@ -133,10 +130,10 @@ func addressOf(r *message.Request, class *hostmap.Class) netip.Addr {
 func (g *Gate) answer(r *message.Request, c *Case) {
 	switch v := &c.verdict; {
 	case v.Action == hostmap.ActionRedirect:
-		g.redirect(r, v)
+		redirect(r, v, g.httpsAt)
 	case v.Misdirected():
 		g.misdirected(r, c, v.Reason, true)
-		g.answerMisdirected(r, v)
+		g.answers.answer(r, v)
 	default:
 		r.AnswerError(v.Status, string(v.Reason), errorType(v.Reason))
 	}

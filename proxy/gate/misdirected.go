@@ -80,9 +80,9 @@ func newMisdirectedAnswers() (answers misdirectedAnswers) {
 	return answers
 }
 
-// answerMisdirected answers 421 (RFC 9110 section 15.5.20).
-func (g *Gate) answerMisdirected(r *message.Request, v *hostmap.Verdict) {
-	a := g.answers.of(v.Reason)
+// answer answers 421 (RFC 9110 section 15.5.20).
+func (as misdirectedAnswers) answer(r *message.Request, v *hostmap.Verdict) {
+	a := as.of(v.Reason)
 	r.Status, r.Reason = http.StatusMisdirectedRequest, string(v.Reason)
 	if v.Close {
 		r.SetClose()

@@ -7,11 +7,12 @@ import (
 	"github.com/ingress421/ingress421/proxy/message"
 )
 
-// redirect sends the client to where the verdict says.
-func (g *Gate) redirect(r *message.Request, v *hostmap.Verdict) {
+// redirect sends the client to where the verdict says. httpsAt is what stands
+// behind the host in our own URLs.
+func redirect(r *message.Request, v *hostmap.Verdict, httpsAt string) {
 	location := v.Location()
 	if location == "" {
-		location = "https://" + r.Host + g.httpsAt + r.Path
+		location = "https://" + r.Host + httpsAt + r.Path
 	}
 	r.Status = v.Status
 	r.Fields = append(r.Fields[:0], message.Field("location", location), message.FieldServer, message.FieldNoContent)

@@ -3,8 +3,6 @@ package message
 import (
 	"net/http"
 	"strconv"
-	"sync"
-	"time"
 
 	"golang.org/x/net/http2/hpack"
 
@@ -105,21 +103,4 @@ func grpcStatus(status int) string {
 }
 
 // Date is the Date field of a response (RFC 9110 section 6.6.1).
-func (r *Request) Date() hpack.HeaderField { return Field("date", r.handler.date.at(r.Start)) }
-
-// dateClock is the Date field's text, made once a second.
-type dateClock struct {
-	mu     sync.Mutex
-	second int64  // guarded by mu
-	text   string // guarded by mu
-}
-
-func (c *dateClock) at(t time.Time) string {
-	sec := t.Unix()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if sec != c.second {
-		c.second, c.text = sec, t.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")
-	}
-	return c.text
-}
+func (r *Request) Date() hpack.HeaderField { return Field("date", r.clock.at(r.Start)) }

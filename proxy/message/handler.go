@@ -31,7 +31,7 @@ type Handler struct {
 func (h *Handler) Begin(conn any, x Exchange, start time.Time) *Request {
 	r := h.Open(conn)
 	if r != nil {
-		r.handler, r.ex, r.Start = h, x, start
+		r.clock, r.ex, r.Start = &h.date, x, start
 	}
 	return r
 }

@@ -30,9 +30,9 @@ type Request struct {
 	For
 	Response
 
-	handler *Handler
-	ex      Exchange
-	http1   http1Exchange // ex, of an HTTP/1.1 request
+	clock *dateClock
+	ex    Exchange
+	http1 http1Exchange // ex, of an HTTP/1.1 request
 
 	// expects: the client waits for a 100 before it sends the body.
 	expects bool

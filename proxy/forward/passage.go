@@ -1,0 +1,108 @@
+package forward
+
+import (
+	"cmp"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/proxy/balance"
+	"github.com/ingress421/ingress421/proxy/message"
+	"github.com/ingress421/ingress421/proxy/observe"
+	"github.com/ingress421/ingress421/proxy/upstream"
+)
+
+// Ties are what all requests of one client's connection share on the backend's
+// side. The zero Ties are ready to use.
+type Ties struct {
+	// held bounds what backends' responses may take that the client does not
+	// read.
+	held upstream.Budget
+	// login is on connections to backends that serve nobody else.
+	login upstream.Login
+}
+
+// Close ends what is left of a client's connection when that has ended.
+func (t *Ties) Close() { t.login.Close() }
+
+// Passage is one request's way to a backend and back. Its owner uses it again.
+type Passage struct {
+	site     *hostmap.Site
+	route    *hostmap.Route
+	ties     *Ties
+	backend  *backend
+	hostport string // the host with the client's port, where it named one
+	path     string // instead of the request's, without the query; "" for none
+	endpoint netip.AddrPort
+
+	up      upstream.Request
+	turn    balance.Turn
+	r       *message.Request // for interim and trailer
+	interim func(status int, h []hpack.HeaderField)
+	trailer func() []hpack.HeaderField
+}
+
+// Open begins a passage: what the verdict has led to, of the map of a view.
+func (p *Passage) Open(v *View, to *hostmap.Verdict, ties *Ties) {
+	p.site, p.route, p.ties = to.Site, to.Route, ties
+	p.backend, p.path = v.backends[to.Route.Backend], to.Path
+}
+
+// Close makes a passage ready for another request, without giving up its room.
+func (p *Passage) Close() { *p = Passage{interim: p.interim, trailer: p.trailer} }
+
+// Endpoint is where the request was sent last; the zero AddrPort: nowhere.
+func (p *Passage) Endpoint() netip.AddrPort { return p.endpoint }
+
+// target is what the backend is asked for: what was matched, or what the terms have
+// made of it, with the query as it came.
+func (p *Passage) target(r *message.Request) string {
+	if p.path == "" {
+		return r.Path
+	}
+	if i := strings.IndexByte(r.Path, '?'); i >= 0 {
+		return p.path + r.Path[i:]
+	}
+	return p.path
+}
+
+// setTimeouts sets the time-outs of the route, and those of the class where it has
+// none; upstream has its own.
+func (p *Passage) setTimeouts() {
+	terms, limits := &p.route.Terms, &p.site.Class.Limits
+	p.up.ConnectTimeout = cmp.Or(terms.ConnectTimeout, limits.ConnectTimeout)
+	p.up.ReadTimeout = cmp.Or(terms.ReadTimeout, limits.ReadTimeout)
+	p.up.SendTimeout = cmp.Or(terms.SendTimeout, limits.SendTimeout)
+}
+
+// count counts a try that did not bring a response.
+func (p *Passage) count(result string) { p.backend.others(result).Add(1) }
+
+// Record adds to what there is to tell of a request where it went, and how it
+// failed there.
+func (p *Passage) Record(r *message.Request, x *observe.Exchange) {
+	x.Endpoint, x.BackendFailed = p.endpoint, p.failed(r)
+	if r.Err != nil {
+		x.Err = causeOf(r.Err)
+	}
+}
+
+// failed tells whether a request that was judged has failed on the backend's side
+// of us, and not because of its client.
+func (p *Passage) failed(r *message.Request) bool {
+	switch r.Reason {
+	case "", reasonAborted, reasonBodySize, upstream.ReasonCanceled, upstream.ReasonBodyAborted, upstream.ReasonBadRequest:
+		return false
+	}
+	if p.route == nil {
+		return false
+	}
+	switch r.Status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusLoopDetected:
+		return true
+	}
+	return r.Err != nil // a response that has begun
+}
