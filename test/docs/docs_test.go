@@ -109,10 +109,9 @@ func TestMetricReasons(t *testing.T) {
 	for _, tt := range []struct{ label, file, prefix string }{
 		{"reason of connections_closed_total", "proxy/h2/errors.go", "Closed"},
 		{"reason of connections_closed_total", "proxy/http1/errors.go", "Closed"},
-		{"reason of connections_closed_total", "proxy/accept.go", "closed"},
-		{"reason of connections_closed_total", "proxy/refusals.go", "closed"},
-		{"reason of streams_refused_total", "proxy/h2/errors.go", "Refused"},
-		{"result of upstream_requests_total", "proxy/upstream/errors.go", "Reason"},
+		{"reason of connections_closed_total", "proxy/edge/enter.go", "closed"},
+		{"reason of streams_refused_total", "proxy/h2/errors.go", "Why"},
+		{"result of upstream_requests_total", "proxy/upstream/error.go", "Reason"},
 	} {
 		for _, value := range constants(t, tt.file, tt.prefix, text) {
 			if !strings.Contains(inPage[tt.label], "`"+value+"`") {
