@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"net/netip"
 	"strings"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
@@ -45,15 +46,13 @@ func connect(m *hostmap.Map, name string) *hostmap.Facts {
 	if hostmap.IsIP(name) {
 		name = "" // RFC 6066 section 3
 	}
-	site, certificates := m.Handshake(name)
-	if len(certificates) == 0 {
+	h := m.Handshake(name)
+	if !h.Takes(tls.VersionTLS13) {
 		return nil
 	}
-	f := &hostmap.Facts{TLS: true, ServerName: name, Leaf: certificates[0], Version: tls.VersionTLS13, ALPN: "h2"}
-	if site != nil {
-		f.Policy = site.Policy.ID
-	}
-	return f
+	f := h.Facts(h.Certificates[0], netip.Addr{})
+	f.Version, f.ALPN = tls.VersionTLS13, "h2"
+	return &f
 }
 
 // index finds hosts by what certificates cover.

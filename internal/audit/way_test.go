@@ -84,14 +84,13 @@ func naive(m *hostmap.Map) map[string]Outcome {
 		if hostmap.IsIP(a) {
 			sni = ""
 		}
-		site, certificates := m.Handshake(sni)
-		if len(certificates) == 0 || !certificates[0].Covers(a) {
+		h := m.Handshake(sni)
+		if h.Refused != "" || !h.Certificates[0].Covers(a) {
 			continue
 		}
-		f := &hostmap.Facts{TLS: true, ServerName: sni, Leaf: certificates[0], Version: tls.VersionTLS13}
-		if site != nil {
-			f.Policy = site.Policy.ID
-		}
+		settled := h.Facts(h.Certificates[0], netip.Addr{})
+		f := &settled
+		f.Version = tls.VersionTLS13
 		// A name that no site has is a host because the leaf names it.
 		named := func(name string) bool { return isSite(name) || slices.Contains(f.Leaf.Names, name) }
 		if !named(a) {

@@ -55,19 +55,22 @@ func Apply(v Verdict, f *Facts, r Request, c Client) Verdict {
 		return v
 	}
 	if t.Ranged() && !t.admits(c.Address) {
-		return v.refuse(statusForbidden, ReasonSourceRange)
+		v.refuse(statusForbidden, ReasonSourceRange)
+		return v
 	}
 	if t.Redirect.Status != 0 {
 		v.Action, v.Status = ActionRedirect, t.Redirect.Status
 		return v
 	}
 	if t.MaxBodySize != 0 && c.ContentLength > t.MaxBodySize {
-		return v.refuse(statusContentTooLarge, ReasonBodySize)
+		v.refuse(statusContentTooLarge, ReasonBodySize)
+		return v
 	}
 	if t.RewriteTarget != "" {
 		path, err := v.Route.Rewrite(r.Path)
 		if err != nil {
-			return v.refuse(statusBadRequest, ReasonRewrite)
+			v.refuse(statusBadRequest, ReasonRewrite)
+			return v
 		}
 		v.Path = path
 	}

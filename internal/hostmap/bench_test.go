@@ -51,6 +51,7 @@ func fleets(b *testing.B, run func(b *testing.B, f *fleet)) {
 var (
 	siteSink    *hostmap.Site
 	verdictSink hostmap.Verdict
+	traceSink   hostmap.Trace
 )
 
 func BenchmarkSite(b *testing.B) {
@@ -78,6 +79,19 @@ func BenchmarkJudge(b *testing.B) {
 		}
 		if verdictSink.Status != 0 {
 			b.Fatal(verdictSink)
+		}
+	})
+}
+
+// BenchmarkJudgeTraced is BenchmarkJudge for whoever asks why.
+func BenchmarkJudgeTraced(b *testing.B) {
+	fleets(b, func(b *testing.B, f *fleet) {
+		i := 0
+		for b.Loop() {
+			verdictSink, traceSink = hostmap.JudgeTraced(f.m, f.facts[i], hostmap.Request{Scheme: "https", Host: f.hosts[i], Path: "/index.html"})
+			if i++; i == len(f.hosts) {
+				i = 0
+			}
 		}
 	})
 }
@@ -152,13 +166,19 @@ func TestAllocations(t *testing.T) {
 		"Pattern":   func() { _, _ = hostmap.Pattern("*.example.com") },
 		"Path":      func() { _, _ = hostmap.Path("/a/..b/%2fc/index.html") },
 		"Site":      func() { siteSink = f.m.Site(f.hosts[7]) },
-		"Handshake": func() { siteSink, _ = f.m.Handshake(f.hosts[7]) },
+		"Handshake": func() { siteSink = hostmap.Connect(f.m, f.hosts[7]).Site },
 		"Judge":     func() { verdictSink = hostmap.Judge(f.m, f.facts[7], hostmap.Request{Host: f.hosts[7], Path: "/"}) },
 		"Judge misdirected": func() {
 			verdictSink = hostmap.Judge(f.m, f.facts[8], hostmap.Request{Host: f.hosts[7], Path: "/"})
 		},
 		"Judge reported": func() {
 			verdictSink = hostmap.Judge(m, f.facts[8], hostmap.Request{Host: "x.w.test", Path: "/a/b/c"})
+		},
+		"JudgeTraced": func() {
+			verdictSink, traceSink = hostmap.JudgeTraced(f.m, f.facts[8], hostmap.Request{Host: f.hosts[7], Path: "/"})
+		},
+		"Apply": func() {
+			verdictSink = hostmap.Apply(verdictSink, f.facts[7], hostmap.Request{Host: f.hosts[7], Path: "/"}, hostmap.Client{})
 		},
 		"Judge unserved":  func() { verdictSink = hostmap.Judge(m, f.facts[8], hostmap.Request{Host: f.hosts[8], Path: "/"}) },
 		"Judge cleartext": func() { verdictSink = hostmap.Judge(m, &hostmap.Facts{}, hostmap.Request{Host: "x.w.test", Path: "/"}) },

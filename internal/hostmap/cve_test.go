@@ -67,7 +67,7 @@ func unresolved(t *testing.T, mode hostmap.ClientAuth) {
 			Policy: hostmap.UnresolvedTLSPolicy(mode), Routes: everything("broken"),
 		}),
 	}})
-	if _, certificates := m.Handshake("broken.test"); len(certificates) != 0 {
+	if h := hostmap.Connect(m, "broken.test"); h.Refused == "" || len(h.Certificates) != 0 {
 		t.Error("its handshake is answered")
 	}
 	for _, sni := range []string{"public.test", "unserved.test", ""} {
@@ -145,12 +145,8 @@ func TestCVE_2026_48491_WildcardHost(t *testing.T) {
 func TestCVE_2026_53622_CaseOfServerName(t *testing.T) {
 	m := guarded()
 	for _, sni := range []string{"mtls.test", "MTLS.TEST", "Mtls.Test", "X.Guarded.TEST"} {
-		host, err := hostmap.Host(sni)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if site, _ := m.Handshake(host); site == nil || site.Policy.Mode != hostmap.ClientAuthRequire {
-			t.Errorf("%s: handshake under %v", sni, site.Label())
+		if h := hostmap.Connect(m, sni); h.Policy().Mode != hostmap.ClientAuthRequire {
+			t.Errorf("%s: handshake under %v", sni, h.Site.Label())
 		}
 	}
 }

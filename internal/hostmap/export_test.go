@@ -19,3 +19,14 @@ func PEMCertificates(text []byte) (out [][]byte, err error) {
 	}
 	return out, nil
 }
+
+// Grounds are all grounds.
+func Grounds() func(yield func(Ground) bool) {
+	return func(yield func(Ground) bool) {
+		for g := range groundCount {
+			if g != firstFailure && !yield(g) {
+				return
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package hostmap
 import (
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // TestIndexComparesKeys: two keys whose hashes agree in every bit that is kept
@@ -11,13 +12,22 @@ func TestIndexComparesKeys(t *testing.T) {
 	for _, host := range []string{"a.test", strings.Repeat("a.", 60) + "test"} {
 		site := NewSite(Site{Host: host})
 		x := newIndex([]*Site{site})
+		own := *x.find(host)
 		other := "b" + host[1:]
 		place, hash := x.home(other)
 		clear(x.entries)
-		x.entries[place] = newEntry(site)
+		x.entries[place] = own
 		x.entries[place].hash = hash
 		if e := x.find(other); e != nil {
 			t.Errorf("%q is found under %q", e.site.Host, other)
 		}
+	}
+}
+
+// TestEntryIsOneCacheLine: a look-up that finds its site at the first place
+// goes to one.
+func TestEntryIsOneCacheLine(t *testing.T) {
+	if n := unsafe.Sizeof(entry{}); n != 64 {
+		t.Errorf("an entry has %d octets", n)
 	}
 }

@@ -2,195 +2,197 @@ package hostmap
 
 import "strings"
 
-// Reason says why a request is not served as it came: one word, told to the
-// client, to the log and to the metrics. "" is no reason.
-type Reason string
-
-// The reasons of [Judge], in the order of its steps.
-const (
-	ReasonScheme           Reason = "scheme"
-	ReasonTLSPolicy        Reason = "tls_policy"
-	ReasonCertificate      Reason = "certificate"
-	ReasonOtherCertificate Reason = "other_certificate"
-	ReasonServerName       Reason = "server_name"
-	ReasonUnserved         Reason = "unserved"
-	ReasonNoRoute          Reason = "no_route"
-)
-
-// Request is what Judge is told of a request.
-type Request struct {
-	// Scheme is ":scheme", or that of an HTTP/1.1 request in absolute form;
-	// "" where the request names none.
-	Scheme string
-	// Host is the canonical host of the authority (see [Authority]).
-	Host string
-	// Path is the canonical path (see [Path]).
-	Path string
-}
-
-// Action is what becomes of a request.
-type Action uint8
-
-const (
-	// ActionServe forwards it by the verdict's route.
-	ActionServe Action = iota
-	// ActionRedirect sends the client elsewhere.
-	ActionRedirect
-	// ActionRefuse answers with an error.
-	ActionRefuse
-)
-
-var actionNames = [...]string{"serve", "redirect", "refuse"}
-
-func (a Action) String() string { return actionNames[a] }
-
-// Verdict is the outcome for one request: of the rule alone as [Judge] returns
-// it, of the terms too once [Apply] has seen it.
-type Verdict struct {
-	// Action says whether the request is served. Judge never redirects.
-	Action Action
-	// Rule is the rule that was in force.
-	Rule Rule
-	// Retry tells whether a request on a fresh connection whose server name is
-	// the authority would get past step 5. It means something beside a 421 or
-	// a Reported reason.
-	Retry bool
-	// Close asks for the connection to be closed after the answer.
-	Close bool
-	// Status is what to answer, 0 where the request is served.
-	Status int
-	// Reason is why it is refused, "" where it is not.
-	Reason Reason
-	// Reported is the reason of step 4 or 5 that would have been Reason, had
-	// the site or its class not asked for a report only. Step 4b is enforced
-	// all the same.
-	Reported Reason
-	// Site is the authority's, nil where none serves it.
-	Site *Site
-	// Route is what the path has matched; nil where the request was refused
-	// before that, where nothing matches, and where all of the site's requests
-	// are redirected.
-	Route *Route
-	// Path is what the backend is asked for where Apply has rewritten the
-	// request's path, else "".
-	Path string
-}
-
-// Misdirected tells whether the verdict is a 421.
-func (v *Verdict) Misdirected() bool { return v.Status == statusMisdirected }
-
-const (
-	statusPermanentRedirect = 308
-	statusBadRequest        = 400
-	statusForbidden         = 403
-	statusNotFound          = 404
-	statusContentTooLarge   = 413
-	statusMisdirected       = 421
-)
-
 // Judge says what becomes of a request that arrived on a connection: RFC 9110
 // section 7.4, step by step as the package's page lists them. It is pure and
 // does not allocate.
 func Judge(m *Map, f *Facts, r Request) Verdict {
+	var v Verdict
+	m.judge(&v, f, &r, nil)
+	return v
+}
+
+// judge is Judge and its [Trace], which is nil for none.
+func (m *Map) judge(v *Verdict, f *Facts, r *Request, t *Trace) {
 	e := m.find(r.Host)
-	class := m.Class()
-	v := Verdict{Rule: class.Rule}
-	report := class.Report
+	report := false
 	if e != nil {
-		class, report = e.class, e.report
-		v.Site, v.Rule = e.site, e.rule
+		v.Site, v.Rule, report = e.site, e.rule(), e.is&reporting != 0
+	} else {
+		class := m.Class()
+		v.Rule, report = class.Rule, class.Report
 	}
 
 	// 1. Scheme. RFC 9113 section 8.3.1 leaves ":scheme" to the client; one
 	// that denies the connection's TLS would be believed by the backend.
 	if r.Scheme != "" && !schemeAgrees(r.Scheme, f.TLS) {
-		return v.misdirect(class, ReasonScheme, false)
+		t.note(StepScheme, GroundOtherScheme)
+		m.misdirect(v, ReasonScheme, false)
+		return
 	}
-
-	if !f.TLS {
-		return judgeCleartext(v, e, class, r.Path)
-	}
+	t.note(StepScheme, GroundSameScheme)
 
 	// 3. TLS policy. Asked of trusted gateways too, under every rule, and
 	// never only reported: what it protects is client authentication.
-	if e != nil && !e.policyHolds(f.Policy, f.Version) {
-		return v.misdirect(class, ReasonTLSPolicy, m.retry(f, r.Host, e, v.Rule))
+	ground := e.policyHolds(f.TLS, f.Policy, f.Version)
+	t.note(StepTLSPolicy, ground)
+	if ground.Fails() {
+		m.misdirect(v, ReasonTLSPolicy, f.TLS && m.retry(f, r.Host, e, v.Rule))
+		return
 	}
 
 	// 2, 4, 4b, 5. Coverage, whose certificate it is, and the site's own rule.
-	if !class.Trusts(f.Peer) {
-		if reason := m.judgeCertificate(f.Leaf, f.ServerName, r.Host, e, v.Rule); reason != "" {
+	// In cleartext no certificate is there to be asked for.
+	if f.TLS {
+		if m.trusts(e, f) {
+			t.note(StepGateway, GroundTrusted)
+		} else if reason := m.judgeCertificate(f.Leaf, f.ServerName, r.Host, e, v.Rule, t); reason != "" {
 			again := m.retry(f, r.Host, e, v.Rule)
-			switch {
-			case !report:
-				return v.misdirect(class, reason, again)
-			case !m.vouches(f.Leaf, e):
-				// It protects whoever owns the certificate, who did not ask
-				// for a report only.
-				return v.misdirect(class, ReasonOtherCertificate, again)
+			if !report {
+				m.misdirect(v, reason, again)
+				return
+			}
+			// What 4b protects is whoever owns the certificate, who did not
+			// ask for a report only.
+			ground := m.vouches(f.Leaf, e)
+			t.report(ground)
+			if ground.Fails() {
+				m.misdirect(v, ReasonOtherCertificate, again)
+				return
 			}
 			v.Reported, v.Retry = reason, again
 		}
 	}
-	return v.route(e, class, r.Path)
-}
 
-// judgeCleartext is Judge after step 1 without TLS: no certificate is there to
-// be asked for.
-func judgeCleartext(v Verdict, e *entry, class *Class, path string) Verdict {
-	if e != nil && e.policed {
-		return v.misdirect(class, ReasonTLSPolicy, false)
+	// 6. Is the authority served here?
+	if e == nil {
+		t.note(StepServed, GroundUnserved)
+		if m.Class().UnservedMisdirected {
+			m.misdirect(v, ReasonUnserved, false)
+			return
+		}
+		v.refuse(statusNotFound, ReasonUnserved)
+		return
 	}
-	return v.route(e, class, path)
-}
+	t.note(StepServed, GroundServed)
 
-// policyHolds is step 3: whether a connection made under a TLS policy, on a
-// TLS version, satisfies the site's.
-func (e *entry) policyHolds(id PolicyID, version uint16) bool {
-	if e.policed {
-		p := &e.site.Policy
-		if p.Unresolved || p.ID != id {
-			return false
+	// 7. Does a route match the path?
+	if v.Route = e.all; v.Route == nil {
+		if v.Route = e.site.Route(r.Path); v.Route == nil {
+			t.note(StepRoute, GroundNoRoute)
+			v.refuse(statusNotFound, ReasonNoRoute)
+			return
 		}
 	}
-	return version >= e.class.MinVersion
+	t.note(StepRoute, GroundRoute)
+}
+
+// trusts is step 2.
+func (m *Map) trusts(e *entry, f *Facts) bool {
+	if e == nil {
+		return m.Class().Trusts(f.Peer)
+	}
+	return e.is&gated != 0 && e.site.Class.Trusts(f.Peer)
+}
+
+// policyHolds is step 3: whether a connection satisfies the TLS policy of a
+// site, nil for none.
+func (e *entry) policyHolds(tls bool, id PolicyID, version uint16) Ground {
+	switch {
+	case e == nil:
+		return GroundNoSite
+	case e.is&policed != 0:
+		p := &e.site.Policy
+		switch {
+		case p.Unresolved:
+			return GroundUnresolved
+		case !tls:
+			return GroundCleartext
+		case p.ID != id:
+			return GroundOtherPolicy
+		}
+	case !tls:
+		return GroundNoPolicy
+	}
+	switch {
+	case version < e.minVersion:
+		return GroundOldVersion
+	case e.is&policed != 0:
+		return GroundSamePolicy
+	}
+	return GroundNoPolicy
+}
+
+// isSure tells whether a leaf is one of the site's that cover every host of it,
+// so that no name need be looked up.
+func (e *entry) isSure(leaf *Certificate) bool {
+	return leaf == e.sure || e.is&twice != 0 && leaf == e.site.sure[1]
 }
 
 // judgeCertificate is steps 4, 4b and 5, for the leaf and the server name of a
 // connection.
-func (m *Map) judgeCertificate(leaf *Certificate, serverName, host string, e *entry, rule Rule) Reason {
-	if leaf == nil {
-		return ReasonCertificate
-	}
+func (m *Map) judgeCertificate(leaf *Certificate, serverName, host string, e *entry, rule Rule, t *Trace) Reason {
 	// Most requests arrive on a connection to their own site.
-	own := e != nil && (leaf == e.sure[0] || leaf == e.sure[1])
+	own := e != nil && leaf != nil && e.isSure(leaf)
+	switch {
+	case own:
+		t.note(StepCertificate, GroundCovered)
+		t.note(StepVouch, GroundOwnCertificate)
+	case leaf == nil:
+		t.note(StepCertificate, GroundNoLeaf)
+		return ReasonCertificate
+	case rule == RuleOff:
+		t.note(StepCertificate, GroundRuleOff)
+	case !leaf.Covers(host):
+		t.note(StepCertificate, GroundNotCovered)
+		return ReasonCertificate
+	default:
+		t.note(StepCertificate, GroundCovered)
+	}
 	if !own {
-		if rule != RuleOff && !leaf.Covers(host) {
-			return ReasonCertificate
-		}
-		if !m.vouches(leaf, e) {
+		ground := m.vouches(leaf, e)
+		t.note(StepVouch, ground)
+		if ground.Fails() {
 			return ReasonOtherCertificate
 		}
 	}
 	switch rule {
 	case RuleSameCertificate:
-		present := m.defaults
-		if e != nil {
-			present = e.site.Certificates
-		} else if len(present) == 0 {
-			// No handshake for this authority would be answered: no
-			// certificate is the right one, and step 6 says what is wrong.
-			return ""
+		ground := GroundSameCertificate
+		if !own {
+			ground = m.isSame(leaf, e)
 		}
-		if !own && !owns(present, leaf) {
+		t.note(StepRule, ground)
+		if ground.Fails() {
 			return ReasonOtherCertificate
 		}
 	case RuleServerName:
 		if serverNameOf(host) != serverName {
+			t.note(StepRule, GroundOtherName)
 			return ReasonServerName
 		}
+		t.note(StepRule, GroundSameName)
+	default:
+		t.note(StepRule, GroundNoMore)
 	}
 	return ""
+}
+
+// isSame is the rule same-certificate: whether a leaf is one of a site's present
+// certificates, or out of the same Secret as one of them. Without a site those
+// are the default ones.
+func (m *Map) isSame(leaf *Certificate, e *entry) Ground {
+	present := m.defaults
+	if e != nil {
+		present = e.site.Certificates
+	} else if len(present) == 0 {
+		// No handshake for this authority would be answered: no certificate is
+		// the right one, and step 6 says what is wrong.
+		return GroundNoSite
+	}
+	if !owns(present, leaf) {
+		return GroundOtherCertificate
+	}
+	return GroundSameCertificate
 }
 
 // vouches is step 4b: whether a leaf may stand for the host of a site. Coverage
@@ -198,47 +200,40 @@ func (m *Map) judgeCertificate(leaf *Certificate, serverName, host string, e *en
 // wildcard would be shown under the neighbour's certificate, and given the
 // cookies of its domain, without ever having had a certificate. A host that
 // nobody owns is nobody's to impersonate.
-func (m *Map) vouches(leaf *Certificate, e *entry) bool {
-	switch {
-	case e == nil || e.class.ShareCertificates:
-		return true
-	case leaf == nil:
-		return false
-	case leaf.Secret.Namespace == e.site.Namespace && leaf.Secret.Namespace != "":
-		return true
+func (m *Map) vouches(leaf *Certificate, e *entry) Ground {
+	if e == nil {
+		return GroundNoSite
 	}
-	return leaf.Secret == e.class.DefaultCertificate ||
-		holds(e.site.Certificates, leaf) || owns(m.defaults, leaf)
+	site := e.site
+	switch {
+	case site.Class.ShareCertificates:
+		return GroundShared
+	case leaf == nil:
+		return GroundNoLeaf
+	case leaf.Secret.Namespace == site.Namespace && leaf.Secret.Namespace != "":
+		return GroundNamespace
+	case leaf.Secret == site.Class.DefaultCertificate, owns(m.defaults, leaf):
+		return GroundDefaultCertificate
+	case holds(site.Certificates, leaf):
+		return GroundOwnCertificate
+	}
+	return GroundForeign
 }
 
 // Vouches tells whether step 4b of [Judge] lets a leaf stand for a canonical
 // host.
-func (m *Map) Vouches(leaf *Certificate, host string) bool { return m.vouches(leaf, m.find(host)) }
-
-// route is steps 6 and 7.
-func (v Verdict) route(e *entry, class *Class, path string) Verdict {
-	if e == nil {
-		if class.UnservedMisdirected {
-			return v.misdirect(class, ReasonUnserved, false)
-		}
-		return v.refuse(statusNotFound, ReasonUnserved)
-	}
-	if v.Route = e.all; v.Route == nil {
-		if v.Route = e.site.Route(path); v.Route == nil {
-			return v.refuse(statusNotFound, ReasonNoRoute)
-		}
-	}
-	return v
+func (m *Map) Vouches(leaf *Certificate, host string) bool {
+	return !m.vouches(leaf, m.find(host)).Fails()
 }
 
-func (v Verdict) refuse(status int, reason Reason) Verdict {
-	v.Action, v.Status, v.Reason = ActionRefuse, status, reason
-	return v
-}
-
-func (v Verdict) misdirect(class *Class, reason Reason, retry bool) Verdict {
+// misdirect is a 421, by the class of the authority.
+func (m *Map) misdirect(v *Verdict, reason Reason, retry bool) {
+	class := m.Class()
+	if v.Site != nil {
+		class = v.Site.Class
+	}
 	v.Retry, v.Close = retry, class.CloseOnMisdirected
-	return v.refuse(statusMisdirected, reason)
+	v.refuse(statusMisdirected, reason)
 }
 
 // retry tells whether a request for a host on a fresh connection that asked
@@ -246,27 +241,12 @@ func (v Verdict) misdirect(class *Class, reason Reason, retry bool) Verdict {
 // one: it would take the preferred certificate, and it has no better version
 // than the connection's, which is the best of both sides already.
 func (m *Map) retry(f *Facts, host string, e *entry, rule Rule) bool {
-	serverName := serverNameOf(host)
-	fresh, certificates := m.Handshake(serverName)
-	if len(certificates) == 0 {
+	h := m.Handshake(serverNameOf(host))
+	if !h.Takes(f.Version) {
 		return false
 	}
-	var id PolicyID
-	if fresh != nil {
-		if f.Version < fresh.Class.MinVersion {
-			return false
-		}
-		id = fresh.Policy.ID
-	}
-	if e != nil {
-		if !e.policyHolds(id, f.Version) {
-			return false
-		}
-		if e.class.Trusts(f.Peer) {
-			return true
-		}
-	}
-	return m.judgeCertificate(certificates[0], serverName, host, e, rule) == ""
+	return !e.policyHolds(true, h.policyID(), f.Version).Fails() &&
+		(m.trusts(e, f) || m.judgeCertificate(h.Certificates[0], h.ServerName, host, e, rule, nil) == "")
 }
 
 // serverNameOf is the server name that a client sends for a host: none for an

@@ -453,6 +453,7 @@ func compare(t *testing.T, m *hostmap.Map, o *oracle, f *hostmap.Facts, q hostma
 	if got, want := compared(v), o.judge(f, q); got != want {
 		t.Errorf("%+v on %+v:\n got %+v\nwant %+v\nof\n%s", q, *f, got, want, m)
 	}
+	checkTrace(t, m, f, q, v)
 	if got, want := compared(hostmap.Apply(v, f, q, c)), o.settle(f, q, c); got != want {
 		t.Errorf("%+v of %+v on %+v, by the terms:\n got %+v\nwant %+v\nof\n%s", q, c, *f, got, want, m)
 	}

@@ -133,25 +133,6 @@ func (m *Map) find(host string) *entry {
 	return m.rest
 }
 
-// Handshake returns what a TLS handshake with a server name ("" for none) is
-// answered with: the site, nil where none serves the name, and certificates,
-// the preferred first. Without certificates, or where the site's TLS policy is
-// unresolved, the handshake is to be refused. The name is canonical and no IP
-// literal.
-func (m *Map) Handshake(serverName string) (*Site, []*Certificate) {
-	s := m.Site(serverName)
-	if s == nil {
-		return nil, m.defaults
-	}
-	if s.Policy.Unresolved {
-		return s, nil
-	}
-	if serverName == "" && len(m.defaults) != 0 {
-		return s, m.defaults
-	}
-	return s, s.Certificates
-}
-
 // Sites returns all sites, sorted by host. The caller must not change it.
 func (m *Map) Sites() []*Site { return m.sites }
 

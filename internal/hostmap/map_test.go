@@ -150,12 +150,15 @@ func TestHandshake(t *testing.T) {
 		if c.rest != nil {
 			spec.Sites = append(spec.Sites, c.rest)
 		}
-		site, got := hostmap.New(spec).Handshake(c.sni)
-		if !slices.Equal(got, c.want) {
-			t.Errorf("%s: %d certificates, want %d", c.name, len(got), len(c.want))
+		h := hostmap.Connect(hostmap.New(spec), c.sni)
+		if !slices.Equal(h.Certificates, c.want) {
+			t.Errorf("%s: %d certificates, want %d", c.name, len(h.Certificates), len(c.want))
 		}
-		if c.sni == "x.test" && site != c.rest {
-			t.Errorf("%s: site %v", c.name, site.Label())
+		if (h.Refused != "") != (len(c.want) == 0) {
+			t.Errorf("%s: refused %q", c.name, h.Refused)
+		}
+		if c.sni == "x.test" && h.Site != c.rest {
+			t.Errorf("%s: site %v", c.name, h.Site.Label())
 		}
 	}
 }

@@ -228,12 +228,14 @@ func (o *oracle) retry(f *hostmap.Facts, r hostmap.Request, failed hostmap.Reaso
 	} else {
 		answers = o.site(name)
 	}
-	certificates := o.defaults
+	// "No site (no SNI [...]): the options of the map's class."
+	certificates, lowest := o.defaults, o.class.MinVersion
 	fresh := hostmap.Facts{TLS: true, ServerName: name, Version: f.Version, Peer: f.Peer}
 	if answers != nil {
-		if answers.Policy.Unresolved || fresh.Version < answers.Class.MinVersion {
+		if answers.Policy.Unresolved {
 			return "no"
 		}
+		lowest = answers.Class.MinVersion
 		fresh.Policy = answers.Policy.ID
 		if name != "" || len(o.defaults) == 0 {
 			certificates = answers.Certificates
@@ -244,7 +246,7 @@ func (o *oracle) retry(f *hostmap.Facts, r hostmap.Request, failed hostmap.Reaso
 	}
 	// "of the site's certificates take one that the client's hello supports,
 	// ECDSA before RSA": the first, what the hello was being unknown here.
-	if len(certificates) == 0 {
+	if len(certificates) == 0 || fresh.Version < lowest {
 		return "no"
 	}
 	fresh.Leaf = certificates[0]

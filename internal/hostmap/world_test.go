@@ -85,16 +85,11 @@ func connect(t testing.TB, m *hostmap.Map, serverName string) *hostmap.Facts {
 // handshake is what a handshake settles, with the preferred certificate, or nil
 // where it is refused.
 func handshake(m *hostmap.Map, serverName string, version uint16, peer netip.Addr) *hostmap.Facts {
-	site, certificates := m.Handshake(serverName)
-	if len(certificates) == 0 {
+	h := hostmap.Connect(m, serverName)
+	if !h.Takes(version) {
 		return nil
 	}
-	f := &hostmap.Facts{TLS: true, ServerName: serverName, Leaf: certificates[0], Version: version, ALPN: "h2", Peer: peer}
-	if site != nil {
-		f.Policy = site.Policy.ID
-		if version < site.Class.MinVersion {
-			return nil
-		}
-	}
-	return f
+	f := h.Facts(h.Certificates[0], peer)
+	f.Version, f.ALPN = version, "h2"
+	return &f
 }

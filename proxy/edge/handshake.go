@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/observe"
 )
 
@@ -64,7 +65,7 @@ func (e *Edge) logHandshake(c *Conn, result string, err error) {
 	case c.refused != "":
 		reason, err = c.refused, nil
 	case result == "refused":
-		reason, err = refusedUnresolved, nil
+		reason, err = hostmap.RefusedUnresolved, nil
 	}
 	e.observer.HandshakeRefused(observe.Refusal{Reason: reason, Err: err, Peer: c.Facts.Peer, Source: c.Source}, c.asked)
 }

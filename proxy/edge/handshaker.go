@@ -53,53 +53,36 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if !ok {
 		return refuse(), nil
 	}
-	m := h.hosts()
-	serverName := hello.ServerName
-	c.asked = serverName
-	if serverName != "" {
-		var err error
-		if serverName, err = hostmap.Host(serverName); err != nil || hostmap.IsIP(serverName) {
-			c.refused = refusedBadName
-			return refuse(), nil //nolint:nilerr // refuse says why an error will not do
-		}
-	}
-	site, certificates := m.Handshake(serverName)
-	c.site = site
-	c.Facts.ServerName = serverName
-	if len(certificates) == 0 {
-		c.refused = whyRefused(serverName, site)
+	settled := hostmap.Connect(h.hosts(), hello.ServerName)
+	c.asked, c.refused = hello.ServerName, settled.Refused
+	c.site = settled.Site
+	leaf := choose(hello, settled.Certificates)
+	c.Facts = settled.Facts(leaf, c.Facts.Peer)
+	if settled.Refused != "" {
 		return refuse(), nil
 	}
-	leaf := choose(hello, certificates)
-	c.Facts.Leaf = leaf
-	class := m.Class()
 	cfg := &tls.Config{
 		Certificates: []tls.Certificate{leaf.KeyPair},
 		NextProtos:   alpnProtocols,
+		MinVersion:   settled.Class.MinVersion,
 		Time:         h.base.Time,
 		// Responses leave in few writes already; records that begin small
 		// would make more of them.
 		DynamicRecordSizingDisabled: true,
 	}
-	if site != nil {
-		class = site.Class
-		if p := site.Policy; p.Mode != hostmap.ClientAuthNone {
-			c.Facts.Policy = p.ID
-			cfg.ClientCAs = p.CAs
-			cfg.ClientAuth = tls.VerifyClientCertIfGiven
-			if p.Mode == hostmap.ClientAuthRequire {
-				cfg.ClientAuth = tls.RequireAndVerifyClientCert
-			}
-			depth := p.Depth
-			cfg.VerifyConnection = func(cs tls.ConnectionState) error { return verifyDepth(cs, depth) }
+	if p := settled.Policy(); p.Mode != hostmap.ClientAuthNone {
+		cfg.ClientCAs = p.CAs
+		cfg.ClientAuth = tls.VerifyClientCertIfGiven
+		if p.Mode == hostmap.ClientAuthRequire {
+			cfg.ClientAuth = tls.RequireAndVerifyClientCert
 		}
+		cfg.VerifyConnection = func(cs tls.ConnectionState) error { return verifyDepth(cs, p.Depth) }
 	}
-	cfg.MinVersion = class.MinVersion
 	// A ticket carries what the facts of its session were. One that was made
 	// for other facts is not taken, and the full handshake that follows
 	// settles them anew (RFC 8446 section 4.6.1 leaves this to the server;
 	// CVE-2025-23419 is what happens without).
-	binding := bind(site, leaf, c.Facts.Policy)
+	binding := bind(settled.Site, leaf, c.Facts.Policy)
 	cfg.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
 		ss.Extra = append(ss.Extra, binding)
 		return h.base.EncryptTicket(cs, ss)
@@ -120,8 +103,8 @@ func (h *handshaker) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	return cfg, nil
 }
 
-// choose takes the first of a site's certificates that the client's hello
-// supports. The hello is asked without its server name, because
+// choose takes the first of some certificates that the client's hello supports,
+// nil where there are none. The hello is asked without its server name, because
 // SupportsCertificate would also want the leaf to cover it, and a leaf that
 // does not is served all the same, as the Ingress names it.
 func choose(hello *tls.ClientHelloInfo, certificates []*hostmap.Certificate) *hostmap.Certificate {
@@ -133,6 +116,9 @@ func choose(hello *tls.ClientHelloInfo, certificates []*hostmap.Certificate) *ho
 				return c
 			}
 		}
+	}
+	if len(certificates) == 0 {
+		return nil
 	}
 	return certificates[0]
 }
@@ -162,26 +148,4 @@ func verifyDepth(cs tls.ConnectionState, depth int) error {
 		return nil
 	}
 	return fmt.Errorf("%w of %d", errClientDepth, depth)
-}
-
-// Why a handshake finds no certificate, or fails though it has one.
-const (
-	refusedNoName     = "no server name, and no default certificate"
-	refusedBadName    = "server name is not a host name"
-	refusedUnserved   = "server name is not served"
-	refusedNoCert     = "no certificate for the server name"
-	refusedUnresolved = "client-auth of the site cannot be resolved"
-)
-
-// whyRefused says why a site, which may be nil, has no certificate.
-func whyRefused(serverName string, site *hostmap.Site) string {
-	switch {
-	case serverName == "":
-		return refusedNoName
-	case site == nil:
-		return refusedUnserved
-	case site.Policy.Unresolved:
-		return refusedUnresolved
-	}
-	return refusedNoCert
 }

@@ -145,13 +145,13 @@ func TestRefusedHandshakesAreLogged(t *testing.T) {
 		change           func(*tls.Config)
 		reason, result   string
 	}{
-		{"a host that is not served", "nobody.test", nil, refusedUnserved, "refused"},
-		{"no server name", "", nil, refusedNoName, "refused"},
+		{"a host that is not served", "nobody.test", nil, hostmap.RefusedUnserved, "refused"},
+		{"no server name", "", nil, hostmap.RefusedNoName, "refused"},
 		{"no client certificate", "mtls.test", nil, "client_certificate", "client_certificate"},
 		{"a client certificate of somebody", "mtls.test", func(c *tls.Config) {
 			c.Certificates = []tls.Certificate{newAuthority(t).Client(t, "mallory").TLS}
 		}, "client_certificate", "client_certificate"},
-		{"client-auth that cannot be resolved", "broken.test", nil, refusedUnresolved, "refused"},
+		{"client-auth that cannot be resolved", "broken.test", nil, hostmap.RefusedUnresolved, "refused"},
 		{"an old version", "open.test", func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS11, tls.VersionTLS11 }, "error", "error"},
 	}
 	for _, tt := range tests {

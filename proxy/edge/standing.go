@@ -27,18 +27,18 @@ func stillRight(m *hostmap.Map, c *Conn) bool {
 	if !f.TLS || f.Leaf == nil {
 		return true
 	}
-	site, certificates := m.Handshake(f.ServerName)
-	if (site == nil) != (c.site == nil) {
+	h := m.Handshake(f.ServerName)
+	if (h.Site == nil) != (c.site == nil) {
 		return false
 	}
-	if site != nil && (site.Policy.ID != f.Policy || site.Policy.Unresolved || f.Version < site.Class.MinVersion) {
+	if h.Site != nil && (h.Policy().ID != f.Policy || !h.Takes(f.Version)) {
 		return false
 	}
 	if f.ServerName != "" && !m.Vouches(f.Leaf, f.ServerName) {
 		// Whoever has the host now is not who it was served for.
 		return false
 	}
-	return slices.ContainsFunc(certificates, func(now *hostmap.Certificate) bool {
+	return slices.ContainsFunc(h.Certificates, func(now *hostmap.Certificate) bool {
 		return now == f.Leaf || sameCoverage(now, f.Leaf)
 	})
 }
