@@ -149,12 +149,21 @@ var rooms = []room{
 	},
 	{
 		path:   "proxy/h2/...",
-		may:    []string{"proxy/field", xnet, prometheus},
+		may:    []string{"proxy/field", "proxy/frame", "proxy/owned", xnet, prometheus},
 		reason: "an HTTP/2 engine knows frames and streams, not hosts and certificates",
 	},
 	{
+		path:   "proxy/frame/...",
+		may:    []string{"proxy/field", "proxy/owned", xnet},
+		reason: "frames on their way are the same for both ends of HTTP/2, and know no requests",
+	},
+	{
+		path:   "proxy/owned/...",
+		reason: "who owns what can be asked of every room of the wire",
+	},
+	{
 		path:   "proxy/http1/...",
-		may:    []string{"proxy/field", xnet, prometheus},
+		may:    []string{"proxy/field", "proxy/owned", xnet, prometheus},
 		reason: "an HTTP/1.1 engine knows messages, not hosts and certificates",
 	},
 	{

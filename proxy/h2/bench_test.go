@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // benchConn starts a connection in memory and exchanges prefaces, with windows
@@ -42,8 +44,8 @@ func (c *benchClient) ends(b *testing.B, n int) {
 		}
 		c.n += m
 		p := c.buf[:c.n]
-		for len(p) >= frameHeader {
-			size := frameHeader + int(binary.BigEndian.Uint32(p)>>8)
+		for len(p) >= frame.HeaderLen {
+			size := frame.HeaderLen + int(binary.BigEndian.Uint32(p)>>8)
 			if len(p) < size {
 				break
 			}
@@ -148,14 +150,14 @@ func BenchmarkUpload(b *testing.B) {
 	}}
 	c := benchConn(b, cfg)
 	var q batch
-	frame := make([]byte, maxFrame)
+	payload := make([]byte, frame.MaxPayload)
 	b.SetBytes(1 << 20)
 	b.ReportAllocs()
 	for b.Loop() {
 		p := q.fill(1, false)
 		c.nc.Write(p)
 		for i := range 64 {
-			c.fr.WriteData(q.next-2, i == 63, frame)
+			c.fr.WriteData(q.next-2, i == 63, payload)
 		}
 		c.ends(b, 1)
 	}

@@ -1,6 +1,10 @@
 package h2
 
-import "golang.org/x/net/http2/hpack"
+import (
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/frame"
+)
 
 // Block is the header of a response that is sent often and never changes, but
 // for what a response adds behind it. A connection that sends it for the first
@@ -21,9 +25,9 @@ type Block struct {
 // them.
 func NewBlock(status int, fields ...hpack.HeaderField) *Block {
 	b := &Block{status: status, fields: fields}
-	b.plain = appendStatus(nil, status)
+	b.plain = frame.AppendStatus(nil, status)
 	if len(b.plain) == 1 { // indexed in the static table
-		b.enter = appendStatus(nil, status)
+		b.enter = frame.AppendStatus(nil, status)
 	} else {
 		b.enter = append(b.enter, enterIndexed|8)
 		b.enter = append(b.enter, b.plain[1:]...)
@@ -31,13 +35,13 @@ func NewBlock(status int, fields ...hpack.HeaderField) *Block {
 	}
 	for i := range fields {
 		f := &fields[i]
-		b.plain = appendField(b.plain, f)
-		if n := staticName(f.Name); n != 0 {
-			b.enter = appendInt(b.enter, enterIndexed, 6, n)
+		b.plain = frame.AppendField(b.plain, f)
+		if n := frame.StaticName(f.Name); n != 0 {
+			b.enter = frame.AppendInt(b.enter, enterIndexed, 6, n)
 		} else {
-			b.enter = appendString(append(b.enter, enterIndexed), f.Name)
+			b.enter = frame.AppendString(append(b.enter, enterIndexed), f.Name)
 		}
-		b.enter = appendString(b.enter, f.Value)
+		b.enter = frame.AppendString(b.enter, f.Value)
 		b.enters(f.Name, []byte(f.Value))
 	}
 	return b
@@ -84,14 +88,14 @@ type entered struct {
 
 // appendBlock appends b as octets of the table if the client has it there, else
 // enters it if there is room for it. Callers hold mu.
-func (c *Conn) appendBlock(out []byte, b *Block) []byte {
-	if c.tableSize < tableLimit {
+func (o *outgoing) appendBlock(out []byte, b *Block) []byte {
+	if o.tableSize < tableLimit {
 		return append(out, b.plain...)
 	}
-	if c.table == nil {
-		c.table = new(table)
+	if o.table == nil {
+		o.table = new(table)
 	}
-	t := c.table
+	t := o.table
 	for i := range t.blocks {
 		e := &t.blocks[i]
 		if e.block != b {

@@ -25,13 +25,13 @@ func blockTester(t *testing.T, blocks []*Block, f func(ct *tester, ask func(n in
 			ct.headers(id, true, ":method: GET", ":scheme: https", ":authority: a.test", fmt.Sprintf(":path: /%d", n))
 			id += 2
 			synctest.Wait()
-			frame, err := ct.fr.ReadFrame()
+			f, err := ct.fr.ReadFrame()
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, ok := frame.(*http2.HeadersFrame)
+			h, ok := f.(*http2.HeadersFrame)
 			if !ok {
-				t.Fatalf("got %v, want HEADERS", frame)
+				t.Fatalf("got %v, want HEADERS", f)
 			}
 			octets := len(h.HeaderBlockFragment())
 			what := ct.describe(h)

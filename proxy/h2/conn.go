@@ -5,11 +5,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"sync"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/frame"
+	"github.com/ingress421/ingress421/proxy/owned"
 )
 
 // Conn is one client's connection.
@@ -21,24 +23,25 @@ type Conn struct {
 	born   time.Time // immutable
 	data   any       // the owner's; immutable
 
+	loop owned.Goroutine // the read loop
+
 	// Owned by the read loop.
-	rd      reader
+	rd      frame.Reader
 	fr      *http2.Framer
 	dec     *hpack.Decoder
 	head    headBlock
-	now     int64 // clock at the last read
-	inFrame bool  // a frame's header was read, the frame is not whole
-	inData  bool  // ... and it is DATA
-	partial bool  // partialSince is set
-	resets  meter // streams reset before the response's end, and requests refused
-	control meter // unearned control frames
-	tiny    meter // unearned DATA frames of next to nothing, and on streams that are gone
+	now     int64       // clock at the last read
+	inData  bool        // the frame that is not whole is DATA
+	partial bool        // partialSince is set
+	resets  frame.Meter // streams reset before the response's end, and requests refused
+	control frame.Meter // unearned control frames
+	tiny    frame.Meter // unearned DATA frames of next to nothing, and on streams that are gone
 
-	mu sync.Mutex // never held over a system call
+	mu owned.Mutex // never held over a system call
 
 	// Guarded by mu: what comes in.
 	streams      map[uint32]*Stream // open or half-closed
-	rests        streamList         // ... those of them that only the client has to end; first answered first
+	lingering    frame.List         // ... those of them that only the client has to end; first answered first
 	running      uint32             // Handle calls under way
 	opened       uint64             // streams ever
 	maxID        uint32             // highest stream the client has used
@@ -49,29 +52,15 @@ type Conn struct {
 	reason       string             // why the connection ended; the first holds
 	resetIDs     []uint32           // ring of streams we have reset lately
 	resetNext    int
-	partialSince int64 // when the read loop began to wait for the rest of a frame or header block
-	partialData  bool  // ... which is a DATA frame
+	partialSince int64            // when the read loop began to wait for what is missing of a frame or header block
+	partialData  bool             // ... which is a DATA frame
+	early        map[uint32]uint8 // urgencies of streams that are not yet open; nil while there are none
 
 	// Guarded by mu: what goes out.
-	wbuf       []byte
-	spare      []byte    // empty, the buffer to use next
-	flushing   bool      // somebody writes to nc
-	later      bool      // flushLater is under way
-	flushSince int64     // ... and has called nc.Write then; 0: has not
-	moved      int64     // when DATA that had to wait was last moved to wbuf
-	sent       int64     // octets of DATA ever
-	pace       Pace      // of the DATA that waits for its turn
-	weighed    int64     // when weigh last looked
-	room       sync.Cond // wbuf was taken for writing, or the flusher has ended
-	send       outflow   // connection window we have
-	sendq      sendQueue // streams whose DATA waits for send or for room in wbuf
-	streamSend int32     // the client's SETTINGS_INITIAL_WINDOW_SIZE
-	tableSize  uint32    // the client believes our HPACK table to be this large
-	table      *table    // ... and to hold this; nil for nothing
-	shrink     bool      // the next header block must say that it is 0 (RFC 7541 section 4.2)
-	acked      bool      // our SETTINGS were acknowledged
-	earned     credits
-	early      map[uint32]uint8 // urgencies of streams that are not yet open; nil while there are none
+	out     outgoing
+	acked   bool  // our SETTINGS were acknowledged
+	weighed int64 // when weigh last looked
+	pace    Pace  // of the DATA that waits for its turn
 
 	// Guarded by mu: the clocks.
 	timer     *time.Timer
@@ -89,34 +78,23 @@ type Conn struct {
 	lastID     uint32 // ... with this stream
 }
 
-// credits is what the client has earned by our HEADERS and DATA frames.
-type credits struct{ pings, updates, tiny int }
-
 func newConn(g *Engine, nc net.Conn, limits Limits, data any) *Conn {
-	c := &Conn{
-		nc:         nc,
-		engine:     g,
-		limits:     limits,
-		data:       data,
-		born:       time.Now(),
-		streamSend: initialWindow,
-		tableSize:  tableLimit,
-	}
+	c := &Conn{engine: g, nc: nc, limits: limits, data: data, born: time.Now()}
 	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		c.cork, _ = t.NetConn().(*Cork)
 	}
-	c.send.n = initialWindow
+	c.out.Init(&c.mu, (*wire)(c), &g.buffers, writeBuffer)
+	c.out.tableSize = tableLimit
 	c.recv.init(c.limits.ConnWindow)
-	c.room.L = &c.mu
-	c.rd.c = c
+	c.rd.Init((*source)(c), &g.buffers)
 	c.fr = http2.NewFramer(io.Discard, &c.rd)
 	c.fr.SetReuseFrames()
-	c.fr.SetMaxReadFrameSize(maxFrame)
+	c.fr.SetMaxReadFrameSize(frame.MaxPayload)
 	c.dec = hpack.NewDecoder(4096, c.head.field)
 	c.head.init(g, &c.limits)
-	c.resets = newMeter(c.limits.ResetBurst, c.limits.ResetRate, 0)
-	c.control = newMeter(c.limits.ControlBurst, c.limits.ControlRate, 0)
-	c.tiny = newMeter(c.limits.TinyDataBurst, c.limits.TinyDataRate, 0)
+	c.resets = frame.NewMeter(c.limits.ResetBurst, c.limits.ResetRate)
+	c.control = frame.NewMeter(c.limits.ControlBurst, c.limits.ControlRate)
+	c.tiny = frame.NewMeter(c.limits.TinyDataBurst, c.limits.TinyDataRate)
 	if age := c.limits.MaxAge; age > 0 {
 		c.expires = int64(float64(age) * (0.9 + 0.2*rand.Float64()))
 	}
@@ -139,8 +117,9 @@ func (c *Conn) Serve() (reason string, err error) {
 	if c.engine.Origins != nil {
 		origins, tell = c.engine.Origins(c)
 	}
+	c.loop.Own()
 	c.mu.Lock()
-	c.appendPreface(origins, tell)
+	c.out.preface(&c.limits, origins, tell)
 	c.timer = time.AfterFunc(c.limits.tick(), c.tick)
 	c.mu.Unlock()
 
@@ -154,8 +133,7 @@ func (c *Conn) Serve() (reason string, err error) {
 	reason = c.reason
 	c.releaseBuffers()
 	c.mu.Unlock()
-	c.rd.r, c.rd.w = 0, 0
-	c.rd.release()
+	c.rd.Close()
 	return reason, err
 }
 
@@ -188,7 +166,7 @@ func (c *Conn) end(err error) error {
 		if c.lastSent {
 			reason = ClosedDrained
 		}
-		flushing := c.flushing
+		flushing := c.out.Flushing()
 		c.mu.Unlock()
 		if flushing {
 			c.kill(reason) // close_notify would wait behind that
@@ -218,22 +196,22 @@ func (c *Conn) end(err error) error {
 func (c *Conn) bye(reason string, code http2.ErrCode, msg string) {
 	c.mu.Lock()
 	if !c.dead && (code != http2.ErrCodeNo || !c.lastSent) {
-		c.appendGoAway(c.maxID, code, msg)
+		c.out.goAway(c.maxID, code, msg)
 		c.lastSent, c.lastID = true, c.maxID
 	}
-	fired := c.fail(reason)
+	lost := c.fail(reason)
 	c.mu.Unlock()
-	fire(fired)
+	for _, s := range lost {
+		s.cancel()
+	}
 
 	// A close while octets of the client's are unread would reset the TCP
 	// connection, and the GOAWAY might never be seen.
 	limit := time.AfterFunc(lingerTime, c.hangUp)
 	defer limit.Stop()
-	c.flush(nil)
+	c.out.FlushAll(flushTurns)
 	c.mu.Lock()
-	for c.flushing {
-		c.room.Wait()
-	}
+	c.out.AwaitFlushed()
 	c.mu.Unlock()
 	if cw, ok := c.nc.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil {
 		c.linger()
@@ -267,9 +245,11 @@ func (c *Conn) kill(reason string) {
 // lose gives the connection and its streams up.
 func (c *Conn) lose(reason string) {
 	c.mu.Lock()
-	fired := c.fail(reason)
+	lost := c.fail(reason)
 	c.mu.Unlock()
-	fire(fired)
+	for _, s := range lost {
+		s.cancel()
+	}
 }
 
 // hangUp closes the socket beneath TLS first: crypto/tls would wait up to 5 s
@@ -282,8 +262,9 @@ func (c *Conn) hangUp() {
 }
 
 // fail marks the connection dead and every stream failed, and returns those
-// to fire. Callers hold mu.
-func (c *Conn) fail(reason string) []*Stream {
+// that are to be canceled. Callers hold mu.
+func (c *Conn) fail(reason string) (lost []*Stream) {
+	c.mu.Check()
 	if c.dead {
 		return nil
 	}
@@ -292,19 +273,23 @@ func (c *Conn) fail(reason string) []*Stream {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	var fired []*Stream
+	c.out.Stop()
 	for _, s := range c.streams {
 		s.fail(ErrClosed)
-		c.closeStream(s)
-		if s.lockCancel() {
-			fired = append(fired, s)
-		}
-		if s.detached {
-			c.engine.recycle(s)
+		if c.drop(s) {
+			lost = append(lost, s)
 		}
 	}
-	c.room.Broadcast()
-	return fired
+	return lost
+}
+
+// releaseBuffers gives back what an idle connection does not need. Callers hold
+// mu.
+func (c *Conn) releaseBuffers() {
+	c.mu.Check()
+	if c.out.Release() && len(c.streams) == 0 {
+		c.streams, c.resetIDs = nil, nil
+	}
 }
 
 // Close closes the connection at once.
@@ -315,41 +300,12 @@ func (c *Conn) Close() error {
 
 // halt lets the read loop end the connection in good order. Callers hold mu.
 func (c *Conn) halt(reason string) {
+	c.mu.Check()
 	if c.stop == "" && !c.dead {
 		c.stop = reason
-		c.room.Broadcast() // the read loop may wait for the client to read
+		c.out.Wake() // the read loop may wait for the client to read
 		c.nc.SetReadDeadline(aLongTimeAgo)
 	}
 }
 
 var aLongTimeAgo = time.Unix(1, 0)
-
-// attend runs on the read loop after somebody has interrupted its read.
-func (c *Conn) attend() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stop != "" {
-		return errStop
-	}
-	c.nc.SetReadDeadline(time.Time{})
-	if c.cool {
-		c.cool = false
-		if c.rd.r == c.rd.w && !c.inFrame && !c.head.active && !c.dead {
-			c.rd.release()
-			c.releaseBuffers()
-			c.cold = true
-			c.timer.Reset(c.untilTick(c.clock()))
-		}
-	}
-	return nil
-}
-
-// warm runs on the read loop when a cold connection has read something.
-func (c *Conn) warm() {
-	c.mu.Lock()
-	if c.cold && !c.dead {
-		c.cold = false
-		c.timer.Reset(c.limits.tick())
-	}
-	c.mu.Unlock()
-}

@@ -60,9 +60,11 @@ func TestAdmitAnswerLostWithItsConnection(t *testing.T) {
 		if lost == nil {
 			t.Fatal("no request")
 		}
-		if lost.queued || lost.prev != nil || lost.next != nil {
+		ct.conn.mu.Lock()
+		if ct.conn.out.Queued() {
 			t.Error("the free stream is still in the queue of its connection")
 		}
+		ct.conn.mu.Unlock()
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"io"
 	"testing"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // Two records of one write leave in one system call, whole and in order.
@@ -31,8 +33,8 @@ func TestCorkJoinsRecords(t *testing.T) {
 		}
 		c := cfg.newConn(srv)
 		before := w.n
-		sent := bytes.Repeat([]byte("0123456789abcdef"), largeBuf/16)
-		if err := c.write(sent); err != nil {
+		sent := bytes.Repeat([]byte("0123456789abcdef"), frame.LargeBuffer/16)
+		if err := (*wire)(c).WriteFrames(sent); err != nil {
 			t.Fatal(err)
 		}
 		if n, want := w.n-before, map[bool]int{false: 2, true: 1}[corked]; n != want {

@@ -15,7 +15,7 @@ func (c *Conn) readData(fh http2.FrameHeader) error {
 		return protocolError("DATA on the connection")
 	}
 	total := int(fh.Length)
-	p, err := c.rd.next(total)
+	p, err := c.rd.Next(total)
 	if err != nil {
 		return err
 	}
@@ -30,9 +30,11 @@ func (c *Conn) readData(fh http2.FrameHeader) error {
 	end := fh.Flags.Has(http2.FlagDataEndStream)
 	c.mu.Lock()
 	charged := len(p) < tinyData && !end
-	if charged && c.earned.tiny > 0 {
-		c.earned.tiny--
-		charged = false
+	if charged {
+		if credits := c.out.settle(); credits.tiny > 0 {
+			credits.tiny--
+			charged = false
+		}
 	}
 	err = c.takeData(fh.StreamID, p, total, end)
 	c.mu.Unlock()
@@ -40,7 +42,7 @@ func (c *Conn) readData(fh http2.FrameHeader) error {
 	case err == errGone:
 		// A reset takes a round trip to come to the client, and the octets that
 		// may be on their way are few frames.
-		if !c.tiny.take(c.now) {
+		if !c.tiny.Take(c.now) {
 			return calm(ClosedDataFlood, "too much DATA on closed streams")
 		}
 		return nil
@@ -48,7 +50,7 @@ func (c *Conn) readData(fh http2.FrameHeader) error {
 		return err
 	case len(p) == 0:
 		return c.meterControl()
-	case !c.tiny.take(c.now):
+	case !c.tiny.Take(c.now):
 		return calm(ClosedDataFlood, "too many small DATA frames")
 	}
 	return nil
@@ -65,6 +67,7 @@ var errGone = errors.New("h2: DATA on a stream that was reset lately")
 // bounded by the windows of the streams, and streams that nobody reads do not
 // stop the others.
 func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
+	c.mu.Check()
 	s := c.streams[id]
 	if s == nil && c.isIdle(id) {
 		return protocolError("DATA on an idle stream")
@@ -74,7 +77,7 @@ func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
 		return &connError{http2.ErrCodeFlowControl, ClosedFlowControl, "connection window overrun"}
 	}
 	if inc := c.recv.giveBack(total); inc > 0 && !c.dead {
-		c.appendWindowUpdate(0, inc)
+		c.out.windowUpdate(0, inc)
 	}
 	if s == nil || s.recvEnd {
 		if s == nil && (late || c.resetLately(id)) {
@@ -89,8 +92,8 @@ func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
 	if s.ContentLength >= 0 && (s.received > s.ContentLength || end && s.received < s.ContentLength) {
 		return &streamError{id, http2.ErrCodeProtocol, WhyMalformed, "content-length and DATA differ"}
 	}
-	if s.resting {
-		c.takeRest(s, end)
+	if s.lingering {
+		c.takeLingering(s, end)
 		return nil
 	}
 	pad := total - len(p)
@@ -115,14 +118,15 @@ func (c *Conn) takeData(id uint32, p []byte, total int, end bool) error {
 }
 
 // endOfRequest notes END_STREAM of the client's. Callers hold mu, and do not
-// use s afterwards if it was resting.
+// use s afterwards if it was lingering.
 func (c *Conn) endOfRequest(s *Stream) {
+	c.mu.Check()
 	s.recvEnd = true
 	s.rcond.Signal()
 	if s.sentEnd {
-		resting := s.resting
+		lingering := s.lingering
 		c.closeStream(s)
-		if resting {
+		if lingering {
 			c.engine.recycle(s)
 		}
 	}

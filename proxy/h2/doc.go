@@ -13,13 +13,8 @@
 // and shrinks with the load. There is never a fixed number of them: one slow
 // backend must not starve the others.
 //
-// Everything that leaves a connection is appended to one buffer under the
-// connection's mutex. Whoever has appended and finds no write in progress
-// becomes the flusher: it yields the processor once, so that others may append
-// too, and writes until the buffer is empty. Writes batch by themselves, and no
-// mutex is ever held over a system call. The buffer is bounded: writers of DATA
-// wait their turn, by urgency, for room and for flow-control windows, and the
-// flusher moves their bytes for them.
+// What leaves a connection does so as package frame says: in one buffer, under the
+// connection's mutex, which whoever has appended to it flushes.
 //
 // Request bodies are held only up to the windows of their streams, which are
 // given back when the owner has read the bytes: a slow backend slows the client

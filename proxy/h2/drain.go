@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // drainPing measures the round trip between the two GOAWAY frames.
@@ -23,13 +25,14 @@ func (c *Conn) Drain() {
 	ok := c.startDrain(c.clock())
 	c.mu.Unlock()
 	if ok {
-		go c.flush(nil)
+		go c.out.FlushAll(0)
 	}
 }
 
 // startDrain makes the connection drain. Callers hold mu, and flush if it
 // returns true.
 func (c *Conn) startDrain(now int64) bool {
+	c.mu.Check()
 	if c.draining || c.dead {
 		return false
 	}
@@ -44,6 +47,7 @@ func (c *Conn) startDrain(now int64) bool {
 // continueDrain sends the GOAWAY whose time has come. Callers hold mu, and
 // flush if it returns true.
 func (c *Conn) continueDrain(now int64) bool {
+	c.mu.Check()
 	switch {
 	case !c.draining || c.lastSent || c.dead:
 		return false
@@ -54,9 +58,8 @@ func (c *Conn) continueDrain(now int64) bool {
 			return false
 		}
 		c.drainSince = now
-		c.appendGoAway(maxWindow, http2.ErrCodeNo, "")
-		c.appendFrame(8, http2.FramePing, 0, 0)
-		c.wbuf = append(c.wbuf, drainPing...)
+		c.out.goAway(frame.MaxWindow, http2.ErrCodeNo, "")
+		c.out.ping(false, drainPing)
 	case over(now, c.drainSince, drainWait):
 		c.sendLast()
 	default:
@@ -78,8 +81,9 @@ func (c *Conn) pingAcked() bool {
 
 // sendLast sends the second GOAWAY. Callers hold mu.
 func (c *Conn) sendLast() {
+	c.mu.Check()
 	c.lastSent, c.lastID = true, c.maxID
-	c.appendGoAway(c.lastID, http2.ErrCodeNo, "")
+	c.out.goAway(c.lastID, http2.ErrCodeNo, "")
 	if len(c.streams) == 0 {
 		c.halt(ClosedDrained)
 	}

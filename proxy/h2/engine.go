@@ -3,6 +3,8 @@ package h2
 import (
 	"net"
 	"sync"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // Engine serves connections. It owns the goroutines that answer requests, and
@@ -40,7 +42,7 @@ type Engine struct {
 
 	workers workers
 	streams sync.Pool // *Stream
-	buffers buffers
+	buffers frame.Buffers
 	small   sync.Pool // *chunk of smallChunk
 	large   sync.Pool // *chunk of largeChunk
 	fields  sync.Pool // *[]hpack.HeaderField

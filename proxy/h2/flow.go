@@ -1,24 +1,5 @@
 package h2
 
-const (
-	initialWindow = 65535     // RFC 9113 section 6.9.2
-	maxWindow     = 1<<31 - 1 // RFC 9113 section 6.9.1
-)
-
-// outflow is a window of ours to send into. It may be negative (RFC 9113
-// section 6.9.2).
-type outflow struct{ n int32 }
-
-// add changes the window by n and reports whether it stayed within 2^31-1.
-func (f *outflow) add(n int32) bool {
-	sum := int64(f.n) + int64(n)
-	if sum > maxWindow || sum < -maxWindow {
-		return false
-	}
-	f.n = int32(sum)
-	return true
-}
-
 // inflow is a window that the client sends into.
 type inflow struct {
 	avail int32 // what the client may still send

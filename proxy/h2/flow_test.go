@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // blob writes size octets, then the end.
@@ -117,7 +119,7 @@ func TestInitialWindowOverflowIsAnError(t *testing.T) {
 		ct.headers(1, true, get...)
 		ct.data()
 		ct.fr.WriteWindowUpdate(1, 100_000)
-		ct.fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: maxWindow})
+		ct.fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: frame.MaxWindow})
 		ct.want("GOAWAY last=1 FLOW_CONTROL_ERROR")
 		ct.wantClosed(ClosedFlowControl)
 	})
@@ -262,7 +264,7 @@ func TestUnreadBodiesDoNotStopOthers(t *testing.T) {
 		for i := range uint32(unread) {
 			id := 2*i + 3
 			ct.headers(id, false, ":method: POST", ":scheme: https", ":path: /unread")
-			for left := initialWindow; left > 0; left -= min(left, 16_000) {
+			for left := frame.InitialWindow; left > 0; left -= min(left, 16_000) {
 				send(id, min(left, 16_000))
 			}
 			if _, got := frames(); len(got) != 0 {
@@ -284,8 +286,8 @@ func TestUnreadBodiesDoNotStopOthers(t *testing.T) {
 			held += s.body.n
 		}
 		ct.conn.mu.Unlock()
-		if held != unread*initialWindow {
-			t.Errorf("%d octets are held, want %d", held, unread*initialWindow)
+		if held != unread*frame.InitialWindow {
+			t.Errorf("%d octets are held, want %d", held, unread*frame.InitialWindow)
 		}
 	})
 }
@@ -307,7 +309,7 @@ func TestWidenedWindowsAreBounded(t *testing.T) {
 		ct.headers(1, false, post()...)
 		total := 0
 		for i := range uint32(streams) {
-			id, window := 2*i+1, initialWindow
+			id, window := 2*i+1, frame.InitialWindow
 			if i > 0 {
 				ct.headers(id, false, post()...)
 			}
@@ -328,7 +330,7 @@ func TestWidenedWindowsAreBounded(t *testing.T) {
 			}
 			total += sent - 1<<20
 		}
-		if most := streams*initialWindow + 1<<20; total > most || total < most-streams*largeBuf {
+		if most := streams*frame.InitialWindow + 1<<20; total > most || total < most-streams*frame.LargeBuffer {
 			t.Errorf("%d octets are held, want %d", total, most)
 		}
 	})
@@ -357,7 +359,7 @@ func TestUpdatesAreNotPiledUp(t *testing.T) {
 		// Sixteen octets are left of what the connection may send at first.
 		for i := range uint32(16) {
 			ct.headers(2*i+1, false, ":method: POST", ":scheme: https", ":path: /hold")
-			for left := initialWindow; left > 0; left -= min(left, 16_000) {
+			for left := frame.InitialWindow; left > 0; left -= min(left, 16_000) {
 				ct.fr.WriteData(2*i+1, false, make([]byte, min(left, 16_000)))
 			}
 		}
@@ -374,9 +376,9 @@ func TestUpdatesAreNotPiledUp(t *testing.T) {
 		}()
 		time.Sleep(30 * time.Second)
 		ct.conn.mu.Lock()
-		n := len(ct.conn.wbuf)
+		n := ct.conn.out.Len()
 		ct.conn.mu.Unlock()
-		if n > hardBufSize+1<<10 {
+		if n > 2*writeBuffer+1<<10 {
 			t.Errorf("%d octets wait to be written", n)
 		}
 		ct.nc.Close()
@@ -453,7 +455,7 @@ func TestEqualStreamsShareTheWindow(t *testing.T) {
 			ct.headers(id, true, get...)
 		}
 		ct.data()
-		ct.fr.WriteWindowUpdate(0, 4*maxData)
+		ct.fr.WriteWindowUpdate(0, 4*frame.MaxData)
 		got := ct.data()
 		for id := uint32(3); id <= 9; id += 2 {
 			if got[id] < 10_000 {

@@ -125,9 +125,9 @@ func FuzzConn(f *testing.F) {
 			fuzzFrames(ct, in)
 			synctest.Wait()
 			ct.conn.mu.Lock()
-			held := len(ct.conn.wbuf) + cap(ct.conn.spare)
+			held := ct.conn.out.Held()
 			for _, s := range ct.conn.streams {
-				held += s.body.n + len(s.pend)
+				held += s.body.n + len(s.out.Part().Data)
 			}
 			open, running, dead := len(ct.conn.streams), int(ct.conn.running), ct.conn.dead
 			ct.conn.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/proxy/field"
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // blockKind says what a header block is for.
@@ -40,6 +41,7 @@ type headBlock struct {
 	over    bool   // size or count over the limits: the rest is dropped
 	bad     string // why the block is malformed; empty: it is not
 	telling bool   // ... in what a field says and not in HTTP/2's own form: the request can be answered
+	urgency uint8  // RFC 9218
 	pseudo  uint8  // pseudo-header fields seen
 	seen    bool   // a regular field was seen
 }
@@ -59,14 +61,14 @@ func (h *headBlock) init(g *Engine, l *Limits) {
 func (h *headBlock) begin(kind blockKind, id uint32, s *Stream, end bool) {
 	*h = headBlock{
 		maxBytes: h.maxBytes, maxFields: h.maxFields, scratch: h.scratch,
-		active: true, kind: kind, id: id, s: s, fields: h.fields[:0], end: end,
+		active: true, kind: kind, id: id, s: s, fields: h.fields[:0], end: end, urgency: frame.DefaultUrgency,
 	}
 }
 
 // maxOctets is how long an encoded header block may be. A list within maxBytes
 // is not longer when it is encoded; twice that leaves room to answer 431 to
 // what is too large, with the HPACK state kept right.
-func (h *headBlock) maxOctets() int { return max(2*int(h.maxBytes), maxFrame) }
+func (h *headBlock) maxOctets() int { return max(2*int(h.maxBytes), frame.MaxPayload) }
 
 // field is hpack's emit function.
 func (h *headBlock) field(f hpack.HeaderField) {
@@ -106,7 +108,7 @@ func (h *headBlock) field(f hpack.HeaderField) {
 		}
 		s.ContentLength = n
 	case "priority":
-		s.urgency = parseUrgency(f.Value, s.urgency)
+		h.urgency = parseUrgency(f.Value, h.urgency)
 	}
 	if len(s.Header) == cap(s.Header) {
 		h.lengthen(s)

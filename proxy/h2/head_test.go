@@ -235,36 +235,3 @@ func TestParseUrgency(t *testing.T) {
 		}
 	}
 }
-
-func TestEncoderIsUnderstood(t *testing.T) {
-	names := []string{"x-new", "accept-ranges", "access-control-allow-origin", "age", "allow", "cache-control",
-		"content-disposition", "content-encoding", "content-language", "content-length", "content-location",
-		"content-range", "content-type", "date", "etag", "expires", "last-modified", "link", "location",
-		"proxy-authenticate", "refresh", "retry-after", "server", "set-cookie", "strict-transport-security",
-		"vary", "via", "www-authenticate"}
-	var want, got []hpack.HeaderField
-	var b []byte
-	for _, status := range []int{200, 204, 206, 304, 400, 404, 500, 421, 103, 503} {
-		b = appendStatus(b, status)
-		want = append(want, hpack.HeaderField{Name: ":status", Value: string([]byte{byte('0' + status/100), byte('0' + status/10%10), byte('0' + status%10)})})
-	}
-	for _, n := range names {
-		for _, size := range []int{0, 1, 126, 127, 128, 300, 70000} {
-			f := hpack.HeaderField{Name: n, Value: strings.Repeat("v", size), Sensitive: size == 1}
-			b = appendField(b, &f)
-			want = append(want, f)
-		}
-	}
-	dec := hpack.NewDecoder(0, func(f hpack.HeaderField) { got = append(got, f) })
-	if _, err := dec.Write(b); err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != len(want) {
-		t.Fatalf("%d fields, want %d", len(got), len(want))
-	}
-	for i := range got {
-		if got[i] != want[i] {
-			t.Errorf("field %d: %.50v, want %.50v", i, got[i], want[i])
-		}
-	}
-}

@@ -23,12 +23,12 @@ func TestIdleConnectionHoldsNoBuffer(t *testing.T) {
 			ct.skipTo("HEADERS")
 			c := ct.conn
 			c.mu.Lock()
-			buf := weak.Make((*[smallBuf]byte)(c.rd.buf))
+			buf := weak.Make(&c.rd.Buffered()[:1][0])
 			c.mu.Unlock()
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
 			c.mu.Lock()
-			if c.rd.buf != nil || c.wbuf != nil || c.spare != nil || c.streams != nil {
+			if c.rd.Buffered() != nil || c.out.Held() != 0 || c.streams != nil {
 				t.Error("a buffer is held")
 			}
 			c.mu.Unlock()

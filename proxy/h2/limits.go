@@ -1,6 +1,10 @@
 package h2
 
-import "time"
+import (
+	"time"
+
+	"github.com/ingress421/ingress421/proxy/frame"
+)
 
 // Limits bounds what one connection may cost. A zero field means its default.
 type Limits struct {
@@ -49,8 +53,8 @@ func (l Limits) withDefaults() Limits {
 	defaultTo(&l.ConnWindow, 1<<20)
 	// Before the client has seen our SETTINGS it may use the protocol's own
 	// initial windows, and a smaller one cannot be told for the connection.
-	l.StreamWindow = min(max(l.StreamWindow, initialWindow), maxWindow)
-	l.ConnWindow = min(max(l.ConnWindow, initialWindow), maxWindow)
+	l.StreamWindow = min(max(l.StreamWindow, frame.InitialWindow), frame.MaxWindow)
+	l.ConnWindow = min(max(l.ConnWindow, frame.InitialWindow), frame.MaxWindow)
 	return l
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // flood calls send, which writes the n-th frame of an attack, until the
@@ -56,7 +58,7 @@ func TestFloodsAreCutOff(t *testing.T) {
 		{name: "made you reset by a window overflow", reason: ClosedRapidReset, atLeast: 200, atMost: 260, handle: never,
 			send: func(ct *tester, n int) {
 				ct.headers(uint32(2*n-1), false, post()...)
-				ct.fr.WriteWindowUpdate(uint32(2*n-1), maxWindow)
+				ct.fr.WriteWindowUpdate(uint32(2*n-1), frame.MaxWindow)
 			}},
 		{name: "made you reset by a window update of 0", reason: ClosedRapidReset, atLeast: 200, atMost: 260, handle: never,
 			send: func(ct *tester, n int) {
@@ -376,11 +378,11 @@ func TestHeaderListLimits(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, cfg(), func(ct *tester) {
 				block := ct.block(c.fields...)
-				first := block[:min(len(block), maxFrame)]
+				first := block[:min(len(block), frame.MaxPayload)]
 				block = block[len(first):]
 				ct.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: first, EndStream: true, EndHeaders: len(block) == 0})
 				for len(block) > 0 {
-					n := min(len(block), maxFrame)
+					n := min(len(block), frame.MaxPayload)
 					ct.fr.WriteContinuation(1, n == len(block), block[:n])
 					block = block[n:]
 				}
@@ -561,9 +563,9 @@ func TestUnreadHeadersAreBounded(t *testing.T) {
 		}
 		synctest.Wait()
 		ct.conn.mu.Lock()
-		held := len(ct.conn.wbuf)
+		held := ct.conn.out.Len()
 		ct.conn.mu.Unlock()
-		if held > 2*hardBufSize {
+		if held > 2*2*writeBuffer {
 			t.Errorf("%d octets are held", held)
 		}
 		for range 100 {
@@ -604,9 +606,9 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 					ct.conn.mu.Unlock()
 				}
 				ct.conn.mu.Lock()
-				held := len(ct.conn.wbuf)
+				held := ct.conn.out.Len()
 				for _, s := range ct.conn.streams {
-					held += len(s.pend)
+					held += len(s.out.Part().Data)
 				}
 				ct.conn.mu.Unlock()
 				if held > 300_000 {

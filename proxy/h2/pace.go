@@ -38,17 +38,18 @@ func (p *Pace) TooSlow(d time.Duration, octets int64, rate int, limit time.Durat
 // weigh adds the time since it last looked to the paces of what waits now.
 // Callers hold mu.
 func (c *Conn) weigh(now int64) {
+	c.mu.Check()
 	// A cold connection is not looked at, and nothing of it waits.
 	d := min(time.Duration(now-c.weighed), 2*c.limits.tick())
 	c.weighed = now
 	limit := c.limits.StallTimeout
-	turns := c.sendq.n > 0 && c.pace.TooSlow(d, c.sent, LeastConnRate, limit)
+	turns := c.out.Queued() && c.pace.TooSlow(d, c.out.Octets(), LeastConnRate, limit)
 	for _, s := range c.streams {
 		switch {
-		case s.queued:
+		case s.out.Queued():
 			s.slow = turns
-		case s.waiting:
-			s.slow = s.outPace.TooSlow(d, s.sent, LeastRate, limit)
+		case s.out.Waiting():
+			s.slow = s.outPace.TooSlow(d, s.out.Octets(), LeastRate, limit)
 		}
 		s.chargeRead(now)
 		if s.readDebt > 0 && s.inPace.TooSlow(time.Duration(s.readDebt), s.received, LeastRate, limit) {
@@ -62,6 +63,7 @@ func (c *Conn) weigh(now int64) {
 // does. Between an octet and the next it may not, just when weigh looks. Callers
 // hold mu.
 func (s *Stream) chargeRead(now int64) {
+	s.c.mu.Check()
 	if s.starved() {
 		s.readDebt += now - s.readMark
 		s.readMark = now

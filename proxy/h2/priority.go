@@ -1,5 +1,7 @@
 package h2
 
+import "github.com/ingress421/ingress421/proxy/frame"
+
 // priorityUpdate applies a PRIORITY_UPDATE frame (RFC 9218 section 7.1): at
 // once to a stream that is open, and when it opens to one that is not yet.
 func (c *Conn) priorityUpdate(id uint32, value string) error {
@@ -8,9 +10,9 @@ func (c *Conn) priorityUpdate(id uint32, value string) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	u := parseUrgency(value, defaultUrgency)
+	u := parseUrgency(value, frame.DefaultUrgency)
 	if s := c.streams[id]; s != nil {
-		c.setUrgency(s, u)
+		c.out.SetUrgency(&s.out, u)
 		return nil
 	}
 	if id <= c.maxID {
@@ -29,11 +31,12 @@ func (c *Conn) priorityUpdate(id uint32, value string) error {
 // applyEarly gives a stream that opens the urgency of a PRIORITY_UPDATE that
 // came before it, which counts more than its priority field. Callers hold mu.
 func (c *Conn) applyEarly(s *Stream) {
+	c.mu.Check()
 	if len(c.early) == 0 {
 		return
 	}
 	if u, ok := c.early[s.id]; ok {
-		s.urgency = u
+		c.out.SetUrgency(&s.out, u)
 	}
 	for id := range c.early {
 		if id <= s.id { // those below it will never open

@@ -2,8 +2,11 @@ package h2
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // maxSmallFrame bounds the frames that are read through the Framer's own
@@ -12,7 +15,7 @@ const maxSmallFrame = 1 << 10
 
 // readPreface reads the client's connection preface (RFC 9113 section 3.4).
 func (c *Conn) readPreface() error {
-	p, err := c.rd.next(len(http2.ClientPreface))
+	p, err := c.rd.Next(len(http2.ClientPreface))
 	if err != nil {
 		return err
 	}
@@ -25,16 +28,17 @@ func (c *Conn) readPreface() error {
 // readFrame reads one frame and acts on it. The errors it returns end the
 // connection.
 func (c *Conn) readFrame() error {
+	c.loop.Check()
 	fh, err := c.fr.ReadFrameHeader()
 	if err != nil {
 		return fromFramer(fh, err)
 	}
-	c.inFrame, c.inData = true, fh.Type == http2.FrameData
+	c.rd.Mid, c.inData = true, fh.Type == http2.FrameData
 	if c.greetTime == 0 && (fh.Type != http2.FrameSettings || fh.Flags.Has(http2.FlagSettingsAck)) {
 		return protocolError("the first frame is not SETTINGS")
 	}
 	err = c.frame(fh)
-	c.inFrame, c.inData = false, false
+	c.rd.Mid, c.inData = false, false
 	if c.partial && !c.head.active {
 		c.partial = false
 		c.mu.Lock()
@@ -70,12 +74,12 @@ func (c *Conn) frame(fh http2.FrameHeader) error {
 	if err := c.meterControl(); err != nil {
 		return err
 	}
-	return c.rd.discard(int(fh.Length))
+	return c.rd.Discard(int(fh.Length))
 }
 
 // meterControl charges a frame that the client has not earned.
 func (c *Conn) meterControl() error {
-	if c.control.take(c.now) {
+	if c.control.Take(c.now) {
 		return nil
 	}
 	return calm(ClosedControlFlood, "too many control frames")
@@ -90,7 +94,7 @@ func (c *Conn) readRare(fh http2.FrameHeader) error {
 		if err := c.meterControl(); err != nil {
 			return err
 		}
-		return c.rd.discard(int(fh.Length))
+		return c.rd.Discard(int(fh.Length))
 	}
 	f, err := c.fr.ReadFrameForHeader(fh)
 	if err != nil {
@@ -158,30 +162,26 @@ func (c *Conn) settings(f *http2.SettingsFrame) error {
 		}
 		switch v.ID {
 		case http2.SettingInitialWindowSize:
-			delta := int32(v.Val) - c.streamSend
-			c.streamSend = int32(v.Val)
+			delta := c.out.SetInitial(v.Val)
 			for _, s := range c.streams {
-				if !s.out.add(delta) {
+				if !c.out.WidenStream(&s.out, delta) {
 					return &connError{http2.ErrCodeFlowControl, ClosedFlowControl, "window over 2^31-1"}
 				}
-				c.enqueue(s)
 			}
 		case settingNoPriorities:
 			if v.Val > 1 {
 				return protocolError("SETTINGS_NO_RFC7540_PRIORITIES over 1")
 			}
 		case http2.SettingHeaderTableSize:
-			if v.Val < c.tableSize {
-				c.tableSize, c.shrink, c.table = 0, true, nil
-			}
+			c.out.setTableSize(v.Val)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	c.appendFrame(0, http2.FrameSettings, http2.FlagSettingsAck, 0)
-	c.pump()
+	c.out.settingsAck()
+	c.out.Pump()
 	return nil
 }
 
@@ -192,7 +192,7 @@ func (c *Conn) readPing(fh http2.FrameHeader) error {
 	if fh.Length != 8 {
 		return frameSizeError("PING of other than 8 octets")
 	}
-	p, err := c.rd.next(8)
+	p, err := c.rd.Next(8)
 	if err != nil {
 		return err
 	}
@@ -203,12 +203,12 @@ func (c *Conn) readPing(fh http2.FrameHeader) error {
 		return c.meterControl()
 	}
 	c.mu.Lock()
-	earned := c.earned.pings > 0
+	credits := c.out.settle()
+	earned := credits.pings > 0
 	if earned {
-		c.earned.pings--
+		credits.pings--
 	}
-	c.appendFrame(8, http2.FramePing, http2.FlagPingAck, 0)
-	c.wbuf = append(c.wbuf, p...)
+	c.out.ping(true, string(p))
 	c.mu.Unlock()
 	if earned {
 		return nil
@@ -220,15 +220,16 @@ func (c *Conn) readWindowUpdate(fh http2.FrameHeader) error {
 	if fh.Length != 4 {
 		return frameSizeError("WINDOW_UPDATE of other than 4 octets")
 	}
-	p, err := c.rd.next(4)
+	p, err := c.rd.Next(4)
 	if err != nil {
 		return err
 	}
-	inc := int32(binary.BigEndian.Uint32(p) & maxWindow)
+	inc := int32(binary.BigEndian.Uint32(p) & frame.MaxWindow)
 	c.mu.Lock()
-	earned := c.earned.updates > 0
+	credits := c.out.settle()
+	earned := credits.updates > 0
 	if earned {
-		c.earned.updates--
+		credits.updates--
 	}
 	err = c.windowUpdate(fh.StreamID, inc)
 	c.mu.Unlock()
@@ -243,10 +244,10 @@ func (c *Conn) windowUpdate(id uint32, inc int32) error {
 		if inc == 0 {
 			return protocolError("WINDOW_UPDATE of 0")
 		}
-		if !c.send.add(inc) {
+		if !c.out.Widen(inc) {
 			return &connError{http2.ErrCodeFlowControl, ClosedFlowControl, "window over 2^31-1"}
 		}
-		c.pump()
+		c.out.Pump()
 		return nil
 	}
 	s := c.streams[id]
@@ -259,11 +260,10 @@ func (c *Conn) windowUpdate(id uint32, inc int32) error {
 	if inc == 0 {
 		return &streamError{id, http2.ErrCodeProtocol, WhyFlowControl, "WINDOW_UPDATE of 0"}
 	}
-	if !s.out.add(inc) {
+	if !c.out.WidenStream(&s.out, inc) {
 		return &streamError{id, http2.ErrCodeFlowControl, WhyFlowControl, "window over 2^31-1"}
 	}
-	c.enqueue(s)
-	c.pump()
+	c.out.Pump()
 	return nil
 }
 
@@ -278,7 +278,7 @@ func (c *Conn) readReset(fh http2.FrameHeader) error {
 	if fh.Length != 4 {
 		return frameSizeError("RST_STREAM of other than 4 octets")
 	}
-	p, err := c.rd.next(4)
+	p, err := c.rd.Next(4)
 	if err != nil {
 		return err
 	}
@@ -294,7 +294,12 @@ func (c *Conn) readReset(fh http2.FrameHeader) error {
 	}
 	early := !s.sentEnd
 	s.reset = ResetError{Code: http2.ErrCode(binary.BigEndian.Uint32(p)), Peer: true}
-	c.abort(s)
+	s.fail(&s.reset)
+	cancel := c.drop(s)
+	c.mu.Unlock()
+	if cancel {
+		s.cancel()
+	}
 	if early {
 		return c.meterReset()
 	}
@@ -308,40 +313,26 @@ func (c *Conn) readReset(fh http2.FrameHeader) error {
 // within ResetBurst with all the streams that a connection may have, and that
 // again every few seconds. Requests that are refused as a whole count too.
 func (c *Conn) meterReset() error {
-	if c.resets.take(c.now) {
+	if c.resets.Take(c.now) {
 		return nil
 	}
 	return calm(ClosedRapidReset, "too many resets")
-}
-
-// abort fails s with s.reset and tells the owner. Callers hold mu; it is
-// given up.
-func (c *Conn) abort(s *Stream) {
-	s.fail(&s.reset)
-	c.closeStream(s)
-	fired := s.lockCancel()
-	detached := s.detached
-	c.mu.Unlock()
-	if fired {
-		s.fire()
-	}
-	if detached {
-		c.engine.recycle(s)
-	}
 }
 
 // resetStream sends RST_STREAM for what the client did wrong.
 func (c *Conn) resetStream(se *streamError) error {
 	c.mu.Lock()
 	s := c.streams[se.id]
-	c.appendReset(se.id, se.code)
-	early := true
+	early, cancel := true, false
 	if s == nil {
-		c.mu.Unlock()
+		c.sayReset(se.id, se.code)
 	} else {
 		early = !s.sentEnd
-		s.reset = ResetError{Code: se.code}
-		c.abort(s)
+		cancel = c.abort(s, se.code)
+	}
+	c.mu.Unlock()
+	if cancel {
+		s.cancel()
 	}
 	c.cut(se.why)
 	if early {
@@ -349,6 +340,32 @@ func (c *Conn) resetStream(se *streamError) error {
 	}
 	return nil
 }
+
+// abort resets s, and reports whether s.cancel has to follow, as drop does. Callers
+// hold mu, and do not use s afterwards otherwise.
+func (c *Conn) abort(s *Stream, code http2.ErrCode) (cancel bool) {
+	c.mu.Check()
+	c.sayReset(s.id, code)
+	s.reset = ResetError{Code: code}
+	s.fail(&s.reset)
+	return c.drop(s)
+}
+
+// sayReset appends RST_STREAM. Callers hold mu.
+func (c *Conn) sayReset(id uint32, code http2.ErrCode) {
+	c.mu.Check()
+	c.out.Append(frame.AppendReset(c.out.Buffer(), id, code))
+	if c.resetIDs == nil {
+		c.resetNext = 0
+		c.resetIDs = make([]uint32, min(c.limits.MaxStreams, 128))
+	}
+	c.resetIDs[c.resetNext] = id
+	c.resetNext = (c.resetNext + 1) % len(c.resetIDs)
+}
+
+// resetLately reports whether we have reset stream id not long ago, so that
+// the client may not know yet.
+func (c *Conn) resetLately(id uint32) bool { return slices.Contains(c.resetIDs, id) }
 
 // cut tells the owner of a stream that was ended here.
 func (c *Conn) cut(why string) {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 func (c *Conn) readHeaders(fh http2.FrameHeader) error {
@@ -11,7 +13,7 @@ func (c *Conn) readHeaders(fh http2.FrameHeader) error {
 	if id == 0 {
 		return protocolError("HEADERS on the connection")
 	}
-	p, err := c.rd.next(int(fh.Length))
+	p, err := c.rd.Next(int(fh.Length))
 	if err != nil {
 		return err
 	}
@@ -28,7 +30,7 @@ func (c *Conn) readHeaders(fh http2.FrameHeader) error {
 		if len(p) < 5 {
 			return frameSizeError("HEADERS too short for its priority")
 		}
-		selfDep = binary.BigEndian.Uint32(p)&maxWindow == id
+		selfDep = binary.BigEndian.Uint32(p)&frame.MaxWindow == id
 		p = p[5:]
 	}
 	if err := c.beginBlock(id, fh.Flags.Has(http2.FlagHeadersEndStream)); err != nil {
@@ -79,7 +81,7 @@ func (c *Conn) readContinuation(fh http2.FrameHeader) error {
 	if h.frames++; h.frames > c.limits.MaxContinuations {
 		return calm(ClosedContinuationFlood, "too many CONTINUATION frames")
 	}
-	p, err := c.rd.next(int(fh.Length))
+	p, err := c.rd.Next(int(fh.Length))
 	if err != nil {
 		return err
 	}
@@ -180,15 +182,18 @@ func (c *Conn) request(s *Stream) error {
 	c.partialSince = 0 // the block is whole, however long room has to be awaited
 	s.awaitRoom()
 	s.recvEnd = h.end
-	s.out.n = c.streamSend
+	s.out.Open(s.id, &c.out.Out)
+	c.out.SetUrgency(&s.out, h.urgency)
 	s.in.init(c.limits.StreamWindow)
 	c.applyEarly(s)
 	c.opened++
 	if c.draining {
 		c.continueDrain(c.now)
 	}
-	if len(c.streams) >= int(c.limits.MaxStreams) && c.rests.head != nil {
-		c.endRest(c.rests.head) // answered already, and in the way of one that is not
+	if len(c.streams) >= int(c.limits.MaxStreams) {
+		if late := c.longestLingering(); late != nil {
+			c.stopLingering(late) // answered already, and in the way of one that is not
+		}
 	}
 	full := len(c.streams) >= int(c.limits.MaxStreams) || c.running >= 2*c.limits.MaxStreams
 	c.mu.Unlock()
@@ -239,6 +244,7 @@ func (c *Conn) refuse(s *Stream) error {
 
 // list makes s known by its number. Callers hold mu.
 func (c *Conn) list(s *Stream) {
+	c.mu.Check()
 	if c.streams == nil {
 		c.streams = make(map[uint32]*Stream)
 	}
@@ -249,7 +255,7 @@ func (c *Conn) list(s *Stream) {
 // answered ends a stream whose answer was written on the read loop.
 func (c *Conn) answered(s *Stream) {
 	c.mu.Lock()
-	if s.waiting && !c.dead {
+	if s.out.Waiting() && !c.dead {
 		// The windows did not let all of it through.
 		s.inline = false
 		s.detached = true

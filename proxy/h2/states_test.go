@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 
 	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // Every state of a stream (RFC 9113 section 5.1) against every frame: "ok",
@@ -69,7 +71,7 @@ var stateFrames = map[string]func(ct *tester){
 	"GOAWAY":        func(ct *tester) { ct.fr.WriteRawFrame(http2.FrameGoAway, 0, stateID, make([]byte, 8)) },
 	"WINDOW_UPDATE": func(ct *tester) { ct.fr.WriteWindowUpdate(stateID, 10) },
 	"WU 0":          func(ct *tester) { ct.fr.WriteWindowUpdate(stateID, 0) },
-	"WU overflow":   func(ct *tester) { ct.fr.WriteWindowUpdate(stateID, maxWindow) },
+	"WU overflow":   func(ct *tester) { ct.fr.WriteWindowUpdate(stateID, frame.MaxWindow) },
 	"WU 3 octets":   func(ct *tester) { ct.fr.WriteRawFrame(http2.FrameWindowUpdate, 0, stateID, []byte{0, 0, 1}) },
 	"CONTINUATION":  func(ct *tester) { ct.fr.WriteContinuation(stateID, true, ct.block("x-a: b")) },
 	"unknown":       func(ct *tester) { ct.fr.WriteRawFrame(0x42, 0xff, stateID, []byte("abc")) },

@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // Canceler is told, once, that nobody waits for an answer any more.
@@ -51,7 +53,7 @@ type Stream struct {
 	closed    bool  // both sides have ended, or reset
 	handling  bool  // Handle runs
 	detached  bool  // the owner has left it; whoever closes it frees it
-	resting   bool  // ... and in c.rests
+	lingering bool  // ... and in c.lingering
 	recvEnd   bool  // the client has ended its side
 	sentHead  bool  // the response's header was sent
 	sentEnd   bool  // we have ended our side
@@ -70,23 +72,16 @@ type Stream struct {
 	readMark  int64  // up to when that is in readDebt
 	readDebt  int64  // for how long Read has waited since weigh last looked
 
-	out         outflow
-	urgency     uint8  // RFC 9218: 0 most urgent, 7 least
-	pend        []byte // of a Write under way, not yet in wbuf
-	pendEnd     bool   // ... and END_STREAM behind it
-	waiting     bool   // pend or pendEnd is to be sent
-	held        []hpack.HeaderField
-	queued      bool // in c.sendq; otherwise waiting for out
-	prev, next  *Stream
-	writeSince  int64 // waiting since, or since octets last moved
-	sent        int64 // octets of DATA
-	outPace     Pace  // of the response body, while it waits for out
-	slow        bool  // inPace or outPace is too slow, or what s waits for with others is
+	out         frame.Sender
+	blocked     bool // the owner waits for wcond
+	outPace     Pace // of the response body, while it waits for its own window
+	slow        bool // inPace or outPace is too slow, or what s waits for with others is
 	rcond       sync.Cond
 	wcond       sync.Cond
-	cancelFired bool
+	lingerSince int64
+	canceling   bool // cancel is under way: s must not be freed
 
-	cancelMu sync.Mutex // taken after c.mu, if both
+	cancelMu sync.Mutex // not taken together with c.mu
 	canceler Canceler   // guarded by cancelMu
 	canceled bool       // guarded by cancelMu
 }
@@ -98,7 +93,7 @@ func (c *Conn) newStream(id uint32) *Stream {
 	}
 	s.c, s.id = c, id
 	s.ContentLength = -1
-	s.urgency = defaultUrgency
+	s.out.Init((*sending)(s))
 	s.rcond.L, s.wcond.L = &c.mu, &c.mu
 	return s
 }
@@ -111,12 +106,12 @@ func (g *Engine) recycle(s *Stream) {
 	s.listed, s.closed, s.handling, s.detached = false, false, false, false
 	s.recvEnd, s.sentHead, s.sentEnd, s.bodiless = false, false, false, false
 	s.err, s.c = nil, nil
-	s.received, s.readSince, s.writeSince, s.sent = 0, 0, 0, 0
+	s.received, s.readSince = 0, 0
 	s.inPace, s.outPace, s.slow = Pace{}, Pace{}, false
 	s.readMark, s.readDebt = 0, 0
 	s.stopped = false
-	s.pend, s.pendEnd, s.waiting = nil, false, false
-	s.cancelFired = false
+	s.lingerSince = 0
+	s.out.Init(nil)
 	g.streams.Put(s)
 }
 
@@ -131,7 +126,7 @@ func (s *Stream) forget() {
 	s.Method, s.Scheme, s.Authority, s.Protocol = "", "", "", ""
 	s.HasAuthority = false
 	s.Data, s.Messages = nil, false
-	s.trailer, s.held = t[:0], nil
+	s.trailer = t[:0]
 	s.cancelMu.Lock()
 	s.canceler, s.canceled = nil, false
 	s.cancelMu.Unlock()
@@ -204,10 +199,10 @@ func (s *Stream) Read(p []byte) (int, error) {
 	} else {
 		n = s.body.read(c.engine, p)
 	}
-	flush := c.giveBack(s, n)
+	flush := c.giveBack(s, n) && c.out.Claim()
 	c.mu.Unlock()
 	if flush {
-		c.flush(s)
+		c.out.Flush(&s.out, flushTurns)
 	}
 	return n, nil
 }
@@ -228,6 +223,7 @@ func (s *Stream) StopRead() {
 // giveBack returns n octets to the window of s, and reports whether that has to
 // be flushed. Callers hold mu.
 func (c *Conn) giveBack(s *Stream, n int) bool {
+	c.mu.Check()
 	if c.dead || s.recvEnd || s.closed {
 		return false
 	}
@@ -236,7 +232,7 @@ func (c *Conn) giveBack(s *Stream, n int) bool {
 	if inc == 0 {
 		return false
 	}
-	c.appendWindowUpdate(s.id, inc)
+	c.out.windowUpdate(s.id, inc)
 	return true
 }
 
@@ -244,6 +240,7 @@ func (c *Conn) giveBack(s *Stream, n int) bool {
 // the connection may hold: a body that is read may need a large window to come
 // fast from afar, and one that is not read must not hold one. Callers hold mu.
 func (c *Conn) widen(s *Stream, n int) {
+	c.mu.Check()
 	most := max(int32(c.limits.StreamWindow), int32(c.limits.ConnWindow/4))
 	more := min(int32(n), most-s.in.size, int32(c.limits.ConnWindow)-c.widened)
 	if more > 0 {
@@ -270,16 +267,17 @@ func (s *Stream) Reset(code http2.ErrCode) {
 		return
 	}
 	s.resetLocked(code)
-	inline := s.inline
+	flush := s.claim()
 	c.mu.Unlock()
-	if !inline {
-		c.flush(s)
+	if flush {
+		c.out.Flush(&s.out, flushTurns)
 	}
 }
 
 // resetLocked sends RST_STREAM and forgets the stream. Callers hold mu.
 func (s *Stream) resetLocked(code http2.ErrCode) {
-	s.c.appendReset(s.id, code)
+	s.c.mu.Check()
+	s.c.sayReset(s.id, code)
 	s.reset = ResetError{Code: code}
 	s.fail(&s.reset)
 	s.c.closeStream(s)
@@ -287,28 +285,30 @@ func (s *Stream) resetLocked(code http2.ErrCode) {
 
 // fail makes Read and Write return err. Callers hold mu.
 func (s *Stream) fail(err error) {
+	s.c.mu.Check()
 	if s.err != nil {
 		return
 	}
 	s.err = err
 	s.body.drop(s.c.engine)
-	s.c.unwait(s)
+	s.c.out.Forget(&s.out)
 	s.rcond.Broadcast()
 	s.wcond.Broadcast()
-	s.c.room.Broadcast()
+	s.c.out.Wake()
 }
 
 // closeStream takes s off the connection. Callers hold mu.
 func (c *Conn) closeStream(s *Stream) {
+	c.mu.Check()
 	if s.closed {
 		return
 	}
 	s.closed = true
 	c.widened -= s.in.size - int32(c.limits.StreamWindow)
-	c.unwait(s)
-	if s.resting {
-		s.resting = false
-		c.rests.remove(s)
+	c.out.Forget(&s.out)
+	if s.lingering {
+		s.lingering = false
+		c.lingering.Remove(&s.out)
 	}
 	if s.listed {
 		s.listed = false
@@ -323,16 +323,17 @@ func (c *Conn) closeStream(s *Stream) {
 func (s *Stream) handled() {
 	c := s.c
 	c.mu.Lock()
+	for s.canceling {
+		s.rcond.Wait()
+	}
 	c.running--
 	done := c.finish(s)
-	flush := len(c.wbuf) > 0 && !c.flushing
+	flush := c.out.Claim()
 	c.mu.Unlock()
 	if flush {
-		c.flush(nil)
+		c.out.Flush(nil, flushTurns)
 	}
 	if done {
-		// Whoever fires the canceler has taken cancelMu under c.mu, so that
-		// recycle waits for it.
 		c.engine.recycle(s)
 	}
 }
@@ -341,18 +342,19 @@ func (s *Stream) handled() {
 // the caller's to free: a client may go on with its request. Callers hold mu,
 // and do not use s afterwards if it is not over.
 func (c *Conn) finish(s *Stream) bool {
+	c.mu.Check()
 	s.handling = false
 	s.body.drop(c.engine)
 	switch {
 	case s.closed:
 	case c.dead:
-		c.unwait(s) // what Admit answers is not among c.streams: fail has passed it by
+		c.out.Forget(&s.out) // what Admit answers is not among c.streams: fail has passed it by
 	case !s.sentEnd:
 		s.resetLocked(http2.ErrCodeInternal)
 	case s.in.avail == 0:
 		s.resetLocked(http2.ErrCodeNo)
 	default:
-		c.awaitRest(s)
+		c.awaitEnd(s)
 		return false
 	}
 	return true
@@ -373,30 +375,34 @@ func (s *Stream) OnCancel(cc Canceler) {
 	s.canceler = cc
 }
 
-// lockCancel prepares the canceler's call and reports whether fire has to
-// follow. Callers hold c.mu, so that s is not freed meanwhile.
-func (s *Stream) lockCancel() bool {
-	if s.cancelFired || !s.handling {
+// drop takes a stream that has failed off the connection, and frees it if its owner
+// has left. It reports whether s.cancel has to follow, without mu. Callers hold
+// mu, and do not use s afterwards otherwise.
+func (c *Conn) drop(s *Stream) (cancel bool) {
+	c.mu.Check()
+	c.closeStream(s)
+	if s.detached {
+		c.engine.recycle(s)
 		return false
 	}
-	s.cancelFired = true
+	s.canceling = s.handling
+	return s.handling
+}
+
+// cancel tells the canceler. It is called once, after drop, which keeps s from
+// being freed meanwhile.
+func (s *Stream) cancel() {
 	s.cancelMu.Lock()
-	return true
-}
-
-// fire calls the cancelers of streams for which lockCancel was true. Callers
-// hold no mutex of the connection.
-func fire(streams []*Stream) {
-	for _, s := range streams {
-		s.fire()
-	}
-}
-
-func (s *Stream) fire() {
 	cc := s.canceler
 	s.canceler, s.canceled = nil, true
 	if cc != nil {
 		cc.Cancel()
 	}
 	s.cancelMu.Unlock()
+
+	c := s.c
+	c.mu.Lock()
+	s.canceling = false
+	s.rcond.Broadcast()
+	c.mu.Unlock()
 }

@@ -15,7 +15,7 @@ func (c *Conn) tick() {
 		return
 	}
 	now := c.clock()
-	if c.flushSince != 0 && over(now, c.flushSince, c.limits.StallTimeout) {
+	if c.out.Since() != 0 && over(now, c.out.Since(), c.limits.StallTimeout) {
 		c.mu.Unlock()
 		c.kill(ClosedStall)
 		return
@@ -34,20 +34,20 @@ func (c *Conn) tick() {
 		c.draining = true
 	}
 	c.continueDrain(now)
-	c.endRests(now)
+	c.endLingering(now)
 	c.watchIdle(now)
 	c.timer.Reset(c.untilTick(now))
-	stalled, slow := c.resetStalled(now)
-	flush := len(c.wbuf) > 0 && !c.flushing
+	ends := c.resetStalled(now)
+	flush := c.out.Claim()
 	c.mu.Unlock()
-	for range stalled {
-		c.cut(WhyStall)
-	}
-	for range slow {
-		c.cut(WhySlow)
+	for _, e := range ends {
+		if e.cancel != nil {
+			e.cancel.cancel()
+		}
+		c.cut(e.why)
 	}
 	if flush {
-		c.flush(nil)
+		c.out.Flush(nil, flushTurns)
 	}
 }
 
@@ -56,6 +56,7 @@ func over(now, since int64, limit time.Duration) bool { return now-since >= int6
 // late returns why the client has taken too long to say something, or
 // nothing. Callers hold mu.
 func (c *Conn) late(now int64) string {
+	c.mu.Check()
 	switch {
 	case c.greetTime == 0:
 		if over(now, 0, c.limits.PrefaceTimeout) {
@@ -75,6 +76,7 @@ func (c *Conn) late(now int64) string {
 // watchIdle ends a connection that was idle for too long, and lets one that
 // has just become idle give its buffers back. Callers hold mu.
 func (c *Conn) watchIdle(now int64) {
+	c.mu.Check()
 	quiet := len(c.streams) == 0 && c.opened == c.seen
 	c.seen = c.opened
 	switch {
@@ -84,7 +86,7 @@ func (c *Conn) watchIdle(now int64) {
 		c.idleSince = now
 	case over(now, c.idleSince, c.limits.IdleTimeout):
 		c.halt(ClosedIdle)
-	case !c.cold && !c.cool && !c.draining && c.acked && c.partialSince == 0 && len(c.wbuf) == 0 && !c.flushing:
+	case !c.cold && !c.cool && !c.draining && c.acked && c.partialSince == 0 && c.out.Len() == 0 && !c.out.Flushing():
 		c.cool = true
 		c.nc.SetReadDeadline(aLongTimeAgo)
 	}
@@ -92,6 +94,7 @@ func (c *Conn) watchIdle(now int64) {
 
 // untilTick is when the timer has to fire next. Callers hold mu.
 func (c *Conn) untilTick(now int64) time.Duration {
+	c.mu.Check()
 	if !c.cold || c.draining || c.stop != "" {
 		return c.limits.tick()
 	}
@@ -102,50 +105,53 @@ func (c *Conn) untilTick(now int64) time.Duration {
 	return max(time.Duration(next-now), time.Millisecond)
 }
 
-// resetStalled resets the streams whose bodies do not move, or too slowly, and
-// returns how many. Callers hold mu; it is given up meanwhile.
-func (c *Conn) resetStalled(now int64) (stalled, slow int) {
-	c.weigh(now)
-	for {
-		s := c.stalled(now)
-		if s == nil {
-			return stalled, slow
-		}
-		if s.slow {
-			slow++
-		} else {
-			stalled++
-		}
-		c.appendReset(s.id, http2.ErrCodeCancel)
-		s.reset = ResetError{Code: http2.ErrCodeCancel}
-		c.abort(s)
-		c.mu.Lock()
-	}
+// ended is a stream that was reset, and why.
+type ended struct {
+	why    string
+	cancel *Stream // to be told; nil: nobody is
 }
 
-// stalled finds a stream whose body does not move, or that weigh has found too
-// slow: a request body that the owner waits for before it has answered, or a
-// response body that the client gives no window for. Streams that only wait for
-// their turn move when the connection does. A tunnel, a request that goes on
-// beside its response, and one of Messages may be silent.
-func (c *Conn) stalled(now int64) *Stream {
+// resetStalled resets the streams whose bodies do not move, or too slowly. Callers
+// hold mu.
+func (c *Conn) resetStalled(now int64) (ends []ended) {
+	c.mu.Check()
 	if c.dead {
 		return nil
 	}
+	c.weigh(now)
 	for _, s := range c.streams {
-		if s.slow || s.starved() && over(now, s.readSince, c.limits.StallTimeout) {
-			return s
-		}
-		if !s.waiting {
+		why := WhyStall
+		switch {
+		case s.slow:
+			why = WhySlow
+		case !c.stalled(s, now):
 			continue
 		}
-		since := s.writeSince
-		if s.queued {
-			since = max(since, c.moved)
+		e := ended{why: why}
+		if c.abort(s, http2.ErrCodeCancel) {
+			e.cancel = s
 		}
-		if over(now, since, c.limits.StallTimeout) {
-			return s
-		}
+		ends = append(ends, e)
 	}
-	return nil
+	return ends
+}
+
+// stalled tells whether the body of s does not move: a request body that the owner
+// waits for before it has answered, or a response body that the client gives no
+// window for. Streams that only wait for their turn move when the connection
+// does. A tunnel, a request that goes on beside its response, and one of Messages
+// may be silent. Callers hold mu.
+func (c *Conn) stalled(s *Stream, now int64) bool {
+	c.mu.Check()
+	if s.starved() && over(now, s.readSince, c.limits.StallTimeout) {
+		return true
+	}
+	if !s.out.Waiting() {
+		return false
+	}
+	since := s.out.Since()
+	if s.out.Queued() {
+		since = max(since, c.out.Moved())
+	}
+	return over(now, since, c.limits.StallTimeout)
 }

@@ -1,130 +1,51 @@
 package h2
 
 import (
-	"runtime"
-
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
-const (
-	// writeBufSize is the room for DATA in the write buffer.
-	writeBufSize = largeBuf
-	// hardBufSize is where header blocks wait too.
-	hardBufSize = 2 * writeBufSize
-	// flushTurns is how often a flusher writes for others before it leaves
-	// the rest to a goroutine of its own.
-	flushTurns = 4
-)
+// sending is a stream as its frames leave it. It is guarded by the connection's mu.
+type sending Stream
 
-// releaseBuffers gives back what an idle connection does not need. Callers hold
-// mu.
-func (c *Conn) releaseBuffers() {
-	if c.flushing || len(c.wbuf) > 0 {
-		return
+// Sent notes that what was to be sent is in the write buffer.
+func (x *sending) Sent(end bool) {
+	s := (*Stream)(x)
+	if end {
+		s.ended()
 	}
-	c.engine.buffers.put(c.wbuf)
-	c.engine.buffers.put(c.spare)
-	c.wbuf, c.spare = nil, nil
-	if len(c.streams) == 0 {
-		c.streams, c.resetIDs = nil, nil
+	if s.blocked {
+		s.wcond.Signal()
+	}
+	if s.detached && s.c.finish(s) {
+		s.c.engine.recycle(s)
 	}
 }
 
-// flush writes until nothing is left to write, unless somebody does so
-// already. s is the stream for which the caller flushes, if any: as long as
-// DATA of s waits, the caller has reason to go on.
-func (c *Conn) flush(s *Stream) {
-	c.mu.Lock()
-	if c.flushing || len(c.wbuf) == 0 {
-		c.mu.Unlock()
-		return
+// ended notes that END_STREAM was appended. Callers hold mu.
+func (s *Stream) ended() {
+	s.c.mu.Check()
+	s.sentEnd = true
+	if s.recvEnd {
+		s.c.closeStream(s)
 	}
-	c.flushing = true
-	c.mu.Unlock()
-	// Others that are about to append get the chance to, so that their
-	// frames go out with the same system call.
-	runtime.Gosched()
-	c.writeOut(s, flushTurns)
-}
-
-// writeOut is the flusher. turns < 0: until the buffer is empty.
-func (c *Conn) writeOut(s *Stream, turns int) {
-	c.mu.Lock()
-	for len(c.wbuf) > 0 {
-		if turns == 0 && (s == nil || !s.waiting) {
-			c.mu.Unlock()
-			go c.writeOut(nil, -1)
-			return
-		}
-		if turns > 0 {
-			turns--
-		}
-		buf := c.wbuf
-		c.wbuf, c.spare = c.spare, nil
-		c.pump()
-		c.room.Broadcast()
-		c.flushSince = c.clock()
-		c.mu.Unlock()
-		err := c.write(buf)
-		c.mu.Lock()
-		if cap(buf) <= hardBufSize {
-			c.spare = buf[:0]
-		}
-		c.flushSince = 0
-		if err != nil {
-			c.wbuf = nil
-			c.flushing = false
-			c.room.Broadcast()
-			c.mu.Unlock()
-			c.kill(ioReason(err))
-			return
-		}
-	}
-	c.flushing = false
-	c.room.Broadcast()
-	c.mu.Unlock()
-}
-
-// write writes buf with as few system calls as possible.
-func (c *Conn) write(buf []byte) error {
-	if c.cork == nil || len(buf) <= maxFrame {
-		_, err := c.nc.Write(buf)
-		return err
-	}
-	held := c.engine.buffers.get(corkBuf)
-	c.cork.hold(held)
-	_, err := c.nc.Write(buf)
-	if rerr := c.cork.release(); err == nil {
-		err = rerr
-	}
-	c.engine.buffers.put(held)
-	return err
 }
 
 // awaitRoom blocks until the buffer has room for a header block, or s is over.
 // Callers hold mu; it is given up meanwhile. Somebody else flushes, as a write
 // that waits for the client would not end with s.
 func (s *Stream) awaitRoom() {
+	s.c.mu.Check()
 	c := s.c
-	for c.full() && !c.dead && s.err == nil {
-		c.flushSoon()
-		c.room.Wait()
+	for c.out.Full() && !c.dead && s.err == nil {
+		c.out.AwaitRoom()
 	}
-}
-
-// full says that header blocks have to wait. Callers hold mu.
-func (c *Conn) full() bool { return len(c.wbuf) >= hardBufSize }
-
-// start prepares the writing of a header block. Callers hold mu.
-func (s *Stream) start() error {
-	if !s.inline {
-		s.awaitRoom()
-	}
-	return s.writable()
 }
 
 // writable returns why nothing more can be written, if so. Callers hold mu.
 func (s *Stream) writable() error {
+	s.c.mu.Check()
 	if s.err != nil {
 		return s.err
 	}
@@ -137,16 +58,9 @@ func (s *Stream) writable() error {
 	return nil
 }
 
-// unlock gives up mu after something was appended, and flushes it.
-func (s *Stream) unlock() {
-	c := s.c
-	// While somebody flushes, what was appended goes out with his next write.
-	flush := !s.inline && !c.flushing && len(c.wbuf) > 0
-	c.mu.Unlock()
-	if flush {
-		c.flush(s)
-	}
-}
+// claim reports whether the caller has to flush what was appended when it has given
+// up mu, which it holds. While somebody flushes, it goes out with his next write.
+func (s *Stream) claim() bool { return !s.inline && s.c.out.Claim() }
 
 // WriteInterim sends an interim response, status 100 to 199 but not 101. It
 // never blocks: when too much waits for the client already the response is
@@ -162,12 +76,12 @@ func (s *Stream) WriteInterim(status int, h []hpack.HeaderField) error {
 	if s.sentHead {
 		return ErrResponse
 	}
-	if c.full() {
+	if c.out.Full() {
 		return nil
 	}
-	c.appendHead(s.id, nil, status, h, false)
+	c.out.header(s.id, nil, status, h, false)
 	if !s.inline {
-		c.flushSoon()
+		c.out.FlushSoon()
 	}
 	return nil
 }
@@ -183,35 +97,29 @@ func (s *Stream) WriteHeader(status int, h []hpack.HeaderField, end bool) error 
 	c := s.c
 	c.mu.Lock()
 	err := s.writeHead(nil, status, h, end)
-	if s.inline || s.sentEnd {
-		s.unlock()
-		return err
+	flush := false
+	switch {
+	case s.inline:
+	case s.sentEnd:
+		flush = c.out.Claim()
+	default:
+		c.out.FlushSoon()
 	}
-	c.flushSoon()
 	c.mu.Unlock()
+	if flush {
+		c.out.Flush(&s.out, flushTurns)
+	}
 	return err
 }
 
-// flushSoon has another goroutine flush, unless somebody does so already.
-// Callers hold mu.
-func (c *Conn) flushSoon() {
-	if !c.flushing && !c.later && len(c.wbuf) > 0 {
-		c.later = true
-		go c.flushLater()
-	}
-}
-
-// flushLater runs when the goroutine that has written a header has blocked, or
-// gone on to write more.
-func (c *Conn) flushLater() {
-	c.mu.Lock()
-	c.later = false
-	c.mu.Unlock()
-	c.flush(nil)
-}
-
+// writeHead appends a header block. Callers hold mu; it is given up while room is
+// awaited.
 func (s *Stream) writeHead(b *Block, status int, h []hpack.HeaderField, end bool) error {
-	if err := s.start(); err != nil {
+	s.c.mu.Check()
+	if !s.inline {
+		s.awaitRoom()
+	}
+	if err := s.writable(); err != nil {
 		return err
 	}
 	if s.sentHead {
@@ -221,19 +129,11 @@ func (s *Stream) writeHead(b *Block, status int, h []hpack.HeaderField, end bool
 	if s.Method == "HEAD" || status == 204 || status == 304 {
 		s.bodiless, end = true, true
 	}
-	s.c.appendHead(s.id, b, status, h, end)
+	s.c.out.header(s.id, b, status, h, end)
 	if end {
 		s.ended()
 	}
 	return nil
-}
-
-// ended notes that END_STREAM was appended. Callers hold mu.
-func (s *Stream) ended() {
-	s.sentEnd = true
-	if s.recvEnd {
-		s.c.closeStream(s)
-	}
 }
 
 // Respond sends a whole response: a header, and a body unless it is empty.
@@ -247,12 +147,21 @@ func (s *Stream) RespondBlock(b *Block, more []hpack.HeaderField, body []byte) e
 }
 
 func (s *Stream) respond(b *Block, status int, h []hpack.HeaderField, body []byte) error {
-	s.c.mu.Lock()
-	defer s.unlock()
-	if err := s.writeHead(b, status, h, len(body) == 0); err != nil || s.sentEnd {
-		return err
+	c := s.c
+	c.mu.Lock()
+	err := s.writeHead(b, status, h, len(body) == 0)
+	wait := false
+	if err == nil && !s.sentEnd {
+		wait, err = s.send(frame.Part{Data: body, End: true})
 	}
-	_, err := s.writeBody(body, true)
+	flush := s.claim()
+	c.mu.Unlock()
+	if flush {
+		c.out.Flush(&s.out, flushTurns)
+	}
+	if wait {
+		_, err = s.awaitSent(len(body))
+	}
 	return err
 }
 
@@ -260,97 +169,107 @@ func (s *Stream) respond(b *Block, status int, h []hpack.HeaderField, body []byt
 // much of p was sent before the stream ended, and then *ResetError or
 // ErrClosed.
 func (s *Stream) Write(p []byte) (int, error) {
-	s.c.mu.Lock()
-	defer s.unlock()
-	return s.writeBody(p, false)
+	return s.writePart(frame.Part{Data: p})
 }
 
 // WriteEnd sends p, which may be empty, as the end of the response.
 func (s *Stream) WriteEnd(p []byte) error {
-	s.c.mu.Lock()
-	defer s.unlock()
-	_, err := s.writeBody(p, true)
+	_, err := s.writePart(frame.Part{Data: p, End: true})
 	return err
 }
 
 // WriteTrailer ends the response with trailer fields.
 func (s *Stream) WriteTrailer(h []hpack.HeaderField) error {
-	s.c.mu.Lock()
-	defer s.unlock()
-	if s.bodiless {
-		return s.err
-	}
-	if err := s.start(); err != nil {
-		return err
-	}
-	switch {
-	case !s.sentHead || s.pendEnd:
-		return ErrResponse
-	case s.waiting: // only after Admit's writes, which do not wait
-		s.held = append(s.held, h...)
-		s.pendEnd = true
-	case len(h) == 0:
-		_, err := s.writeBody(nil, true)
-		return err
-	default:
-		s.c.appendHead(s.id, nil, 0, h, true)
-		s.ended()
-	}
-	return nil
+	_, err := s.writePart(frame.Part{Trailer: h, End: true})
+	return err
 }
 
-// writeBody sends p, and END_STREAM behind it if end. Callers hold mu.
-func (s *Stream) writeBody(p []byte, end bool) (int, error) {
+func (s *Stream) writePart(p frame.Part) (int, error) {
+	c := s.c
+	c.mu.Lock()
+	if len(p.Trailer) > 0 && !s.bodiless && !s.inline {
+		s.awaitRoom()
+	}
+	wait, err := s.send(p)
+	flush := s.claim()
+	c.mu.Unlock()
+	if flush {
+		c.out.Flush(&s.out, flushTurns)
+	}
+	switch {
+	case err != nil:
+		return 0, err
+	case wait:
+		return s.awaitSent(len(p.Data))
+	}
+	return len(p.Data), nil
+}
+
+// send appends a part of the response's body, as far as windows and room allow. It
+// reports whether the caller has to wait for the rest. Callers hold mu.
+func (s *Stream) send(p frame.Part) (wait bool, err error) {
+	s.c.mu.Check()
 	c := s.c
 	switch {
-	case s.bodiless:
-		if s.err != nil {
-			return 0, s.err
-		}
-		return len(p), nil
 	case s.err != nil:
-		return 0, s.err
+		return false, s.err
+	case s.bodiless:
+		return false, nil
 	case c.dead:
-		return 0, ErrClosed
-	case !s.sentHead || s.sentEnd || s.pendEnd:
-		return 0, ErrResponse
-	case len(p) == 0 && !end:
-		return 0, nil
-	case s.waiting: // only after Admit's writes, which do not wait
-		s.pend = append(s.pend, p...)
-		s.pendEnd = end
-		return len(p), nil
+		return false, ErrClosed
+	case !s.sentHead || s.sentEnd || s.out.Part().End:
+		return false, ErrResponse
+	case len(p.Data) == 0 && !p.End:
+		return false, nil
+	case s.out.Waiting(): // only after Admit's writes, which do not wait
+		more := s.out.Part()
+		more.Data = append(more.Data, p.Data...)
+		more.Trailer = append(more.Trailer, p.Trailer...)
+		more.End = p.End
+		return false, nil
 	}
-	if n := len(p); n == 0 || n <= maxData && n <= int(s.out.n) && n <= int(c.send.n) &&
-		len(c.wbuf)+n <= writeBufSize {
-		c.takeWindow(s, n)
-		c.appendData(s.id, p, end)
-		if end {
-			s.ended()
+	c.out.Send(&s.out, p)
+	if s.out.Waiting() && s.inline {
+		kept := s.out.Part()
+		kept.Data = append([]byte(nil), kept.Data...)
+		kept.Trailer = append([]hpack.HeaderField(nil), kept.Trailer...)
+		return false, nil
+	}
+	return s.out.Waiting(), nil
+}
+
+// awaitSent waits until all of n octets are in the write buffer, and returns how
+// many are.
+func (s *Stream) awaitSent(n int) (int, error) {
+	for {
+		flush, over, err := s.awaitTurn(&n)
+		if flush {
+			s.c.out.Flush(&s.out, flushTurns)
 		}
-		return n, nil
+		if over {
+			return n, err
+		}
 	}
-	s.pend, s.pendEnd, s.waiting = p, end, true
-	s.writeSince = c.clock()
-	c.enqueue(s)
-	c.pump()
-	if s.waiting && s.inline {
-		s.pend = append([]byte(nil), s.pend...)
-		return len(p), nil
-	}
-	for s.waiting {
-		if !c.flushing && len(c.wbuf) > 0 {
-			c.mu.Unlock()
-			c.flush(s)
-			c.mu.Lock()
-			continue
+}
+
+// awaitTurn waits until the caller has to flush, or until nothing is to be sent any
+// more: then n becomes what was.
+func (s *Stream) awaitTurn(n *int) (flush, over bool, err error) {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.blocked = true
+	for s.out.Waiting() {
+		if c.out.Claim() {
+			return true, false, nil
 		}
 		s.wcond.Wait()
 	}
+	s.blocked = false
 	if s.err != nil {
-		n := len(p) - len(s.pend)
-		s.pend = nil
-		return n, s.err
+		*n -= len(s.out.Part().Data)
+		*s.out.Part() = frame.Part{}
+		return c.out.Claim(), true, s.err
 	}
-	return len(p), nil
+	return c.out.Claim(), true, nil
 }

@@ -67,7 +67,7 @@ func TestRestOfAnAnsweredRequestIsTaken(t *testing.T) {
 				}
 				ct.wantAnswer(1)
 				for range 3 {
-					time.Sleep(restTime / 4)
+					time.Sleep(lingerStream / 4)
 					ct.fr.WriteData(1, false, make([]byte, 16_000))
 					// For the answered client nothing is new.
 					ct.fr.WriteWindowUpdate(1, 100)
@@ -133,11 +133,11 @@ func TestRestOfAnAnsweredRequestEndsInTime(t *testing.T) {
 		ct.wantAnswer(1)
 		// One who goes on, however little he sends, has no more time.
 		for range 19 {
-			time.Sleep(restTime / 20)
+			time.Sleep(lingerStream / 20)
 			ct.fr.WriteData(1, false, make([]byte, 10))
 			ct.wantSilence()
 		}
-		time.Sleep(restTime/20 + 100*time.Millisecond)
+		time.Sleep(lingerStream/20 + 100*time.Millisecond)
 		ct.want("RST_STREAM stream=1 NO_ERROR")
 		ct.fr.WriteData(1, false, []byte("on its way"))
 		ct.wantSilence()
