@@ -133,6 +133,11 @@ var rooms = []room{
 		reason: "what goes to a backend and comes back is the same whichever protocol a client speaks, and was judged before",
 	},
 	{
+		path:   "proxy/message/messagetest",
+		may:    []string{"proxy/h2", "proxy/message", xnet},
+		reason: "it stands in for the engines in tests of the rooms above",
+	},
+	{
 		path:   "proxy/message/...",
 		may:    []string{"internal/hostmap", "proxy/field", "proxy/h2", "proxy/http1", xnet},
 		reason: "a request and its response are of one protocol or the other, and what becomes of them is for the rooms above",
