@@ -22,6 +22,7 @@ func newRun() *cobra.Command {
 		c                                   process.Config
 		publishService, level               string
 		proxyProtocolFrom, publishAddresses []string
+		remote                              bool
 	)
 	objects := objectFlags{to: &c}
 	cmd := &cobra.Command{
@@ -49,6 +50,9 @@ func newRun() *cobra.Command {
 			if err = contradiction(&c); err != nil {
 				return err
 			}
+			if !remote && !onLoopback(c.AdminAddr) {
+				return usagef("--admin-addr %q: others could reach the page, which names every host, Secret and endpoint and asks nobody who he is; want a loopback address such as 127.0.0.1:9421, or --admin-allow-remote", c.AdminAddr)
+			}
 			lost := func(log string) func(uint64) {
 				return func(lines uint64) {
 					c.Log.Warn("log lines were lost, nobody has read them", "log", log, "lines", lines)
@@ -72,7 +76,8 @@ func newRun() *cobra.Command {
 	f.StringVar(&c.HTTPAddr, "http-addr", ":8080", "listen for cleartext HTTP/1.1")
 	f.StringVar(&c.HTTPSAddr, "https-addr", ":8443", "listen for TLS")
 	f.StringVar(&c.MetricsAddr, "metrics-addr", ":9090", "listen for /metrics, /livez and /readyz")
-	f.StringVar(&c.AdminAddr, "admin-addr", "127.0.0.1:9421", "listen for the read-only page; keep it on loopback")
+	f.StringVar(&c.AdminAddr, "admin-addr", "127.0.0.1:9421", "listen for the read-only page, on loopback")
+	f.BoolVar(&remote, "admin-allow-remote", false, "let --admin-addr be an address that others reach: the page names every host, Secret and endpoint, and asks nobody who he is")
 	f.StringVar(&publishService, "publish-service", "", "write the addresses of this Service (namespace/name) into Ingress status")
 	f.StringSliceVar(&publishAddresses, "publish-address", nil, "write these addresses into Ingress status")
 	f.StringSliceVar(&proxyProtocolFrom, "proxy-protocol-from", nil, "peers (CIDR) that must send a PROXY protocol header")
@@ -118,6 +123,17 @@ func contradiction(c *process.Config) error {
 		}
 	}
 	return nil
+}
+
+// onLoopback tells whether none but this machine's programs reach an address;
+// "" is no listener.
+func onLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if addr == "" || err == nil && host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
 }
 
 // namespacedName parses namespace/name; "" is none.

@@ -188,6 +188,10 @@ func (s *Server) Addrs() (http, https net.Addr) {
 	return s.addrs[0], s.addrs[1]
 }
 
+// Failing returns the endpoints that have failed since they answered last, in
+// any order.
+func (s *Server) Failing() []balance.Failing { return s.endpoints.Failing() }
+
 // Listen waits for the first map and then opens the listeners. Run serves what
 // comes by them. It returns early, with the cause, if ctx ends.
 func (s *Server) Listen(ctx context.Context) (http, https net.Listener, err error) {

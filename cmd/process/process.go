@@ -70,9 +70,17 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 		}
 	}
 	registry.MustRegister(lost)
-	var misdirectedLog io.Writer
+	var told []io.Writer // of misdirected requests
 	if c.Log.Enabled(ctx, slog.LevelInfo) {
-		misdirectedLog = c.Stderr
+		told = append(told, c.Stderr)
+	}
+	live := admin.Live{Misdirected: new(admin.Misdirected)}
+	if c.AdminAddr != "" {
+		told = append(told, live.Misdirected)
+	}
+	var misdirectedLog io.Writer
+	if len(told) != 0 {
+		misdirectedLog = io.MultiWriter(told...)
 	}
 	// A cluster takes a moment to learn that a pod is going, and sends it new
 	// connections until then.
@@ -89,6 +97,13 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 	})
 	if err != nil {
 		return err
+	}
+	live.Endpoints = func() []admin.Endpoint {
+		var failing []admin.Endpoint
+		for _, f := range server.Failing() {
+			failing = append(failing, admin.Endpoint(f))
+		}
+		return failing
 	}
 	recorder, health := admin.NewRecorder(c.Log), new(admin.Health)
 	registry.MustRegister(recorder)
@@ -119,7 +134,7 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 		bound      *string
 	}{
 		{"metrics", c.MetricsAddr, admin.MetricsHandler(prometheus.Gatherers{registry, controllers.Gatherer()}, health), &at.Metrics},
-		{"admin", c.AdminAddr, admin.Handler(recorder), &at.Admin},
+		{"admin", c.AdminAddr, admin.Handler(recorder, live), &at.Admin},
 	} {
 		if l.addr == "" {
 			continue

@@ -340,7 +340,7 @@ func TestNothingIsToldThroughAnIngress(t *testing.T) {
 
 func TestAdminPages(t *testing.T) {
 	r := NewRecorder(slog.New(slog.DiscardHandler))
-	ask := serve(t, Handler(r))
+	ask := serve(t, Handler(r, Live{}))
 	for _, path := range []string{"/", "/hostmap", "/hostmap.json", "/problems"} {
 		if code, _, _ := ask("GET", path, ""); code != http.StatusServiceUnavailable {
 			t.Errorf("GET %s before the first map: %d, want 503", path, code)
@@ -360,6 +360,17 @@ func TestAdminPages(t *testing.T) {
 		{method: "GET", path: "/?q=%22%3E%3Cscript%3E", code: 200, typ: "text/html; charset=utf-8", has: "Sites <span>0</span>", hasNot: "<script>"},
 		{method: "GET", path: "/?q=shop/b", code: 200, typ: "text/html; charset=utf-8", has: "Sites <span>1</span>"},
 		{method: "GET", path: "/?q=shop/gone", code: 200, typ: "text/html; charset=utf-8", has: "Sites <span>4</span>"},
+		{method: "GET", path: "/sites?q=B.test", code: 200, typ: "text/html; charset=utf-8", has: "Sites <span>1</span>", hasNot: "a.test"},
+		{method: "GET", path: "/certificates", code: 200, typ: "text/html; charset=utf-8", has: "Certificates <span>2</span>"},
+		{method: "GET", path: "/backends", code: 200, typ: "text/html; charset=utf-8", has: "Backends <span>2</span>"},
+		{method: "GET", path: "/misdirected", code: 200, typ: "text/html; charset=utf-8", has: "No request was misdirected lately."},
+		{method: "GET", path: "/audit", code: 200, typ: "text/html; charset=utf-8", has: "<b>1</b> get 421 there"},
+		{method: "GET", path: "/sites.json?q=b.test", code: 200, typ: "application/json", has: `{"query":"b.test","total":1,"from":0,"rows":[{"host":"b.test",`},
+		{method: "GET", path: "/certificates.json?from=1&rows=1", code: 200, typ: "application/json", has: `"total":2,"from":1,"rows":[{"secret":"shop/b",`, hasNot: "shop/a"},
+		{method: "GET", path: "/certificates.json?from=-1&rows=x", code: 200, typ: "application/json", has: `"total":2,"from":0,`},
+		{method: "GET", path: "/backends.json?from=7", code: 200, typ: "application/json", has: `"total":2,"from":7,"rows":[]`},
+		{method: "POST", path: "/sites", code: 405},
+		{method: "POST", path: "/problems", code: 405},
 		{method: "GET", path: "/style.css", code: 200, typ: "text/css; charset=utf-8", has: "color-scheme"},
 		{method: "GET", path: "/hostmap", code: 200, typ: "text/plain; charset=utf-8", has: m.String()},
 		{method: "GET", path: "/hostmap.json", code: 200, typ: "application/json", has: `"endpoints":["10.1.2.3:8080","[fd00::1]:8080"]`},
@@ -419,12 +430,15 @@ func TestNoKeyIsEverTold(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(r)
 	var health Health
-	admin, metrics := serve(t, Handler(r)), serve(t, MetricsHandler(registry, &health))
+	admin, metrics := serve(t, Handler(r, Live{})), serve(t, MetricsHandler(registry, &health))
 	m, keys := world(t)
 	r.Record(m, problems(), time.Millisecond)
 
 	told := map[string]string{"log": log.String()}
-	for _, path := range []string{"/", "/hostmap", "/hostmap.json", "/problems"} {
+	for _, path := range []string{
+		"/", "/hostmap", "/hostmap.json", "/problems", "/problems.json", "/misdirected", "/misdirected.json", "/audit", "/audit.json",
+		"/sites", "/sites.json", "/certificates", "/certificates.json", "/backends", "/backends.json",
+	} {
 		_, told[path], _ = admin("GET", path, "")
 	}
 	for _, path := range []string{"/metrics", "/livez", "/readyz"} {

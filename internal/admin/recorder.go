@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ingress421/ingress421/internal/audit"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -36,6 +37,7 @@ type Recorder struct {
 	log      *slog.Logger
 	duration prometheus.Histogram
 	desc     descriptions
+	audits   audits
 
 	mu    sync.Mutex
 	state State
@@ -45,7 +47,7 @@ type Recorder struct {
 
 // descriptions are the metrics that are read out of the present state.
 type descriptions struct {
-	publications, published, hosts, certificates, notAfter, problems *prometheus.Desc
+	publications, published, hosts, certificates, overlaps, notAfter, problems *prometheus.Desc
 }
 
 const (
@@ -95,6 +97,7 @@ func NewRecorder(log *slog.Logger) *Recorder {
 			published:    describe("hostmap_last_publish_timestamp_seconds", "When the host map was made live, in Unix time."),
 			hosts:        describe("hostmap_hosts", "Hosts that are served; the default site is not counted."),
 			certificates: describe("hostmap_certificates", "Certificates in the host map."),
+			overlaps:     describe("hostmap_overlaps", "Hosts whose requests may come over connections made for another host, by what becomes of them.", "result"),
 			notAfter:     describe("certificate_not_after_seconds", "End of a certificate's validity, in Unix time; the earliest of its Secret.", "namespace", "secret"),
 			problems:     describe("ingress_problems", "Problems of an Ingress.", "namespace", "ingress", "reason"),
 		},
@@ -182,7 +185,7 @@ func hosts(m *hostmap.Map) int {
 func (r *Recorder) Describe(ch chan<- *prometheus.Desc) {
 	r.duration.Describe(ch)
 	for _, d := range []*prometheus.Desc{
-		r.desc.publications, r.desc.published, r.desc.hosts, r.desc.certificates, r.desc.notAfter, r.desc.problems,
+		r.desc.publications, r.desc.published, r.desc.hosts, r.desc.certificates, r.desc.overlaps, r.desc.notAfter, r.desc.problems,
 	} {
 		ch <- d
 	}
@@ -206,6 +209,12 @@ func (r *Recorder) Collect(ch chan<- prometheus.Metric) {
 	gauge(r.desc.published, float64(state.Published.UnixMilli())/1000)
 	gauge(r.desc.hosts, float64(hosts(state.Map)))
 	gauge(r.desc.certificates, float64(len(state.Map.Certificates())))
+
+	if report, _ := r.audits.report(state.Map); report != nil {
+		for _, result := range []audit.Result{audit.Served, audit.Misrouted, audit.Reported, audit.Misdirected} {
+			gauge(r.desc.overlaps, float64(report.Overlaps.Of(result)), result.String())
+		}
+	}
 
 	ends := make(map[hostmap.SecretRef]time.Time)
 	for _, c := range state.Map.Certificates() {

@@ -697,6 +697,9 @@ ingress421_upstream_retries_total{namespace="default",result="over_budget",servi
 `)); err != nil {
 			t.Error(err)
 		}
+		if f := h.registry.Failing(); len(f) != 1 || f[0].Namespace != "default" || f[0].Addr.Addr().As4()[3] != 1 || f[0].Failures == 0 || !f[0].Resting || f[0].Probe <= 0 {
+			t.Errorf("endpoints that fail: %+v", f)
+		}
 		time.Sleep(2 * time.Second)
 		h.first(b, 2)
 		lines := strings.Split(strings.TrimSpace(h.log.String()), "\n")
