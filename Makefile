@@ -106,7 +106,7 @@ vuln: bin/tools/govulncheck ## Look for known vulnerabilities in what the binary
 	bin/tools/govulncheck $(if $(VULNDB),-db $(VULNDB)) ./...
 
 .PHONY: tools
-tools: bin/tools/golangci-lint bin/tools/controller-gen bin/tools/helm bin/tools/h2spec ## Build the tools of the targets above, and those that some tests use where they are found
+tools: bin/tools/golangci-lint bin/tools/controller-gen bin/tools/helm bin/tools/h2spec bin/tools/grpc-client bin/tools/grpc-server ## Build the tools of the targets above, and those that some tests use where they are found
 
 .PHONY: clean
 clean: ## Remove what was built
@@ -127,6 +127,10 @@ bin/tools/govulncheck: $(call module,vuln)
 	$(call tool,vuln,golang.org/x/vuln/cmd/govulncheck)
 bin/tools/h2spec: $(call module,h2spec)
 	$(call tool,h2spec,github.com/summerwind/h2spec/cmd/h2spec)
+bin/tools/grpc-client: $(call module,grpc)
+	$(call tool,grpc,google.golang.org/grpc/interop/client)
+bin/tools/grpc-server: $(call module,grpc)
+	$(call tool,grpc,google.golang.org/grpc/interop/server)
 bin/tools/benchstat: $(call module,bench)
 	$(call tool,bench,golang.org/x/perf/cmd/benchstat)
 bin/tools/caddy: $(call module,bench)
