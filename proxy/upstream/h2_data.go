@@ -49,11 +49,11 @@ func (s *h2stream) takeData(p []byte, total int, end bool) error {
 	c := s.c
 	switch {
 	case s.recvEnd:
-		return malformed("DATA after the end of the response")
+		return h2Closed("DATA after the end of the response")
 	case !s.gotHead:
-		return malformed("DATA before the response's head")
+		return h2Protocol("DATA before the response's head")
 	case total > s.in.avail:
-		return malformed("more DATA than the stream's window allows")
+		return h2Flow("more DATA than the stream's window allows")
 	}
 	c.heard = c.rd.last.Load()
 	s.in.avail -= total
@@ -61,10 +61,10 @@ func (s *h2stream) takeData(p []byte, total int, end bool) error {
 	switch {
 	case s.bodiless:
 		if len(p) > 0 {
-			return malformed("DATA where there is no body")
+			return h2Protocol("DATA where there is no body")
 		}
 	case s.length >= 0 && (s.received > s.length || end && s.received < s.length):
-		return malformed("content-length and DATA differ") // RFC 9113 section 8.1.1
+		return h2Protocol("content-length and DATA differ") // RFC 9113 section 8.1.1
 	}
 	if s.into != nil && s.body.n == 0 {
 		n := copy(s.into[s.got:], p)

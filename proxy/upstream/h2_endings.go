@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"golang.org/x/net/http2"
 )
@@ -77,5 +78,9 @@ func (s *h2stream) unprocessed(err error) {
 // condemn ends a stream of which the backend has said something that it must not.
 // Callers hold mu.
 func (c *h2conn) condemn(s *h2stream, err error) {
-	s.abort(&Error{Reason: parseReason(err), Err: err, Sent: true})
+	code := http2.ErrCodeCancel // of what is only more than we take
+	if he, ok := errors.AsType[*h2Error](err); ok {
+		code, err = he.code, he.err
+	}
+	s.reset(&Error{Reason: parseReason(err), Err: err, Sent: true}, code)
 }

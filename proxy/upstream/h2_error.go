@@ -6,7 +6,7 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// h2Error ends a connection, with the code that the backend is told.
+// h2Error ends a connection, or a stream, with the code that the backend is told.
 type h2Error struct {
 	code http2.ErrCode
 	err  error
@@ -15,6 +15,10 @@ type h2Error struct {
 func (e *h2Error) Error() string { return e.err.Error() }
 
 func h2Protocol(text string) error { return &h2Error{http2.ErrCodeProtocol, malformed(text)} }
+
+func h2Closed(text string) error { return &h2Error{http2.ErrCodeStreamClosed, malformed(text)} }
+
+func h2Flow(text string) error { return &h2Error{http2.ErrCodeFlowControl, malformed(text)} }
 
 func h2Calm(text string) error { return &h2Error{http2.ErrCodeEnhanceYourCalm, malformed(text)} }
 

@@ -124,7 +124,7 @@ func (c *h2conn) readWindowUpdate(fh http2.FrameHeader) error {
 			return h2Protocol("WINDOW_UPDATE of 0")
 		}
 		if !c.connOut.add(inc) {
-			return &h2Error{http2.ErrCodeFlowControl, malformed("window over 2^31-1")}
+			return h2Flow("window over 2^31-1")
 		}
 		c.pump()
 		return nil
@@ -134,9 +134,9 @@ func (c *h2conn) readWindowUpdate(fh http2.FrameHeader) error {
 	case s == nil:
 		return c.gone(fh.StreamID)
 	case inc == 0:
-		c.condemn(s, malformed("WINDOW_UPDATE of 0"))
+		c.condemn(s, h2Protocol("WINDOW_UPDATE of 0"))
 	case !s.out.add(inc):
-		c.condemn(s, malformed("window over 2^31-1"))
+		c.condemn(s, h2Flow("window over 2^31-1"))
 	default:
 		c.enqueue(s)
 		c.pump()

@@ -202,21 +202,21 @@ func (s *h2stream) takeHead(h *h2head) error {
 	status := h.code()
 	switch {
 	case h.bad != "":
-		return malformed(h.bad)
+		return h2Protocol(h.bad)
 	case h.over:
 		return tooLarge("head over 64 KiB, or too many fields")
 	case s.recvEnd:
-		return malformed("HEADERS after the end of the response")
+		return h2Closed("HEADERS after the end of the response")
 	case s.gotHead:
 		return s.takeTrailer(h)
 	case status < 100 || status == 101:
-		return malformed("bad status code")
+		return h2Protocol("bad status code")
 	case status < 200:
 		return s.takeInterim(h, status)
 	}
 	s.bodiless = s.method == "HEAD" || status == 204 || status == 304
 	if h.end && h.length > 0 && !s.bodiless {
-		return malformed("content-length without DATA") // RFC 9113 section 8.1.1
+		return h2Protocol("content-length without DATA") // RFC 9113 section 8.1.1
 	}
 	s.status, s.length, s.gotHead = status, h.length, true
 	if status == 204 {
@@ -238,9 +238,9 @@ func (s *h2stream) takeInterim(h *h2head, status int) error {
 	s.sizeInterim += h.size
 	switch {
 	case h.end:
-		return malformed("interim response that ends the stream")
+		return h2Protocol("interim response that ends the stream")
 	case s.nInterim > maxInterim:
-		return malformed("too many interim responses")
+		return h2Protocol("too many interim responses")
 	case s.sizeInterim > MaxHeadBytes:
 		return tooLarge("interim responses over 64 KiB")
 	}
@@ -255,11 +255,11 @@ func (s *h2stream) takeInterim(h *h2head, status int) error {
 func (s *h2stream) takeTrailer(h *h2head) error {
 	switch {
 	case h.status != "":
-		return malformed("pseudo-header field in trailers")
+		return h2Protocol("pseudo-header field in trailers")
 	case !h.end:
-		return malformed("trailers that do not end the stream")
+		return h2Protocol("trailers that do not end the stream")
 	case s.length >= 0 && s.received < s.length && !s.bodiless:
-		return malformed("content-length and DATA differ")
+		return h2Protocol("content-length and DATA differ")
 	}
 	for _, f := range h.fields {
 		if !notInTrailer(f.Name) {

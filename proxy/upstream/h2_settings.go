@@ -54,7 +54,7 @@ func (c *h2conn) settings(f *http2.SettingsFrame) error {
 			c.streamSend = int32(v.Val)
 			for _, s := range c.open {
 				if !s.out.add(delta) {
-					return &h2Error{http2.ErrCodeFlowControl, malformed("window over 2^31-1")}
+					return h2Flow("window over 2^31-1")
 				}
 				c.enqueue(s)
 			}

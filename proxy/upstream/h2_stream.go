@@ -89,16 +89,16 @@ func (s *h2stream) fail(e *Error) {
 	s.c.room.Broadcast()
 }
 
-// abort is fail, and tells the backend. Callers hold mu, and flush.
-func (s *h2stream) abort(e *Error) {
+// abort is fail, and tells the backend that the response is not wanted any more.
+// Callers hold mu, and flush.
+func (s *h2stream) abort(e *Error) { s.reset(e, http2.ErrCodeCancel) }
+
+// reset is abort with a code. Callers hold mu, and flush.
+func (s *h2stream) reset(e *Error, code http2.ErrCode) {
 	if s.closed || s.c.dead != nil {
 		return
 	}
 	if s.id != 0 {
-		code := http2.ErrCodeCancel
-		if e.Reason == ReasonBadResponse {
-			code = http2.ErrCodeProtocol
-		}
 		s.c.appendReset(s.id, code)
 	}
 	s.fail(e)

@@ -1,9 +1,5 @@
 package upstream
 
-import (
-	"golang.org/x/net/http2"
-)
-
 const (
 	h2DefaultWindow = 65535     // RFC 9113 section 6.9.2
 	h2MaxWindow     = 1<<31 - 1 // RFC 9113 section 6.9.1
@@ -89,7 +85,7 @@ func (s *h2stream) shrink() {
 // connection's window at once. Callers hold mu.
 func (c *h2conn) takeConn(n int) error {
 	if n > c.recvAvail {
-		return &h2Error{http2.ErrCodeFlowControl, malformed("more DATA than the connection's window allows")}
+		return h2Flow("more DATA than the connection's window allows")
 	}
 	c.recvAvail -= n
 	if owed := h2ConnWindow - c.recvAvail; owed >= h2ConnWindow/2 {
