@@ -40,6 +40,39 @@ const (
 	// Default: "false".
 	AnnotationForceSSLRedirect = AnnotationPrefix + "force-ssl-redirect"
 
+	// AnnotationHSTS is "true" (a year), "false" (the default), or the value of
+	// Strict-Transport-Security in responses over TLS.
+	AnnotationHSTS = AnnotationPrefix + "hsts"
+	// AnnotationPermanentRedirect answers the paths of the Ingress with 301 to
+	// a URL or an absolute path.
+	AnnotationPermanentRedirect = AnnotationPrefix + "permanent-redirect"
+	// AnnotationTemporalRedirect does so with 302.
+	AnnotationTemporalRedirect = AnnotationPrefix + "temporal-redirect"
+
+	// AnnotationConnectTimeout bounds the time in which a connection to a
+	// backend must stand, as a duration of Go ("5s").
+	AnnotationConnectTimeout = AnnotationPrefix + "connect-timeout"
+	// AnnotationReadTimeout bounds the time in which a backend says nothing.
+	AnnotationReadTimeout = AnnotationPrefix + "read-timeout"
+	// AnnotationSendTimeout bounds the time in which a backend takes nothing.
+	AnnotationSendTimeout = AnnotationPrefix + "send-timeout"
+	// AnnotationMaxBodySize bounds the body of a request, in bytes or as a
+	// quantity ("8Mi"); larger ones are answered 413.
+	AnnotationMaxBodySize = AnnotationPrefix + "max-body-size"
+
+	// AnnotationAllowSourceRange lists, separated by commas, the addresses and
+	// CIDRs whose clients are served; all others are answered 403.
+	AnnotationAllowSourceRange = AnnotationPrefix + "allow-source-range"
+	// AnnotationDenySourceRange lists those whose clients are answered 403.
+	AnnotationDenySourceRange = AnnotationPrefix + "deny-source-range"
+
+	// AnnotationRewriteTarget is what the backends are asked for instead of the
+	// path, or of the prefix that the path was found by.
+	AnnotationRewriteTarget = AnnotationPrefix + "rewrite-target"
+	// AnnotationUseRegex reads paths of type ImplementationSpecific as regular
+	// expressions, which AnnotationRewriteTarget may name the groups of.
+	AnnotationUseRegex = AnnotationPrefix + "use-regex"
+
 	// AnnotationServerAlias lists, separated by commas, more hosts for the
 	// rules of the Ingress.
 	AnnotationServerAlias = AnnotationPrefix + "server-alias"

@@ -39,6 +39,7 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 		Ingresses:             in.Ingresses,
 		TerminatingNamespaces: in.TerminatingNamespaces,
 		Classes:               classes,
+		Previous:              previous,
 		Secrets:               secrets,
 		Services: object.NewServices(object.Input{
 			Services:       in.Services,

@@ -25,6 +25,7 @@ import (
 //   - the victim's site is what it is without them;
 //   - no route of an Ingress that asks for client certificates stands in a
 //     site that asks for none;
+//   - no route of an Ingress that asks for source ranges is without;
 //   - a site holds routes and certificates of one namespace, apart from the
 //     default certificate;
 //   - nothing is forwarded to an address that no pod has;
@@ -160,11 +161,14 @@ func checkVictim(t *testing.T, in compile.Input, m *hostmap.Map, want string) {
 
 func check(t *testing.T, in compile.Input, m *hostmap.Map, problems []hostmap.Problem) {
 	t.Helper()
-	asks := make(map[string]bool)
+	asks, ranged := make(map[string]bool), make(map[string]bool)
 	for _, ing := range in.Ingresses {
 		for name := range ing.Annotations {
 			if strings.HasPrefix(name, v1alpha1.AnnotationClientAuth) {
 				asks[ing.Namespace+"/"+ing.Name] = true
+			}
+			if name == v1alpha1.AnnotationAllowSourceRange || name == v1alpha1.AnnotationDenySourceRange {
+				ranged[ing.Namespace+"/"+ing.Name] = true
 			}
 		}
 	}
@@ -173,6 +177,9 @@ func check(t *testing.T, in compile.Input, m *hostmap.Map, problems []hostmap.Pr
 		for _, r := range s.Routes {
 			if asks[r.From.Namespace+"/"+r.From.Name] && s.Policy.Mode == hostmap.ClientAuthNone {
 				t.Errorf("site %s serves %s/%s without client certificates", s.Label(), r.From.Namespace, r.From.Name)
+			}
+			if ranged[r.From.Namespace+"/"+r.From.Name] && !r.Terms.Ranged() && len(r.Backend.Endpoints) != 0 {
+				t.Errorf("site %s serves %s to all addresses", s.Label(), r.From)
 			}
 			if r.Backend.Namespace != r.From.Namespace {
 				t.Errorf("site %s: the backend of %s/%s is in %s", s.Label(), r.From.Namespace, r.From.Name, r.Backend.Namespace)
@@ -364,7 +371,8 @@ func (g *generator) ingress(i int) *networkingv1.Ingress {
 	ing.Annotations = make(map[string]string)
 	for range g.n(4) {
 		name := g.pick(append(ingress.AnnotationNames(), v1alpha1.AnnotationPrefix+"unknown")...)
-		ing.Annotations[name] = g.pick("true", "false", "off", "report", "secone", "sectwo", "require", "optional", "2", "HTTPS", "GRPC", "b.example,victim.example", "*.example, a.example")
+		ing.Annotations[name] = g.pick("true", "false", "off", "report", "secone", "sectwo", "require", "optional", "2", "HTTPS", "GRPC", "b.example,victim.example", "*.example, a.example",
+			"10.0.0.0/8", "10.0.0.0/8, 192.0.2.1", "10s", "8Mi", "/x", "/$1", "https://x.example/", "max-age=60")
 	}
 	if g.n(3) == 0 {
 		b := g.backend()

@@ -43,6 +43,9 @@ const (
 	UnsupportedBackend = "unsupported"
 	// MissingCA: the CAs to verify the backend with cannot be read.
 	MissingCA = "ca_not_found"
+	// MissingProtection: what is to keep some clients out cannot be read, so
+	// that nobody is let in.
+	MissingProtection = "protection_unresolved"
 )
 
 // Backend is a Service port. It is immutable.

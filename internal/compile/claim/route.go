@@ -140,8 +140,11 @@ func (m *merging) add(by *Claimant, r *hostmap.Route) {
 	case first == nil:
 		m.first.add(r)
 	case r.Default:
-		if first.Backend != r.Backend {
+		switch {
+		case first.Backend != r.Backend:
 			m.b.Problems.Add(by.Object, problem.RouteConflict, "%s: host %s has the default backend of %s, which comes first; this one is not served for it.", by.Field(FieldRest, 0), problem.Host(m.host.name), objectTo(first.From, by))
+		case first.Terms != r.Terms:
+			m.b.Problems.Add(by.Object, problem.AnnotationConflict, "For what no path takes of host %s the annotations about paths of %s hold, which comes first; those of %s have no effect there.", problem.Host(m.host.name), objectTo(first.From, by), by.kind())
 		}
 		return
 	case first.From != r.From || m.routes.find(key) != nil:

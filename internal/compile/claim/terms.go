@@ -17,6 +17,8 @@ type Terms struct {
 	// NoRedirect leaves a host in cleartext that has certificates,
 	// ForceRedirect sends one to https that has none.
 	NoRedirect, ForceRedirect bool
+	// HSTS is the value of Strict-Transport-Security, "" for none.
+	HSTS string
 }
 
 // Says is what an object says of all its hosts.
@@ -92,5 +94,8 @@ func (t *Terms) rule(class *hostmap.Class) (rule hostmap.Rule, report bool) {
 // it: cleartext requests are then sent to https, even while a Secret is missing,
 // because whoever wants TLS must not be served without it.
 func (t *Terms) site(entered bool) hostmap.Terms {
-	return hostmap.Terms{HTTPSRedirect: t.ForceRedirect || entered && !t.NoRedirect}
+	return hostmap.Terms{
+		HTTPSRedirect: t.ForceRedirect || entered && !t.NoRedirect,
+		HSTS:          t.HSTS,
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ingress421/ingress421/internal/compile/claim"
 	"github.com/ingress421/ingress421/internal/compile/object"
 	"github.com/ingress421/ingress421/internal/compile/problem"
+	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
 // annotation is a row of the table: all that there is to know of one annotation
@@ -24,10 +25,10 @@ type annotation struct {
 	values string
 	// unset is what holds without it, does one sentence, for the reference.
 	unset, does string
-	// stem begins the name of an annotation that protects, in lower case and
-	// without its hyphens: a name that is not in the table and begins so is a
+	// stems begin the names of an annotation that protects, in lower case and
+	// without hyphens: a name that is not in the table and begins so is a
 	// misspelt one, and costs what a bad value does.
-	stem string
+	stems []string
 	// bad is what a value that cannot be read costs.
 	bad cost
 
@@ -36,6 +37,8 @@ type annotation struct {
 
 	// host sets all that the annotation says of hosts, whatever was set before.
 	host func(t *claim.Terms, value string) error
+	// route sets what it says of the routes of its Ingress.
+	route func(t *hostmap.Terms, value string) error
 	// note keeps what is read when all annotations are known.
 	note func(n *notes, value string) error
 }
@@ -47,6 +50,8 @@ const (
 	// ofHosts: all hosts of the Ingress. Of several Ingresses of a host the
 	// oldest is heard.
 	ofHosts scope = iota
+	// ofRoutes: the paths of the Ingress alone.
+	ofRoutes
 	// ofBackends: the connections to the backends of the Ingress.
 	ofBackends
 )
@@ -58,6 +63,9 @@ type cost uint8
 const (
 	// costNothing: the annotation has no effect.
 	costNothing cost = iota
+	// costRoutes: its paths are closed, 503 for everybody. What is to let some
+	// clients in and others not must not let all of them in.
+	costRoutes
 	// costHosts: the hosts are refused.
 	costHosts
 	// costBackends: its backends are not reached.
@@ -74,6 +82,9 @@ var families = [...][]annotation{
 	clientAuthAnnotations,
 	redirectAnnotations,
 	hostAnnotations,
+	rangeAnnotations,
+	limitAnnotations,
+	pathAnnotations,
 	backendAnnotations,
 }
 
@@ -103,6 +114,13 @@ func annotationNamed(name string) *annotation {
 type notes struct {
 	// says is what they say of the Ingress's hosts.
 	says claim.Says
+	// terms are what they say of its routes.
+	terms hostmap.Terms
+	// closed tells that its routes are closed.
+	closed bool
+	// useRegex tells that its paths of type ImplementationSpecific are regular
+	// expressions.
+	useRegex bool
 	// clientAuth are those that ask for client certificates.
 	clientAuth clientAuthNotes
 	// aliases are canonical hosts, aliasList as they are written.
@@ -128,6 +146,10 @@ func (r *reader) readAnnotations(ing *ingress) {
 	r.readClientAuth(ing)
 	r.readAliases(ing)
 	r.readBackendCAs(ing)
+	if ing.notes.closed {
+		// A redirect would tell what is behind.
+		ing.notes.terms, ing.notes.upstream.Closed = hostmap.Terms{}, true
+	}
 }
 
 func (r *reader) readAnnotation(ing *ingress, row *annotation, value string) {
@@ -139,10 +161,16 @@ func (r *reader) readAnnotation(ing *ingress, row *annotation, value string) {
 		if err = row.host(&t, value); err == nil {
 			n.says.All = append(n.says.All, claim.Saying{Key: row.name, Name: row.name, Value: value, Set: row.host})
 		}
+	case row.route != nil:
+		terms := n.terms
+		if err = row.route(&terms, value); err == nil {
+			n.terms = terms
+		}
 	default:
 		err = row.note(n, value)
 	}
 	if err != nil {
+		n.closed = n.closed || row.bad == costRoutes
 		r.badValue(ing, row, value, err)
 	}
 }
@@ -164,26 +192,37 @@ func (r *reader) badValue(ing *ingress, row *annotation, value string, err error
 	if !errors.Is(err, errUnlisted) {
 		want += ": " + err.Error()
 	}
-	r.problems.Add(ing.claims.Object, problem.AnnotationInvalid, "Annotation %s: %s is not %s; it has no effect.", row.name, problem.Quote(value), want)
+	effect := "it has no effect"
+	if row.bad == costRoutes {
+		effect = "the paths of this Ingress are closed (503)"
+	}
+	r.problems.Add(ing.claims.Object, problem.AnnotationInvalid, "Annotation %s: %s is not %s; %s.", row.name, problem.Quote(value), want, effect)
 }
 
 // unknownAnnotation reports a name of ours that is not in the table. One that
 // is meant to protect costs what a bad value of it does.
 func (r *reader) unknownAnnotation(ing *ingress, name string) {
-	meant := nearest(name)
-	advice := "Correct its name or remove it."
+	meant, advice := nearest(name), "Correct its name or remove it."
 	if meant != nil {
 		advice = "Did you mean " + meant.name + "?"
 	}
+	cost := costNothing
 	if row := protects(name); row != nil {
-		meant = row
+		cost = row.bad
+	} else if meant != nil {
+		cost = meant.bad
 	}
-	if meant != nil && meant.bad == costHosts {
-		r.problems.Add(ing.claims.Object, problem.ClientAuthUnresolved, "Annotation %s is none that is read, and asks for client certificates by its name. Its hosts are refused; correct the name or remove it.", problem.Quote(name))
+	on := ing.claims.Object
+	switch cost {
+	case costHosts:
 		ing.notes.clientAuth.misspelt = true
-		return
+		r.problems.Add(on, problem.ClientAuthUnresolved, "Annotation %s is none that is read, and asks for client certificates by its name. Its hosts are refused; correct the name or remove it.", problem.Quote(name))
+	case costRoutes:
+		ing.notes.closed = true
+		r.problems.Add(on, problem.AnnotationUnknown, "Annotation %s is none that is read, and asks for source ranges by its name. The paths of this Ingress are closed (503). %s", problem.Quote(name), advice)
+	case costNothing, costBackends:
+		r.problems.Add(on, problem.AnnotationUnknown, "Annotation %s is none that is read; it has no effect. %s", problem.Quote(name), advice)
 	}
-	r.problems.Add(ing.claims.Object, problem.AnnotationUnknown, "Annotation %s is none that is read; it has no effect. %s", problem.Quote(name), advice)
 }
 
 // protects returns the row that a name is meant for which begins as those do
@@ -195,8 +234,10 @@ func protects(name string) *annotation {
 		return nil
 	}
 	for row := range annotations {
-		if row.stem != "" && beginsWith(name[len(prefix):], row.stem) {
-			return row
+		for _, stem := range row.stems {
+			if beginsWith(name[len(prefix):], stem) {
+				return row
+			}
 		}
 	}
 	return nil

@@ -15,7 +15,7 @@ var clientAuthAnnotations = []annotation{{
 	values: "the name of a Secret",
 	unset:  "none",
 	does:   "Asks clients for a certificate signed by one of the CAs in `ca.crt` of a Secret of the Ingress's namespace.",
-	stem:   "clientauth",
+	stems:  []string{"clientauth"},
 	bad:    costHosts,
 	note:   func(n *notes, value string) error { n.clientAuth.asked = true; return nil },
 }, {

@@ -22,7 +22,13 @@ func TestAnnotationsAreWhole(t *testing.T) {
 		if row.values == "" || row.unset == "" || row.does == "" || !strings.HasSuffix(strings.TrimRight(row.does, "*"), ".") {
 			t.Errorf("%s: want its values, what holds without it, and a sentence", row.name)
 		}
-		if (row.host == nil) == (row.note == nil) {
+		ways := 0
+		for _, reads := range []bool{row.host != nil, row.route != nil, row.note != nil} {
+			if reads {
+				ways++
+			}
+		}
+		if ways != 1 {
 			t.Errorf("%s: want one way to read it", row.name)
 		}
 	}
@@ -89,6 +95,7 @@ closed. So is it where a name is not in the list but looks like one that protect
 		title, about string
 	}{
 		{ofHosts, "Of hosts", "These speak of all hosts of the Ingress. If several Ingresses of a host say different things, the oldest is heard, and the others have a problem. Client certificates are different: if any Ingress asks for them they are asked for, and if two ask differently the host is refused."},
+		{ofRoutes, "Of paths", "These speak of the paths of the Ingress, those of its defaultBackend among them, and not of what other Ingresses have for the same host."},
 		{ofBackends, "Of backends", "These speak of the connections to the backends of the Ingress."},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| annotation | value | without it | does | a bad value |\n|---|---|---|---|---|\n", part.title, part.about)
@@ -103,6 +110,7 @@ closed. So is it where a name is not in the list but looks like one that protect
 
 var costs = map[cost]string{
 	costNothing:  "has no effect",
+	costRoutes:   "closes the paths: 503",
 	costHosts:    "refuses the hosts",
 	costBackends: "closes the backends: 503",
 }

@@ -12,10 +12,10 @@ import (
 // backend resolves a backend of an Ingress. It is never nil: one that cannot
 // be reached says why, so that its routes answer 503 and hide no other route.
 func (r *reader) backend(ing *ingress, ref *networkingv1.IngressBackend, at place) *hostmap.Backend {
+	namespace, upstream := ing.object.Namespace, &ing.notes.upstream
 	if ing.guarded != nil {
 		return ing.guarded
 	}
-	namespace, upstream := ing.object.Namespace, &ing.notes.upstream
 	if ref.Service == nil {
 		what := "no Service"
 		if r := ref.Resource; r != nil {

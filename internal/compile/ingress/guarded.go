@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/compile/claim"
 	"github.com/ingress421/ingress421/internal/compile/class"
 	"github.com/ingress421/ingress421/internal/compile/object"
 	"github.com/ingress421/ingress421/internal/compile/problem"
@@ -79,8 +80,14 @@ func (r *reader) reportGuarded(ing *ingress) {
 		r.problems.Add(ing.claims.Object, problem.ClientAuthUnresolved, "Annotation %s asks for client certificates, and the controller behind the guard sees none. Its hosts are refused; say it by %s too.", problem.Quote(name), v1alpha1.AnnotationClientAuthSecret)
 		refused = true
 	}
+	if ing.notes.closed || ing.notes.terms.Ranged() {
+		// Which of the Ingresses of a host a request is for is known to the
+		// controller alone.
+		r.problems.Add(ing.claims.Object, problem.AnnotationInvalid, "Annotations %s and %s cannot be held to behind a guard, which does not know what path a request is for. Its hosts are refused; say it by the controller's own annotations.", v1alpha1.AnnotationAllowSourceRange, v1alpha1.AnnotationDenySourceRange)
+		refused = true
+	}
 	if refused {
-		ing.notes.says.ClientAuth.Asked = true
+		ing.notes.says.ClientAuth = claim.ClientAuth{Asked: true}
 	}
 	for _, name := range foreign(ing.object.Annotations, foreignPassthrough) {
 		if ing.object.Annotations[name] != "true" {

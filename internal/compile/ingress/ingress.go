@@ -23,7 +23,9 @@ type Input struct {
 	Classes               *class.Classes
 	Secrets               *object.Secrets
 	Services              *object.Services
-	Problems              *problem.List
+	// Previous is the previous map, whose regular expressions are kept.
+	Previous *hostmap.Map
+	Problems *problem.List
 }
 
 // reader is one run of Read.
@@ -37,6 +39,10 @@ type reader struct {
 	policies map[policyKey]*hostmap.TLSPolicy
 	// behind are the backends of guarded classes, by the class's name.
 	behind map[string]*hostmap.Backend
+	// previous is the previous map, regexes are those that it and this run have,
+	// made when the first is asked for.
+	previous *hostmap.Map
+	regexes  map[string]*hostmap.PathRegex
 }
 
 // ingress is an Ingress of ours that is being read.
@@ -63,6 +69,7 @@ func Read(in Input) []*claim.Claimant {
 		secrets:     in.Secrets,
 		services:    in.Services,
 		problems:    in.Problems,
+		previous:    in.Previous,
 		policies:    make(map[policyKey]*hostmap.TLSPolicy),
 		behind:      make(map[string]*hostmap.Backend),
 	}

@@ -14,11 +14,9 @@ import (
 func (r *reader) readRules(ing *ingress) {
 	spec, claims := &ing.object.Spec, ing.claims
 	if spec.DefaultBackend != nil || ing.restGuarded() {
-		claims.Rest = &hostmap.Route{
-			Default: true,
-			Backend: r.backend(ing, spec.DefaultBackend, place{rule: -1}),
-			From:    claims.Object,
-		}
+		at := place{rule: -1}
+		claims.Rest = &hostmap.Route{Default: true, Backend: r.backend(ing, spec.DefaultBackend, at), From: claims.Object}
+		r.setTerms(ing, claims.Rest, at)
 	}
 	if len(spec.Rules) == 0 && claims.Rest != nil {
 		claims.Claims = []claim.Claim{{Ruled: true}}
@@ -103,47 +101,75 @@ func (r *reader) readPaths(ing *ingress, at place, paths []networkingv1.HTTPIngr
 	for i := range paths {
 		p := &paths[i]
 		at.path, at.text = i, p.Path
-		kind, ok := r.pathType(ing, at, p)
-		if !ok {
+		route := &hostmap.Route{From: ing.claims.Object}
+		if why := r.matchPath(ing, route, at, p); why != "" {
+			r.problems.Add(ing.claims.Object, problem.PathInvalid, "%s: %s.", at.String(), why)
 			continue
 		}
-		path := p.Path
-		if path == "" && kind == hostmap.Prefix {
-			path = "/"
-		}
-		// A request's path has lost its dot segments when it is compared, so a
-		// rule that has some would never be met. The API server lets them pass
-		// in paths of type ImplementationSpecific.
-		if canonical, err := hostmap.Path(path); err != nil || canonical != path {
-			r.problems.Add(ing.claims.Object, problem.PathInvalid, "%s: no request can have this path; it must begin with '/' and have no dot segments, spaces, '?' or '#'.", at.String())
-			continue
-		}
-		out = append(out, &hostmap.Route{
-			Type: kind, Path: path,
-			Backend: r.backend(ing, &p.Backend, at),
-			From:    ing.claims.Object,
-		})
+		route.Backend = r.backend(ing, &p.Backend, at)
+		r.setTerms(ing, route, at)
+		out = append(out, route)
 	}
 	return out
 }
 
-func (r *reader) pathType(ing *ingress, at place, p *networkingv1.HTTPIngressPath) (hostmap.PathType, bool) {
-	if p.PathType == nil {
-		return hostmap.Prefix, true
+// matchPath sets what paths of requests a route takes. It returns why it can
+// take none.
+func (r *reader) matchPath(ing *ingress, route *hostmap.Route, at place, p *networkingv1.HTTPIngressPath) string {
+	route.Path = p.Path
+	kind := networkingv1.PathTypePrefix
+	if p.PathType != nil {
+		kind = *p.PathType
 	}
-	switch *p.PathType {
+	switch kind {
+	case networkingv1.PathTypePrefix:
 	case networkingv1.PathTypeExact:
-		return hostmap.Exact, true
+		route.Type = hostmap.Exact
 	case networkingv1.PathTypeImplementationSpecific:
+		if ing.notes.useRegex && p.Path != "" {
+			return r.matchRegex(route)
+		}
 		if strings.ContainsAny(p.Path, patternSigns) {
 			r.problems.Add(ing.claims.Object, problem.PathIsLiteral, "%s: the path is compared as it stands, by whole segments from its start; its signs have no meaning. Write it without a pattern, with the type Prefix or Exact.", at.String())
 		}
-		return hostmap.Prefix, true
-	case networkingv1.PathTypePrefix:
-		return hostmap.Prefix, true
+	default:
+		return "the pathType " + problem.Quote(string(kind)) + " is not Exact, Prefix or ImplementationSpecific"
 	}
-	r.problems.Add(ing.claims.Object, problem.PathInvalid, "%s: the pathType %s is not Exact, Prefix or ImplementationSpecific.", at.String(), problem.Quote(string(*p.PathType)))
-	return 0, false
+	if route.Path == "" && route.Type == hostmap.Prefix {
+		route.Path = "/"
+	}
+	// A request's path has lost its dot segments when it is compared, so a rule
+	// that has some would never be met. The API server lets them pass in paths
+	// of type ImplementationSpecific.
+	if canonical, err := hostmap.Path(route.Path); err != nil || canonical != route.Path {
+		return "no request can have this path; it must begin with '/' and have no dot segments, spaces, '?' or '#'"
+	}
+	return ""
+}
+
+// matchRegex makes a route one of a regular expression. Each is compiled once
+// as long as some route has it.
+func (r *reader) matchRegex(route *hostmap.Route) string {
+	if r.regexes == nil {
+		r.regexes = make(map[string]*hostmap.PathRegex)
+		for _, site := range r.previous.Sites() {
+			for old := range site.AllRoutes() {
+				if old.Regex != nil {
+					r.regexes[old.Path] = old.Regex
+				}
+			}
+		}
+	}
+	regex := r.regexes[route.Path]
+	if regex == nil {
+		var err error
+		if regex, err = hostmap.NewPathRegex(route.Path); err != nil {
+			return "the path cannot be used: " + problem.ErrorText(err)
+		}
+		r.regexes[route.Path] = regex
+	}
+	route.Type, route.Regex = hostmap.Regex, regex
+	return ""
 }
 
 // patternSigns are those by which paths show that they are meant as patterns,

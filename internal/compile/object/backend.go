@@ -21,6 +21,20 @@ type Upstream struct {
 	Verify bool
 	CAs    *x509.CertPool
 	CAID   [sha256.Size]byte
+	// Closed lets nobody through: what is to keep some clients out cannot be
+	// read.
+	Closed bool
+}
+
+// missing is why backends cannot be reached, whatever their Services.
+func (u *Upstream) missing() string {
+	switch {
+	case u.Closed:
+		return hostmap.MissingProtection
+	case u.Verify && u.CAs == nil:
+		return hostmap.MissingCA
+	}
+	return ""
 }
 
 // backendKey tells backends apart, whatever their endpoints.
@@ -29,12 +43,16 @@ type backendKey struct {
 	protocol                 hostmap.Protocol
 	serverName               string
 	caID                     [sha256.Size]byte
-	// blind tells that the CAs cannot be read.
-	blind bool
+	// missing is that of Upstream.
+	missing string
 }
 
 func keyOf(k *hostmap.Backend) backendKey {
-	return backendKey{k.Namespace, k.Service, k.Port, k.Protocol, k.ServerName, k.CAID, k.Missing == hostmap.MissingCA}
+	key := backendKey{k.Namespace, k.Service, k.Port, k.Protocol, k.ServerName, k.CAID, ""}
+	if k.Missing == hostmap.MissingCA || k.Missing == hostmap.MissingProtection {
+		key.missing = k.Missing
+	}
+	return key
 }
 
 // Port is a port of a Service as an object spells it: by number, or by name
@@ -66,7 +84,7 @@ func (all *Services) Backend(service types.NamespacedName, port Port, to *Upstre
 	key := backendKey{
 		namespace: service.Namespace, service: service.Name, port: port.String(),
 		protocol: to.Protocol, serverName: to.ServerName,
-		caID: to.CAID, blind: to.Verify && to.CAs == nil,
+		caID: to.CAID, missing: to.missing(),
 	}
 	found := all.reach(servicePort{service, port})
 	if known := all.backends[key]; known != nil {
@@ -77,8 +95,8 @@ func (all *Services) Backend(service types.NamespacedName, port Port, to *Upstre
 		Protocol: key.protocol, ServerName: key.serverName,
 		CAs: to.CAs, CAID: to.CAID, Missing: found.missing,
 	}
-	if key.blind {
-		backend.Missing = hostmap.MissingCA
+	if key.missing != "" {
+		backend.Missing = key.missing
 	} else if found.missing == "" {
 		backend.Endpoints = found.addresses
 	}
