@@ -18,13 +18,24 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "See it at work: own certificates, backends and requests, on loopback",
-		Args:  noArgs,
+		Long: `Serve certificates, Ingresses and backends of its own on loopback, send requests
+to them for many hosts on few connections, as browsers do, and print what became
+of each. It needs no cluster and exits with 0 only if each row is what the rule
+says.
+
+The column retry says whether the client would get past the rule on a connection
+of its own for the host: yes, as browsers try by themselves, or no.`,
+		Example: `  ingress421 demo
+  ingress421 demo --keep --log-level info`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if level != "" {
-				if c.Log, err = newLog(cmd.ErrOrStderr(), level); err != nil {
+				if c.Stderr, err = logTo(cmd.ErrOrStderr(), ""); err != nil {
 					return err
 				}
-				c.Stderr = cmd.ErrOrStderr()
+				if c.Log, err = newLog(c.Stderr, level); err != nil {
+					return err
+				}
 			}
 			c.Out = cmd.OutOrStdout()
 			if record == "" {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -68,22 +70,60 @@ func Main(args []string, stdout, stderr io.Writer) int {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "ingress421",
-		Short:         "Answer 421 to requests on connections that were not made for them",
+		Use:   "ingress421",
+		Short: "Answer 421 to requests on connections that were not made for them",
+		Example: `  ingress421 demo                          see it at work, without a cluster
+  ingress421 run --manifests deploy/       serve a folder of manifests
+  ingress421 check deploy/                 what of them is served as asked
+  ingress421 audit --manifests deploy/     who shares certificates, and what comes of it`,
+		Version:       versions(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("no command: want run, demo, check, audit or version")
-			}
-			return usagef("unknown command %q", args[0])
-		},
-		RunE: func(*cobra.Command, []string) error { return nil },
+
+		SuggestionsMinimumDistance: 2,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef("no command: want %s", commandNames(root))
+		}
+		if near := root.SuggestionsFor(args[0]); len(near) != 0 {
+			return usagef("unknown command %q, did you mean %s?", args[0], near[0])
+		}
+		return usagef("unknown command %q: want %s", args[0], commandNames(root))
+	}
+	root.RunE = func(*cobra.Command, []string) error { return nil }
+	root.SetVersionTemplate("ingress421 {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newRun(), newDemo(), newCheck(), newAudit(), newVersion())
+	if asPlugin(os.Args[0]) {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl ingress421"}
+		root.Example = strings.ReplaceAll(`  ingress421 check                         what of the cluster is served as asked
+  ingress421 audit -o html > audit.html    who shares certificates, and what comes of it`, "  ingress421", "  kubectl ingress421")
+	} else {
+		root.AddCommand(newRun(), newDemo())
+	}
+	root.AddCommand(newCheck(), newAudit(), newVersion())
+	for _, c := range root.Commands() {
+		completeFlags(c)
+	}
 	return root
+}
+
+// asPlugin tells whether kubectl runs this program, which it finds by its name.
+func asPlugin(program string) bool {
+	name := filepath.Base(program)
+	return strings.TrimSuffix(name, ".exe") == "kubectl-ingress421"
+}
+
+// commandNames lists the commands for people.
+func commandNames(root *cobra.Command) string {
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() && c.Name() != "completion" {
+			names = append(names, c.Name())
+		}
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // noArgs refuses arguments that are no flags.

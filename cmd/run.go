@@ -20,7 +20,7 @@ import (
 func newRun() *cobra.Command {
 	var (
 		c                                   process.Config
-		publishService, level               string
+		publishService, level, format       string
 		proxyProtocolFrom, publishAddresses []string
 		remote                              bool
 	)
@@ -28,7 +28,15 @@ func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Serve the Ingresses of a cluster, or of a folder of manifests",
-		Args:  noArgs,
+		Long: `Serve the Ingresses of a cluster, or of a folder of manifests: answer requests
+that their connection was not made for with 421, and forward all others.
+
+The log is on standard error, in JSON unless that is a terminal. SIGTERM drains;
+a second one ends the process.`,
+		Example: `  ingress421 run --manifests deploy/ --http-addr :80 --https-addr :443
+  ingress421 run --kubeconfig ~/.kube/config --publish-service edge/ingress421
+  ingress421 run --manifests deploy/ --access-log text --log-format text`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
 			if err = checkLimits(cmd.Flags()); err != nil {
@@ -58,7 +66,11 @@ func newRun() *cobra.Command {
 					c.Log.Warn("log lines were lost, nobody has read them", "log", log, "lines", lines)
 				}
 			}
-			stdout, stderr := process.NewOutlet(cmd.OutOrStdout(), lost("stdout")), process.NewOutlet(cmd.ErrOrStderr(), lost("stderr"))
+			logs, err := logTo(cmd.ErrOrStderr(), format)
+			if err != nil {
+				return err
+			}
+			stdout, stderr := process.NewOutlet(cmd.OutOrStdout(), lost("stdout")), process.NewOutlet(logs, lost("stderr"))
 			defer stdout.Close()
 			defer stderr.Close()
 			if c.Log, err = newLog(stderr, level); err != nil {
@@ -85,6 +97,7 @@ func newRun() *cobra.Command {
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", time.Minute, "how long requests may take to finish after SIGTERM")
 	f.StringVar(&c.AccessLog, "access-log", proxy.AccessLogOff, "off, json or text; to standard output")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&format, "log-format", "", "json or text; to standard error, text on a terminal unless it says otherwise")
 	limitFlags(f, &c.Limits)
 	return cmd
 }

@@ -17,17 +17,21 @@ func newVersion() *cobra.Command {
 		Short: "Print the version, and those of Go and x/net it was built with",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			xnet := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				for _, m := range info.Deps {
-					if m.Path == "golang.org/x/net" {
-						xnet = m.Version
-					}
-				}
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "ingress421 %s (%s, x/net %s, %s/%s)\n",
-				version, runtime.Version(), xnet, runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "ingress421", versions())
 			return err
 		},
 	}
+}
+
+// versions are that of ingress421 and those of what it was built with.
+func versions() string {
+	xnet := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "golang.org/x/net" {
+				xnet = m.Version
+			}
+		}
+	}
+	return fmt.Sprintf("%s (%s, x/net %s, %s/%s)", version, runtime.Version(), xnet, runtime.GOOS, runtime.GOARCH)
 }

@@ -107,7 +107,12 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 	}
 	recorder, health := admin.NewRecorder(c.Log), new(admin.Health)
 	registry.MustRegister(recorder)
-	report := func(o source.Outcome) { recorder.Record(o.Map, o.Problems, o.Took) }
+	recorded := make(chan struct{}) // closed once there is something to say of what is served
+	first := sync.OnceFunc(func() { close(recorded) })
+	report := func(o source.Outcome) {
+		recorder.Record(o.Map, o.Problems, o.Took)
+		first()
+	}
 	follow, err := c.source(server.Publish, report, self.current)
 	if err != nil {
 		return err
@@ -180,7 +185,15 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 	self.listen(at)
 	defer context.AfterFunc(serve, health.SetDraining)()
 	health.SetReady()
-	c.Log.Info("serving", "http", at.HTTP, "https", at.HTTPS, "metrics", at.Metrics, "admin", at.Admin)
+	select {
+	case <-recorded:
+	case <-serve.Done():
+	}
+	ready := []any{"http", at.HTTP, "https", at.HTTPS, "metrics", at.Metrics, "admin", at.Admin}
+	if state := recorder.State(); state.Map != nil {
+		ready = append(ready, "hosts", state.Hosts(), "certificates", len(state.Map.Certificates()), "problems", len(state.Problems))
+	}
+	c.Log.Info("serving", ready...)
 	if serving != nil {
 		serving(at)
 	}

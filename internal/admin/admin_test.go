@@ -168,7 +168,7 @@ func TestMetricsFollowTheMap(t *testing.T) {
 		"certificate_not_after_seconds shop a 2211854706", "certificate_not_after_seconds shop b 2211858306",
 		"hostmap_certificates 3", "hostmap_hosts 4",
 		"hostmap_publish_total ok 0", "hostmap_publish_total problems 1",
-		"ingress_problems web shop ServiceNotFound 2",
+		"ingress_problems File/web.yaml  FileInvalid 1", "ingress_problems web shop ServiceNotFound 2",
 	)
 	r.Record(hostmap.New(hostmap.Spec{}), nil, time.Millisecond)
 	want("hostmap_certificates 0", "hostmap_hosts 0", "hostmap_publish_total ok 1", "hostmap_publish_total problems 1")

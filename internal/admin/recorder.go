@@ -99,7 +99,7 @@ func NewRecorder(log *slog.Logger) *Recorder {
 			certificates: describe("hostmap_certificates", "Certificates in the host map."),
 			overlaps:     describe("hostmap_overlaps", "Hosts whose requests may come over connections made for another host, by what becomes of them.", "result"),
 			notAfter:     describe("certificate_not_after_seconds", "End of a certificate's validity, in Unix time; the earliest of its Secret.", "namespace", "secret"),
-			problems:     describe("ingress_problems", "Problems of an Ingress.", "namespace", "ingress", "reason"),
+			problems:     describe("ingress_problems", "Problems of an Ingress, or of what Ingresses are read from: KIND/NAME of a file, a class, a policy, ...", "namespace", "ingress", "reason"),
 		},
 		count: map[string]float64{ResultOK: 0, ResultProblems: 0},
 	}
@@ -172,6 +172,9 @@ func attributes(p hostmap.Problem) []slog.Attr {
 	}
 }
 
+// Hosts is the number of hosts that are served.
+func (s State) Hosts() int { return hosts(s.Map) }
+
 // hosts is the number of hosts of a map.
 func hosts(m *hostmap.Map) int {
 	n := len(m.Sites())
@@ -229,9 +232,11 @@ func (r *Recorder) Collect(ch chan<- prometheus.Metric) {
 	type series struct{ namespace, ingress, reason string }
 	counts := make(map[series]int)
 	for _, p := range state.Problems {
-		if p.Kind == "Ingress" {
-			counts[series{p.Namespace, p.Name, p.Reason}]++
+		name := p.Name
+		if p.Kind != "Ingress" {
+			name = p.Kind + "/" + p.Name
 		}
+		counts[series{p.Namespace, name, p.Reason}]++
 	}
 	for s, n := range counts {
 		gauge(r.desc.problems, float64(n), s.namespace, s.ingress, s.reason)
