@@ -86,11 +86,20 @@ func (x *Exchange) Reset(http2.ErrCode) { x.Broken = true }
 // SetClose implements message.Exchange.
 func (x *Exchange) SetClose() { x.Closes = true }
 
-// The others do nothing.
+// StopRead implements message.Exchange.
+func (*Exchange) StopRead() {}
 
-func (*Exchange) StopRead()                                   {}
-func (*Exchange) Trailer() []hpack.HeaderField                { return nil }
+// Trailer implements message.Exchange.
+func (*Exchange) Trailer() []hpack.HeaderField { return nil }
+
+// WriteInterim implements message.Exchange.
 func (*Exchange) WriteInterim(int, []hpack.HeaderField) error { return nil }
-func (*Exchange) WriteTrailer([]hpack.HeaderField) error      { return nil }
-func (*Exchange) OnCancel(h2.Canceler)                        {}
-func (*Exchange) ForgetHead()                                 {}
+
+// WriteTrailer implements message.Exchange.
+func (*Exchange) WriteTrailer([]hpack.HeaderField) error { return nil }
+
+// OnCancel implements message.Exchange.
+func (*Exchange) OnCancel(h2.Canceler) {}
+
+// ForgetHead implements message.Exchange.
+func (*Exchange) ForgetHead() {}
