@@ -42,6 +42,15 @@ func AppendWindowUpdate(b []byte, id, inc uint32) []byte {
 	return binary.BigEndian.AppendUint32(AppendHeader(b, 4, http2.FrameWindowUpdate, 0, id), inc)
 }
 
+// AppendData appends DATA.
+func AppendData(b []byte, id uint32, p []byte, end bool) []byte {
+	var flags http2.Flags
+	if end {
+		flags = http2.FlagDataEndStream
+	}
+	return append(AppendHeader(b, len(p), http2.FrameData, flags, id), p...)
+}
+
 // AppendReset appends RST_STREAM.
 func AppendReset(b []byte, id uint32, code http2.ErrCode) []byte {
 	return binary.BigEndian.AppendUint32(AppendHeader(b, 4, http2.FrameRSTStream, 0, id), uint32(code))
@@ -64,8 +73,9 @@ func AppendGoAway(b []byte, last uint32, code http2.ErrCode, debug string) []byt
 	return append(b, debug...)
 }
 
-// beginHead appends the header of a HEADERS frame whose length is not known.
-func beginHead(b []byte, id uint32, end bool) []byte {
+// BeginHead appends the header of a HEADERS frame whose length is not known. EndHead
+// has to follow when the header block was appended.
+func BeginHead(b []byte, id uint32, end bool) []byte {
 	flags := http2.FlagHeadersEndHeaders
 	if end {
 		flags |= http2.FlagHeadersEndStream
@@ -73,9 +83,13 @@ func beginHead(b []byte, id uint32, end bool) []byte {
 	return AppendHeader(b, 0, http2.FrameHeaders, flags, id)
 }
 
-// endHead completes the HEADERS frame that begins at start and ends with b. A
+// AppendEmptyTable appends what says that our HPACK table is empty (RFC 7541 section
+// 6.3): a header block must begin with it after the peer has made the table smaller.
+func AppendEmptyTable(b []byte) []byte { return append(b, 0x20) }
+
+// EndHead completes the HEADERS frame that begins at start and ends with b. A
 // header block that is too large for one frame is continued in others.
-func endHead(b []byte, start int) []byte {
+func EndHead(b []byte, start int) []byte {
 	n := len(b) - start - HeaderLen
 	if n > MaxPayload {
 		return splitHead(b, start)

@@ -4,8 +4,6 @@ import (
 	"runtime"
 	"sync"
 
-	"golang.org/x/net/http2"
-
 	"github.com/ingress421/ingress421/proxy/owned"
 )
 
@@ -76,17 +74,17 @@ func (o *Out) Append(b []byte) { o.buf = b }
 func (o *Out) BeginHead(id uint32, end bool) []byte {
 	b := o.Buffer()
 	o.head = len(b)
-	b = beginHead(b, id, end)
+	b = BeginHead(b, id, end)
 	if o.shrink {
 		o.shrink = false
-		b = append(b, 0x20) // dynamic table size update to 0
+		b = AppendEmptyTable(b)
 	}
 	return b
 }
 
 // EndHead completes a header block.
 func (o *Out) EndHead(b []byte) {
-	o.buf = endHead(b, o.head)
+	o.buf = EndHead(b, o.head)
 	o.heads++
 }
 
@@ -95,16 +93,12 @@ func (o *Out) ShrinkTable() { o.shrink = true }
 
 func (o *Out) data(id uint32, p []byte, end bool) {
 	b := o.Buffer()
-	var flags http2.Flags
-	if end {
-		flags = http2.FlagDataEndStream
-	}
 	if n := len(b) + HeaderLen + len(p); n > cap(b) && n <= LargeBuffer && n > SmallBuffer {
 		larger := append(o.buffers.Get(n)[:0], b...)
 		o.buffers.Put(b)
 		b = larger
 	}
-	o.buf = append(AppendHeader(b, len(p), http2.FrameData, flags, id), p...)
+	o.buf = AppendData(b, id, p, end)
 	o.datas++
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 const (
@@ -46,7 +48,7 @@ type h2conn struct {
 	fr      *http2.Framer
 	dec     *hpack.Decoder
 	head    h2head
-	control meter // frames of the backend's that serve nobody
+	control frame.Meter // frames of the backend's that serve nobody
 
 	mu sync.Mutex // never held over a system call
 
@@ -105,7 +107,7 @@ func newH2conn(t *h2set, nc net.Conn, own bool) *h2conn {
 	c.fr.SetReuseFrames()
 	c.dec = hpack.NewDecoder(4096, c.head.field)
 	c.dec.SetMaxStringLength(h2MaxBlock)
-	c.control = newMeter(h2ControlBurst, h2ControlRate)
+	c.control = frame.NewMeter(h2ControlBurst, h2ControlRate)
 	c.mu.Lock()
 	c.appendPreface()
 	c.timer = time.AfterFunc(math.MaxInt64, c.tick)

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 const (
@@ -28,7 +30,7 @@ func (c *h2conn) readFrame() error {
 	}
 	c.rd.mid = true
 	switch {
-	case fh.Length > h2MaxFrame:
+	case fh.Length > frame.MaxPayload:
 		return &h2Error{http2.ErrCodeFrameSize, malformed("frame larger than allowed")}
 	case !c.greeted && (fh.Type != http2.FrameSettings || fh.Flags.Has(http2.FlagSettingsAck)):
 		return h2Protocol("the first frame is not SETTINGS")
@@ -74,7 +76,7 @@ func (c *h2conn) fromFramer(err error) error {
 
 // meter charges a frame that serves no request.
 func (c *h2conn) meter() error {
-	if c.control.take(c.rd.last.Load()) {
+	if c.control.Take(c.rd.last.Load()) {
 		return nil
 	}
 	c.mu.Lock()
@@ -99,7 +101,7 @@ func (c *h2conn) readPing(fh http2.FrameHeader) error {
 	}
 	if !fh.Flags.Has(http2.FlagPingAck) {
 		c.mu.Lock()
-		c.appendPing(true, [8]byte(p))
+		c.appendPing(true, string(p))
 		c.mu.Unlock()
 	}
 	return c.meter()

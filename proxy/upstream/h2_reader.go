@@ -4,6 +4,8 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // h2reader buffers what the backend sends. It is owned by the read loop.
@@ -40,7 +42,7 @@ func (b *h2reader) take(n int) ([]byte, error) {
 // skip drops n octets.
 func (b *h2reader) skip(n int) error {
 	for n > 0 {
-		m := min(n, h2MaxFrame)
+		m := min(n, frame.MaxPayload)
 		if _, err := b.take(m); err != nil {
 			return err
 		}

@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // Requests are written with HPACK's static table and literals that leave the
@@ -29,7 +31,7 @@ func (r *Request) appendH2Head(b []byte, secure, grpc bool, length int64, names 
 	case "POST":
 		b = append(b, 0x80|3)
 	default:
-		b = appendHpackString(append(b, 2), r.Method)
+		b = frame.AppendString(append(b, 2), r.Method)
 	}
 	if secure {
 		b = append(b, 0x80|7)
@@ -37,32 +39,32 @@ func (r *Request) appendH2Head(b []byte, secure, grpc bool, length int64, names 
 		b = append(b, 0x80|6)
 	}
 	if r.Host != "" {
-		b = appendHpackString(append(b, 1), r.Host)
+		b = frame.AppendString(append(b, 1), r.Host)
 	}
 	if r.Path == "/" {
 		b = append(b, 0x80|4)
 	} else {
-		b = appendHpackString(append(b, 4), r.Path)
+		b = frame.AppendString(append(b, 4), r.Path)
 	}
 	for i := range r.Header {
-		b = appendHpackField(b, &r.Header[i])
+		b = frame.AppendField(b, &r.Header[i])
 	}
 	if grpc {
-		b = appendHpackField(b, &hpack.HeaderField{Name: "te", Value: "trailers"})
+		b = frame.AppendField(b, &hpack.HeaderField{Name: "te", Value: "trailers"})
 	}
 	if length >= 0 {
-		b = appendHpackInt(b, 0, 4, staticName("content-length"))
+		b = frame.AppendInt(b, 0, 4, frame.StaticName("content-length"))
 		var digits [20]byte
 		text := strconv.AppendInt(digits[:0], length, 10)
 		b = append(append(b, byte(len(text))), text...)
 	}
 	if len(names) > 0 {
-		b = appendHpackString(append(b, 0), "trailer")
+		b = frame.AppendString(append(b, 0), "trailer")
 		size := 2 * (len(names) - 1)
 		for _, name := range names {
 			size += len(name)
 		}
-		b = appendHpackInt(b, 0, 7, uint64(size))
+		b = frame.AppendInt(b, 0, 7, uint64(size))
 		for i, name := range names {
 			if i > 0 {
 				b = append(b, ", "...)
@@ -71,98 +73,4 @@ func (r *Request) appendH2Head(b []byte, secure, grpc bool, length int64, names 
 		}
 	}
 	return b
-}
-
-// appendHpackInt appends i with an n-bit prefix (RFC 7541 section 5.1); first
-// holds the bits before the prefix.
-func appendHpackInt(b []byte, first byte, n uint, i uint64) []byte {
-	limit := uint64(1)<<n - 1
-	if i < limit {
-		return append(b, first|byte(i))
-	}
-	b = append(b, first|byte(limit))
-	i -= limit
-	for i >= 128 {
-		b = append(b, byte(i)|128)
-		i >>= 7
-	}
-	return append(b, byte(i))
-}
-
-func appendHpackString(b []byte, s string) []byte {
-	b = appendHpackInt(b, 0, 7, uint64(len(s)))
-	return append(b, s...)
-}
-
-// appendHpackField appends a literal, marked as never to be indexed if it is a
-// secret (RFC 7541 section 7.1.3).
-func appendHpackField(b []byte, f *hpack.HeaderField) []byte {
-	var first byte
-	if f.Sensitive || f.Name == "authorization" || f.Name == "cookie" && len(f.Value) < 20 {
-		first = 0x10
-	}
-	if i := staticName(f.Name); i != 0 {
-		b = appendHpackInt(b, first, 4, i)
-	} else {
-		b = appendHpackString(append(b, first), f.Name)
-	}
-	return appendHpackString(b, f.Value)
-}
-
-// staticName is the index of a name that requests use in the static table (RFC
-// 7541 appendix A), or 0.
-func staticName(name string) uint64 {
-	switch name {
-	case "accept-charset":
-		return 15
-	case "accept-encoding":
-		return 16
-	case "accept-language":
-		return 17
-	case "accept":
-		return 19
-	case "authorization":
-		return 23
-	case "cache-control":
-		return 24
-	case "content-disposition":
-		return 25
-	case "content-encoding":
-		return 26
-	case "content-language":
-		return 27
-	case "content-length":
-		return 28
-	case "content-type":
-		return 31
-	case "cookie":
-		return 32
-	case "date":
-		return 33
-	case "expect":
-		return 35
-	case "from":
-		return 37
-	case "if-match":
-		return 39
-	case "if-modified-since":
-		return 40
-	case "if-none-match":
-		return 41
-	case "if-range":
-		return 42
-	case "if-unmodified-since":
-		return 43
-	case "max-forwards":
-		return 47
-	case "range":
-		return 50
-	case "referer":
-		return 51
-	case "user-agent":
-		return 58
-	case "via":
-		return 60
-	}
-	return 0
 }

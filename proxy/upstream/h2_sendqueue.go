@@ -1,5 +1,7 @@
 package upstream
 
+import "github.com/ingress421/ingress421/proxy/frame"
+
 // sendQueue is the streams whose DATA waits for the connection's window or for
 // room in its buffer, in order. A stream is in it once at most.
 type sendQueue struct{ head, tail *h2stream }
@@ -50,8 +52,8 @@ func (c *h2conn) unwait(s *h2stream) {
 // frame of each stream in turn. Callers hold mu.
 func (c *h2conn) pump() {
 	for s := c.sendq.head; s != nil; s = c.sendq.head {
-		room := h2WriteBuf - len(c.wbuf) - h2FrameHeader
-		n := min(len(s.pend.data), room, h2MaxData, int(s.out.n), int(c.connOut.n))
+		room := h2WriteBuf - len(c.wbuf) - frame.HeaderLen
+		n := min(len(s.pend.data), room, frame.MaxData, int(s.out.n), int(c.connOut.n))
 		// A frame of few octets, only because the buffer is nearly full, is not
 		// worth its header.
 		if len(s.pend.data) > 0 && (c.connOut.n <= 0 || room < min(len(s.pend.data), 1<<10)) {
@@ -85,7 +87,7 @@ func (c *h2conn) emit(s *h2stream, n int) {
 	if p.end && len(p.trailer) > 0 {
 		c.appendHead(s.id, true, func(b []byte) []byte {
 			for i := range p.trailer {
-				b = appendHpackField(b, &p.trailer[i])
+				b = frame.AppendField(b, &p.trailer[i])
 			}
 			return b
 		})

@@ -65,7 +65,7 @@ func (c *h2conn) settings(f *http2.SettingsFrame) error {
 		return err
 	}
 	c.greeted, c.max = true, limit
-	c.appendFrame(0, http2.FrameSettings, http2.FlagSettingsAck, 0)
+	c.appendSettingsAck()
 	c.pump()
 	c.set.wake(limit)
 	return nil

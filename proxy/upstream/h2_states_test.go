@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // pipedH2 is a Pool whose connections are pipes to a backend that speaks frames,
@@ -283,7 +285,7 @@ func TestH2BadResponses(t *testing.T) {
 		}
 	}
 	ok := head(false, ":status", "200")
-	window := strings.Repeat("x", h2MaxFrame)
+	window := strings.Repeat("x", frame.MaxPayload)
 	for _, tt := range []struct {
 		name   string
 		script func(*framesConn, framesRequest)
@@ -422,8 +424,8 @@ func TestOneBadResponseAlone(t *testing.T) {
 func flooding(sent *atomic.Int64) func(c *framesConn, r framesRequest) {
 	return func(c *framesConn, r framesRequest) {
 		c.head(r.stream, false, ":status", "200")
-		for range 4 << 20 / h2MaxFrame {
-			n := c.window(r.stream, h2MaxFrame)
+		for range 4 << 20 / frame.MaxPayload {
+			n := c.window(r.stream, frame.MaxPayload)
 			if n == 0 {
 				return
 			}
