@@ -16,7 +16,7 @@ const (
 	auditRest = 20
 	// auditPatience is how long somebody who asks waits for a new one. Small
 	// maps take less.
-	auditPatience = 50 * time.Millisecond
+	auditPatience = 20 * time.Millisecond
 )
 
 // audits keeps the last audit of the map that serves. Audits are made when

@@ -111,16 +111,28 @@ func newCertificateRow(c *hostmap.Certificate, now time.Time) certificateRow {
 
 // listCertificates has those first that end first.
 func (*pages) listCertificates(s State, a asked) listing {
-	var found []*hostmap.Certificate
+	found, total := make([]*hostmap.Certificate, 0, a.rows), 0
+	later := func(x, y *hostmap.Certificate) int { return x.NotAfter.Compare(y.NotAfter) }
+	need := a.from + a.rows
 	for _, c := range s.Map.Certificates() {
-		if a.query == "" || contains(a.query, c.Secret.Namespace, "/", c.Secret.Name) ||
-			slices.ContainsFunc(c.Names, func(n string) bool { return strings.Contains(n, a.query) }) {
-			found = append(found, c)
+		if a.query != "" && !contains(a.query, c.Secret.Namespace, "/", c.Secret.Name) &&
+			!slices.ContainsFunc(c.Names, func(n string) bool { return strings.Contains(n, a.query) }) {
+			continue
+		}
+		total++
+		found = append(found, c)
+		// Twice as many as are needed: then sorting costs little for each.
+		if len(found) >= 2*need+inRow {
+			slices.SortStableFunc(found, later)
+			found = found[:need]
 		}
 	}
-	slices.SortStableFunc(found, func(x, y *hostmap.Certificate) int { return x.NotAfter.Compare(y.NotAfter) })
-	rows, total := gather(a, slices.Values(found), func(*hostmap.Certificate) bool { return true },
-		func(c *hostmap.Certificate) certificateRow { return newCertificateRow(c, a.now) })
+	slices.SortStableFunc(found, later)
+	found = found[min(a.from, len(found)):min(need, len(found))]
+	rows := []certificateRow{}
+	for _, c := range found {
+		rows = append(rows, newCertificateRow(c, a.now))
+	}
 	return listed(a, rows, total)
 }
 
@@ -204,6 +216,9 @@ func mentions(s *hostmap.Site, query string) bool {
 // contains tells whether a text, which is given in parts, contains another. It
 // allocates nothing: a search looks at hundreds of thousands.
 func contains(query string, parts ...string) bool {
+	if !strings.ContainsAny(query, "/:") {
+		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(p, query) })
+	}
 	var buffer [512]byte
 	text := buffer[:0]
 	for _, p := range parts {

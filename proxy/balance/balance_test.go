@@ -772,3 +772,22 @@ func TestTenantsAreApart(t *testing.T) {
 		t.Errorf("requests begin at %v", got)
 	}
 }
+
+// A backend's only endpoint is known to fail, and goes on taking its turn.
+func TestOnlyEndpointFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 0)
+		b := h.publish(1)
+		for range 3 {
+			h.route(b, get(), failing(refused, 1))
+		}
+		f := h.registry.Failing()
+		if len(f) != 1 || f[0].Failures < 3 || f[0].Resting {
+			t.Errorf("endpoints that fail: %+v", f)
+		}
+		h.route(b, get(), failing(refused))
+		if f := h.registry.Failing(); len(f) != 0 {
+			t.Errorf("endpoints that fail after an answer: %+v", f)
+		}
+	})
+}

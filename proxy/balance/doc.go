@@ -55,7 +55,7 @@
 // everywhere else goes to resting endpoints too, and where all rest requests
 // begin at those that have failed least often in a row: what was misjudged, or has
 // just gone, before what has been dead for long. A backend's only endpoint never
-// rests.
+// rests, and its failures are counted all the same, to be told.
 //
 // When a rest is over one request is let through, a second at the earliest after
 // the one before it: one that may be sent elsewhere whatever happens to it, or,

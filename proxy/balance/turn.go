@@ -2,6 +2,7 @@ package balance
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 	"syscall"
 	"time"
@@ -172,9 +173,6 @@ func ours(err error) bool {
 
 // count holds a failure against the endpoint, if it is one of the endpoint's.
 func (t *Turn) count(e *upstream.Error, now int64) {
-	if len(t.backend.members) < 2 {
-		return
-	}
 	enough := 1
 	switch {
 	case e.Reason == upstream.ReasonTLS && t.req.ServerName != "", ours(e.Err):
@@ -186,6 +184,9 @@ func (t *Turn) count(e *upstream.Error, now int64) {
 		enough = t.backend.enoughLost(t.m.endpoint)
 	default:
 		return
+	}
+	if len(t.backend.members) < 2 {
+		enough = math.MaxInt // Somebody has to take the requests.
 	}
 	if rest := t.m.fail(t.sent, now, enough); rest > 0 {
 		t.backend.ledger.ejections.Add(1)
