@@ -11,7 +11,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log/slog"
@@ -63,7 +62,7 @@ func issue(t *testing.T, secret string, end time.Time, withRSA bool, names ...st
 		t.Fatal(err)
 	}
 	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	c, err := hostmap.ParseCertificate(secretRef(secret), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), keyPEM)
+	c, err := hostmap.ParseCertificate(hostmap.SecretRef{Namespace: "shop", Name: strings.TrimPrefix(secret, "shop/")}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), keyPEM)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,55 +233,6 @@ func TestLinesAboutProblemsAreBounded(t *testing.T) {
 			t.Errorf("%d lines of 3 problems", n)
 		}
 	})
-}
-
-func TestMapSurvivesJSON(t *testing.T) {
-	m, _ := world(t)
-	var text bytes.Buffer
-	if err := WriteMap(&text, m); err != nil {
-		t.Fatal(err)
-	}
-	if !json.Valid(text.Bytes()) || strings.Contains(text.String(), "null") {
-		t.Errorf("JSON with null for an empty list, or none at all:\n%s", text.String())
-	}
-	again, err := ReadMap(&text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(m.String(), again.String()); diff != "" {
-		t.Errorf("the map that was read (-written +read):\n%s", diff)
-	}
-	// It judges alike.
-	for _, host := range []string{"a.test", "b.test", "c.shop.test", "first.test", "else.test"} {
-		judge := func(m *hostmap.Map) hostmap.Verdict {
-			v := hostmap.Judge(m, &hostmap.Facts{TLS: true, ServerName: "a.test", Leaf: m.Site("a.test").Certificates[0], Version: tls.VersionTLS13},
-				hostmap.Request{Scheme: "https", Host: host, Path: "/x"})
-			v.Site = nil
-			if v.Route != nil {
-				v.Route = &hostmap.Route{Path: v.Route.Path}
-			}
-			return v
-		}
-		if diff := cmp.Diff(judge(m), judge(again)); diff != "" {
-			t.Errorf("verdict for %s (-original +read):\n%s", host, diff)
-		}
-	}
-}
-
-func TestReadMapRefuses(t *testing.T) {
-	for name, text := range map[string]string{
-		"no JSON":             "<html>",
-		"no class":            `{"unservedClass":"x"}`,
-		"unknown rule":        `{"classes":[{"name":"","rule":"lax","originFrame":"Auto"}]}`,
-		"unknown origin":      `{"classes":[{"name":"","rule":"off","originFrame":"auto"}]}`,
-		"missing certificate": `{"classes":[{"name":"","rule":"off","originFrame":"Auto"}],"sites":[{"host":"a.test","rule":"off","certificates":[{"secret":"a/b","fingerprint":"00"}]}]}`,
-		"broken leaf":         `{"classes":[{"name":"","rule":"off","originFrame":"Auto"}],"certificates":[{"secret":"a/b","leaf":"AAAA"}]}`,
-		"policy id":           `{"classes":[{"name":"","rule":"off","originFrame":"Auto"}],"sites":[{"host":"a.test","rule":"off","clientAuth":{"mode":"require","policy":"12"}}]}`,
-	} {
-		if m, err := ReadMap(strings.NewReader(text)); err == nil || !strings.HasPrefix(err.Error(), "read host map: ") {
-			t.Errorf("%s: map %v, error %v, want an error that says what was read", name, m, err)
-		}
-	}
 }
 
 // serve starts a handler on loopback and returns a function that asks it.

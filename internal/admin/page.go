@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/hostmap/mapjson"
 )
 
 //go:embed page.html style.css
@@ -22,7 +23,7 @@ var assets embed.FS
 // Handler is the admin listener. At / is the page, which has a bit of
 // everything; each kind of rows has a page of its own (/sites, /certificates...)
 // and, under the same name with ".json", the same rows for programs. Then there
-// are the host map as text (/hostmap) and as JSON ([ReadMap] reads it), and the
+// are the host map as text (/hostmap) and as JSON (see package mapjson), and the
 // problems (/problems: JSON for whoever does not ask for HTML). All of it is read
 // only. It is meant for a loopback address, where it answers only requests for a
 // loopback name, because any web page can make a browser ask a name of its own
@@ -124,7 +125,7 @@ func (p *pages) text(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (p *pages) json(w http.ResponseWriter, _ *http.Request) {
-	p.send(w, typeJSON, func(w io.Writer, s State) error { return WriteMap(w, s.Map) })
+	p.send(w, typeJSON, func(w io.Writer, s State) error { return mapjson.Write(w, s.Map) })
 }
 
 // problems are all problems as JSON, without a listing around them.

@@ -92,7 +92,7 @@ const soon = 14 * 24 * time.Hour
 func newCertificateRow(c *hostmap.Certificate, now time.Time) certificateRow {
 	left := c.NotAfter.Sub(now)
 	row := certificateRow{
-		Secret: c.Secret.String(), Key: keyType(c), NotAfter: c.NotAfter.UTC(),
+		Secret: c.Secret.String(), Key: c.KeyType(), NotAfter: c.NotAfter.UTC(),
 		DaysLeft: int(left / (24 * time.Hour)), Fingerprint: c.ShortFingerprint(),
 	}
 	row.Names, row.MoreNames = some(notNil(c.Names))
@@ -307,4 +307,12 @@ func newBackendRow(k *hostmap.Backend, failed map[place]Endpoint) backendRow {
 	slices.SortStableFunc(endpoints, func(a, b endpointRow) int { return worse(a) - worse(b) })
 	row.Endpoints, row.MoreEndpoints = some(endpoints)
 	return row
+}
+
+// notNil makes an absent list an empty one, which JSON tells from null.
+func notNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
 }

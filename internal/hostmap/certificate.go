@@ -193,6 +193,15 @@ func (c *Certificate) CoversPattern(pattern string) bool {
 	return c.Covers(pattern)
 }
 
+// KeyType is the kind of the leaf's key: ECDSA, which stands for every elliptic
+// curve key, or RSA.
+func (c *Certificate) KeyType() string {
+	if c.ECDSA {
+		return "ECDSA"
+	}
+	return "RSA"
+}
+
 // ShortFingerprint is the first 16 hexadecimal digits of the fingerprint, for
 // logs and texts.
 func (c *Certificate) ShortFingerprint() string {

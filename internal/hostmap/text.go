@@ -79,11 +79,7 @@ func (c *Class) text() string {
 }
 
 func (c *Certificate) text(b *strings.Builder) {
-	key := "RSA"
-	if c.ECDSA {
-		key = "ECDSA"
-	}
-	fmt.Fprintf(b, "certificate %s %s %s not-after=%s names=%s\n", c.Secret, c.ShortFingerprint(), key,
+	fmt.Fprintf(b, "certificate %s %s %s not-after=%s names=%s\n", c.Secret, c.ShortFingerprint(), c.KeyType(),
 		c.NotAfter.UTC().Format(time.RFC3339), strings.Join(c.Names, ","))
 }
 

@@ -1,0 +1,119 @@
+package mapjson
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Map is a host map.
+type Map struct {
+	// UnservedClass names the class that judges authorities no site serves.
+	UnservedClass       string           `json:"unservedClass"`
+	Classes             []Class          `json:"classes"`
+	DefaultCertificates []CertificateRef `json:"defaultCertificates"`
+	Certificates        []Certificate    `json:"certificates"`
+	Sites               []Site           `json:"sites"`
+}
+
+// Class is what the sites of one IngressClass have in common.
+type Class struct {
+	Name                string         `json:"name"`
+	Rule                string         `json:"rule"`
+	Report              bool           `json:"report"`
+	UnservedMisdirected bool           `json:"unservedMisdirected"`
+	CloseOnMisdirected  bool           `json:"closeOnMisdirected"`
+	ShareCertificates   bool           `json:"shareCertificates"`
+	DefaultCertificate  string         `json:"defaultCertificate"` // namespace/name, "" for none
+	OriginFrame         string         `json:"originFrame"`
+	TrustedGateways     []netip.Prefix `json:"trustedGateways"`
+	MinVersion          uint16         `json:"minVersion"` // as on the wire: 771 is TLS 1.2
+	Unresolved          bool           `json:"unresolved,omitempty"`
+	Claims              []Claim        `json:"claims,omitempty"`
+	Guarded             *Guarded       `json:"guarded,omitempty"`
+}
+
+// Claim says which namespaces may claim a host.
+type Claim struct {
+	Host       string   `json:"host"`
+	Namespaces []string `json:"namespaces"`
+}
+
+// Guarded is the ingress controller behind a class.
+type Guarded struct {
+	Service  string `json:"service"` // namespace/name
+	Port     string `json:"port"`
+	Protocol string `json:"protocol"`
+}
+
+// CertificateRef names a certificate: its Secret, and the SHA-256 of its leaf.
+type CertificateRef struct {
+	Secret      string `json:"secret"` // namespace/name
+	Fingerprint string `json:"fingerprint"`
+}
+
+// Certificate is a certificate without its key.
+type Certificate struct {
+	CertificateRef
+	Key       string    `json:"key"` // ECDSA or RSA
+	NotBefore time.Time `json:"notBefore"`
+	NotAfter  time.Time `json:"notAfter"`
+	Names     []string  `json:"names"`
+	Leaf      []byte    `json:"leaf"` // DER
+}
+
+// Site is one host.
+type Site struct {
+	Host         string           `json:"host"`      // "" is the default site
+	Namespace    string           `json:"namespace"` // that owns the host
+	Class        string           `json:"class"`
+	Rule         string           `json:"rule"`
+	Report       bool             `json:"report"`
+	Redirect     bool             `json:"redirect"` // of cleartext requests to https
+	HSTS         string           `json:"hsts,omitempty"`
+	ClientAuth   *ClientAuth      `json:"clientAuth,omitempty"`
+	Certificates []CertificateRef `json:"certificates"`
+	Routes       []Route          `json:"routes"`
+}
+
+// ClientAuth is what a site asks of client certificates.
+type ClientAuth struct {
+	Mode       string `json:"mode"`
+	Depth      int    `json:"depth"`
+	Policy     string `json:"policy"` // the policy's id
+	Unresolved bool   `json:"unresolved"`
+}
+
+// Route is a path rule of a site.
+type Route struct {
+	Type    string  `json:"type"` // Exact, Prefix, Regex or Default
+	Path    string  `json:"path"`
+	First   bool    `json:"first,omitempty"` // tried before those that are not
+	Kind    string  `json:"kind,omitempty"`  // of the object it stands in, where that is no Ingress
+	Ingress string  `json:"ingress"`         // namespace/name of that object
+	Terms   *Terms  `json:"terms,omitempty"`
+	Backend Backend `json:"backend"`
+}
+
+// Terms are what is asked of a route's requests and done to them.
+type Terms struct {
+	RedirectStatus int            `json:"redirectStatus,omitempty"`
+	RedirectTarget string         `json:"redirectTarget,omitempty"`
+	Allow          []netip.Prefix `json:"allow,omitempty"`
+	Deny           []netip.Prefix `json:"deny,omitempty"`
+	MaxBodySize    int64          `json:"maxBodySize,omitempty"` // octets
+	RewriteTarget  string         `json:"rewriteTarget,omitempty"`
+	ConnectTimeout string         `json:"connectTimeout,omitempty"` // as in Go: 30s
+	ReadTimeout    string         `json:"readTimeout,omitempty"`
+	SendTimeout    string         `json:"sendTimeout,omitempty"`
+}
+
+// Backend is a Service port.
+type Backend struct {
+	Service    string           `json:"service"` // namespace/name
+	Port       string           `json:"port"`
+	Protocol   string           `json:"protocol"`
+	ServerName string           `json:"serverName,omitempty"`
+	CA         string           `json:"ca,omitempty"`
+	Missing    string           `json:"missing,omitempty"`
+	Endpoints  []netip.AddrPort `json:"endpoints"`
+}

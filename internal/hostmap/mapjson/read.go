@@ -1,0 +1,254 @@
+package mapjson
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// Read reads a host map. It judges as the original does, but cannot serve: it
+// has no keys, and no CAs to verify anybody with.
+func Read(r io.Reader) (*hostmap.Map, error) {
+	var in Map
+	if err := json.NewDecoder(r).Decode(&in); err != nil {
+		return nil, fmt.Errorf("read host map: %w", err)
+	}
+	var d decoder
+	m, err := d.decode(in)
+	if err != nil {
+		return nil, fmt.Errorf("read host map: %w", err)
+	}
+	return m, nil
+}
+
+// decoder keeps what sites refer to.
+type decoder struct {
+	classes      map[string]*hostmap.Class
+	certificates map[CertificateRef]*hostmap.Certificate
+}
+
+func (d *decoder) decode(in Map) (*hostmap.Map, error) {
+	d.classes = make(map[string]*hostmap.Class)
+	d.certificates = make(map[CertificateRef]*hostmap.Certificate)
+	var spec hostmap.Spec
+	for _, c := range in.Classes {
+		class, err := readClass(c)
+		if err != nil {
+			return nil, fmt.Errorf("class %q: %w", c.Name, err)
+		}
+		d.classes[c.Name] = class
+	}
+	for _, c := range in.Certificates {
+		certificate, err := hostmap.NewCertificate(secretRef(c.Secret), tls.Certificate{Certificate: [][]byte{c.Leaf}})
+		if err != nil {
+			return nil, fmt.Errorf("certificate %s: %w", c.Secret, err)
+		}
+		d.certificates[c.CertificateRef] = certificate
+		spec.Certificates = append(spec.Certificates, certificate)
+	}
+	var err error
+	if spec.Class = d.classes[in.UnservedClass]; spec.Class == nil {
+		return nil, fmt.Errorf("class %q is missing", in.UnservedClass)
+	}
+	if spec.Defaults, err = d.find(in.DefaultCertificates); err != nil {
+		return nil, err
+	}
+	for _, s := range in.Sites {
+		site, err := d.site(s)
+		if err != nil {
+			return nil, fmt.Errorf("site %q: %w", s.Host, err)
+		}
+		spec.Sites = append(spec.Sites, site)
+	}
+	return hostmap.New(spec), nil
+}
+
+func readClass(in Class) (*hostmap.Class, error) {
+	rule, err := readRule(in.Rule)
+	if err != nil {
+		return nil, err
+	}
+	origin := slices.Index(originNames(), in.OriginFrame)
+	if origin < 0 {
+		return nil, fmt.Errorf("originFrame %q is unknown", in.OriginFrame)
+	}
+	c := &hostmap.Class{
+		Name: in.Name, Rule: rule, Report: in.Report,
+		UnservedMisdirected: in.UnservedMisdirected, CloseOnMisdirected: in.CloseOnMisdirected,
+		ShareCertificates: in.ShareCertificates, DefaultCertificate: secretRef(in.DefaultCertificate),
+		Origin: hostmap.OriginMode(origin), TrustedGateways: in.TrustedGateways,
+		MinVersion: in.MinVersion, Unresolved: in.Unresolved,
+	}
+	for _, k := range in.Claims {
+		c.Claims = append(c.Claims, hostmap.Claim(k))
+	}
+	if g := in.Guarded; g != nil {
+		protocol, err := readProtocol(g.Protocol)
+		if err != nil {
+			return nil, err
+		}
+		c.Guarded = hostmap.Guarded{Port: g.Port, Protocol: protocol}
+		c.Guarded.Namespace, c.Guarded.Service, _ = strings.Cut(g.Service, "/")
+	}
+	return c, nil
+}
+
+func (d *decoder) site(in Site) (*hostmap.Site, error) {
+	site := hostmap.Site{
+		Host: in.Host, Namespace: in.Namespace, Class: d.classes[in.Class], Report: in.Report,
+		Terms: hostmap.Terms{HTTPSRedirect: in.Redirect, HSTS: in.HSTS},
+	}
+	if site.Class == nil {
+		return nil, fmt.Errorf("class %q is missing", in.Class)
+	}
+	var err error
+	if site.Rule, err = readRule(in.Rule); err != nil {
+		return nil, err
+	}
+	if site.Certificates, err = d.find(in.Certificates); err != nil {
+		return nil, err
+	}
+	if a := in.ClientAuth; a != nil {
+		site.Policy = hostmap.TLSPolicy{Depth: a.Depth, Unresolved: a.Unresolved}
+		if site.Policy.Mode, err = parse(a.Mode, hostmap.ClientAuthNone, hostmap.ClientAuthOptional, hostmap.ClientAuthRequire); err != nil {
+			return nil, err
+		}
+		if err := readSum(a.Policy, (*[sha256.Size]byte)(&site.Policy.ID)); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range in.Routes {
+		rt, err := readRoute(r)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("path %q: %w", r.Path, err)
+		case r.First:
+			site.First = append(site.First, rt)
+		default:
+			site.Routes = append(site.Routes, rt)
+		}
+	}
+	return hostmap.NewSite(site), nil
+}
+
+func readRoute(in Route) (*hostmap.Route, error) {
+	rt := &hostmap.Route{Path: in.Path, Default: in.Type == defaultRoute, From: hostmap.Object{Kind: in.Kind}}
+	rt.From.Namespace, rt.From.Name, _ = strings.Cut(in.Ingress, "/")
+	if in.Kind == "" {
+		rt.From.Kind = kindIngress
+	}
+	var err error
+	if !rt.Default {
+		if rt.Type, err = parse(in.Type, hostmap.Prefix, hostmap.Exact, hostmap.Regex); err != nil {
+			return nil, err
+		}
+	}
+	if rt.Type == hostmap.Regex {
+		if rt.Regex, err = hostmap.NewPathRegex(in.Path); err != nil {
+			return nil, err
+		}
+	}
+	if rt.Terms, err = readTerms(in.Terms); err != nil {
+		return nil, err
+	}
+	k := &hostmap.Backend{Port: in.Backend.Port, ServerName: in.Backend.ServerName, Missing: in.Backend.Missing, Endpoints: in.Backend.Endpoints}
+	k.Namespace, k.Service, _ = strings.Cut(in.Backend.Service, "/")
+	if k.Protocol, err = readProtocol(in.Backend.Protocol); err != nil {
+		return nil, err
+	}
+	if in.Backend.CA != "" {
+		k.CAs = x509.NewCertPool()
+		if err := readSum(in.Backend.CA, &k.CAID); err != nil {
+			return nil, err
+		}
+	}
+	rt.Backend = k
+	return rt, nil
+}
+
+func readTerms(in *Terms) (t hostmap.Terms, err error) {
+	if in == nil {
+		return t, nil
+	}
+	for _, p := range slices.Concat(in.Allow, in.Deny) {
+		if !p.IsValid() {
+			return t, errors.New("an empty source range")
+		}
+	}
+	t = hostmap.Terms{
+		Redirect: hostmap.Redirect{Status: in.RedirectStatus, Target: in.RedirectTarget},
+		Allow:    hostmap.NewRanges(in.Allow...), Deny: hostmap.NewRanges(in.Deny...),
+		MaxBodySize: in.MaxBodySize, RewriteTarget: in.RewriteTarget,
+	}
+	for _, d := range []struct {
+		text string
+		to   *time.Duration
+	}{
+		{in.ConnectTimeout, &t.ConnectTimeout},
+		{in.ReadTimeout, &t.ReadTimeout},
+		{in.SendTimeout, &t.SendTimeout},
+	} {
+		if d.text == "" {
+			continue
+		}
+		if *d.to, err = time.ParseDuration(d.text); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
+
+func (d *decoder) find(refs []CertificateRef) ([]*hostmap.Certificate, error) {
+	var found []*hostmap.Certificate
+	for _, r := range refs {
+		c := d.certificates[r]
+		if c == nil {
+			return nil, fmt.Errorf("certificate %s with fingerprint %s is missing", r.Secret, r.Fingerprint)
+		}
+		found = append(found, c)
+	}
+	return found, nil
+}
+
+func secretRef(s string) hostmap.SecretRef {
+	namespace, name, _ := strings.Cut(s, "/")
+	return hostmap.SecretRef{Namespace: namespace, Name: name}
+}
+
+func readRule(s string) (hostmap.Rule, error) {
+	return parse(s, hostmap.RuleCertificate, hostmap.RuleSameCertificate, hostmap.RuleServerName, hostmap.RuleOff)
+}
+
+func readProtocol(s string) (hostmap.Protocol, error) {
+	return parse(s, hostmap.HTTP, hostmap.HTTPS, hostmap.H2C, hostmap.GRPC, hostmap.GRPCS)
+}
+
+// parse returns the value that is spelled like that.
+func parse[T fmt.Stringer](s string, values ...T) (T, error) {
+	for _, v := range values {
+		if v.String() == s {
+			return v, nil
+		}
+	}
+	var zero T
+	return zero, fmt.Errorf("%q is none of %v", s, values)
+}
+
+func readSum(s string, sum *[sha256.Size]byte) error {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(sum) {
+		return fmt.Errorf("%q is no SHA-256 in hexadecimal digits", s)
+	}
+	copy(sum[:], b)
+	return nil
+}

@@ -1,0 +1,163 @@
+package mapjson
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// Write writes a host map.
+func Write(w io.Writer, m *hostmap.Map) error { return json.NewEncoder(w).Encode(Of(m)) }
+
+// Of is the form of a host map.
+func Of(m *hostmap.Map) Map {
+	out := Map{
+		UnservedClass:       m.Class().Name,
+		Classes:             []Class{},
+		DefaultCertificates: refsOf(m.Defaults()),
+		Certificates:        []Certificate{},
+		Sites:               []Site{},
+	}
+	seen := make(map[string]bool)
+	class := func(c *hostmap.Class) {
+		if !seen[c.Name] {
+			seen[c.Name] = true
+			out.Classes = append(out.Classes, ClassOf(c))
+		}
+	}
+	class(m.Class())
+	for _, c := range m.Certificates() {
+		out.Certificates = append(out.Certificates, CertificateOf(c))
+	}
+	for _, s := range m.Sites() {
+		class(s.Class)
+		out.Sites = append(out.Sites, SiteOf(s))
+	}
+	return out
+}
+
+// ClassOf is the form of a class.
+func ClassOf(c *hostmap.Class) Class {
+	out := Class{
+		Name: c.Name, Rule: c.Rule.String(), Report: c.Report,
+		UnservedMisdirected: c.UnservedMisdirected, CloseOnMisdirected: c.CloseOnMisdirected,
+		ShareCertificates: c.ShareCertificates, DefaultCertificate: secretText(c.DefaultCertificate),
+		OriginFrame: originNames()[c.Origin], TrustedGateways: notNil(c.TrustedGateways),
+		MinVersion: c.MinVersion, Unresolved: c.Unresolved,
+	}
+	for _, k := range c.Claims {
+		out.Claims = append(out.Claims, Claim{k.Host, notNil(k.Namespaces)})
+	}
+	if g := c.Guarded; g != (hostmap.Guarded{}) {
+		out.Guarded = &Guarded{g.Namespace + "/" + g.Service, g.Port, g.Protocol.String()}
+	}
+	return out
+}
+
+// CertificateOf is the form of a certificate.
+func CertificateOf(c *hostmap.Certificate) Certificate {
+	return Certificate{
+		CertificateRef: refOf(c), Key: c.KeyType(), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
+		Names: notNil(c.Names), Leaf: c.KeyPair.Certificate[0],
+	}
+}
+
+// SiteOf is the form of a site.
+func SiteOf(s *hostmap.Site) Site {
+	out := Site{
+		Host: s.Host, Namespace: s.Namespace, Class: s.Class.Name, Rule: s.Rule.String(), Report: s.Report,
+		Redirect: s.Terms.HTTPSRedirect, HSTS: s.Terms.HSTS,
+		Certificates: refsOf(s.Certificates), Routes: []Route{},
+	}
+	if p := s.Policy; p.Mode != hostmap.ClientAuthNone || p.Unresolved {
+		out.ClientAuth = &ClientAuth{p.Mode.String(), p.Depth, hex.EncodeToString(p.ID[:]), p.Unresolved}
+	}
+	for r := range s.AllRoutes() {
+		out.Routes = append(out.Routes, routeOf(r))
+	}
+	for i := range s.First {
+		out.Routes[i].First = true
+	}
+	return out
+}
+
+const (
+	// defaultRoute is the type of a route without path.
+	defaultRoute = "Default"
+	// kindIngress goes without saying.
+	kindIngress = "Ingress"
+)
+
+func routeOf(r *hostmap.Route) Route {
+	k := r.Backend
+	out := Route{
+		Type: r.Type.String(), Path: r.Path, Ingress: r.From.NamespacedName(), Terms: termsOf(&r.Terms),
+		Backend: Backend{
+			Service: k.Namespace + "/" + k.Service, Port: k.Port, Protocol: k.Protocol.String(),
+			ServerName: k.ServerName, Missing: k.Missing, Endpoints: notNil(k.Endpoints),
+		},
+	}
+	if r.Default {
+		out.Type = defaultRoute
+	}
+	if r.From.Kind != kindIngress {
+		out.Kind = r.From.Kind
+	}
+	if k.CAs != nil {
+		out.Backend.CA = hex.EncodeToString(k.CAID[:])
+	}
+	return out
+}
+
+// termsOf is nil for those that ask and do nothing.
+func termsOf(t *hostmap.Terms) *Terms {
+	if *t == (hostmap.Terms{}) {
+		return nil
+	}
+	duration := func(d time.Duration) string {
+		if d == 0 {
+			return ""
+		}
+		return d.String()
+	}
+	return &Terms{
+		RedirectStatus: t.Redirect.Status, RedirectTarget: t.Redirect.Target,
+		Allow: t.Allow.Prefixes(), Deny: t.Deny.Prefixes(),
+		MaxBodySize: t.MaxBodySize, RewriteTarget: t.RewriteTarget,
+		ConnectTimeout: duration(t.ConnectTimeout), ReadTimeout: duration(t.ReadTimeout), SendTimeout: duration(t.SendTimeout),
+	}
+}
+
+func refOf(c *hostmap.Certificate) CertificateRef {
+	return CertificateRef{c.Secret.String(), hex.EncodeToString(c.Fingerprint[:])}
+}
+
+func refsOf(certificates []*hostmap.Certificate) []CertificateRef {
+	out := make([]CertificateRef, 0, len(certificates))
+	for _, c := range certificates {
+		out = append(out, refOf(c))
+	}
+	return out
+}
+
+// originNames are the origin modes by value, spelled as in an AuthorityPolicy.
+func originNames() []string { return []string{"Auto", "Always", "Never"} }
+
+// secretText is what secretRef reads; "" is no Secret.
+func secretText(r hostmap.SecretRef) string {
+	if r == (hostmap.SecretRef{}) {
+		return ""
+	}
+	return r.String()
+}
+
+// notNil makes an absent list an empty one, which JSON tells from null.
+func notNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
