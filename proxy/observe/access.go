@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// Formats of the access log.
+const (
+	AccessLogJSON = "json"
+	AccessLogText = "text" // the Combined Log Format of Apache
+)
+
 // accessLog is a line for each request.
 type accessLog struct {
 	lines  *lineLog

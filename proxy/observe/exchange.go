@@ -9,10 +9,6 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
-// StatusClientGone is what log and metrics say of a request whose client did not
-// wait for the answer. It is never sent.
-const StatusClientGone = 499
-
 // Exchange is what there is to tell of a request and its response. The Observer
 // keeps nothing of it.
 type Exchange struct {

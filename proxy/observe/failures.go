@@ -16,11 +16,21 @@ const (
 	failureEvery = 10 * time.Second
 )
 
-// logFailure writes a line about a request that a backend has failed, unless
+// failureLog is the lines about backends that fail.
+type failureLog struct {
+	log    *slog.Logger
+	budget sparing[failure]
+}
+
+func newFailureLog(log *slog.Logger) *failureLog {
+	return &failureLog{log: log, budget: sparing[failure]{lines: failureLines, every: failureEvery}}
+}
+
+// write writes a line about a request that a backend has failed, unless
 // there was one of its kind: who, why, and what the system has said of it.
-func (o *Observer) logFailure(x *Exchange) {
+func (l *failureLog) write(x *Exchange) {
 	b := x.Verdict.Route.Backend
-	ok, suppressed := o.failures.take(failure{b.Namespace, b.Service, b.Port, x.Reason}, time.Now())
+	ok, suppressed := l.budget.take(failure{b.Namespace, b.Service, b.Port, x.Reason}, time.Now())
 	if !ok {
 		return
 	}
@@ -37,5 +47,5 @@ func (o *Observer) logFailure(x *Exchange) {
 	if suppressed > 0 {
 		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
-	o.log.LogAttrs(context.Background(), slog.LevelWarn, "backend failed", attrs...)
+	l.log.LogAttrs(context.Background(), slog.LevelWarn, "backend failed", attrs...)
 }

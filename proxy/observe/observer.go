@@ -12,12 +12,6 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
-// Formats of the access log.
-const (
-	AccessLogJSON = "json"
-	AccessLogText = "text" // the Combined Log Format of Apache
-)
-
 // Config is what an Observer writes to.
 type Config struct {
 	// Log takes what is said about backends and refused clients.
@@ -35,22 +29,20 @@ type Config struct {
 // Observer is told of requests and connections, and tells of them in metrics and
 // logs. Its methods may be called from any goroutine.
 type Observer struct {
-	log         *slog.Logger
 	metrics     *metrics
 	recovered   recoveries
 	misdirected *misdirectedLog // nil for none
 	access      *accessLog      // nil for none
-	failures    sparing[failure]
-	refusals    sparing[string]
+	failures    *failureLog
+	refusals    *refusalLog
 }
 
 // New makes an Observer. Close ends it.
 func New(cfg Config) *Observer {
 	o := &Observer{
-		log:      cfg.Log,
 		metrics:  newMetrics(cfg.Registerer),
-		failures: sparing[failure]{lines: failureLines, every: failureEvery},
-		refusals: sparing[string]{lines: refusalLines, every: refusalEvery},
+		failures: newFailureLog(cfg.Log),
+		refusals: newRefusalLog(cfg.Log),
 	}
 	if cfg.Misdirected != nil {
 		o.misdirected = &misdirectedLog{lines: newLineLog(cfg.Misdirected)}
@@ -84,6 +76,34 @@ func (o *Observer) Tries(namespace, service, result string) *atomic.Uint64 {
 // Retain forgets the counters of sites and Services that a map does not have.
 func (o *Observer) Retain(m *hostmap.Map) { o.metrics.retain(m) }
 
+// Opened counts a client connection in, by the protocol that it speaks.
+func (o *Observer) Opened(protocol string) { o.metrics.connections.WithLabelValues(protocol).Inc() }
+
+// Ended counts a client connection out.
+func (o *Observer) Ended(protocol string) { o.metrics.connections.WithLabelValues(protocol).Dec() }
+
+// Closed counts a client connection that was closed, served or not, by why.
+func (o *Observer) Closed(reason string) { o.metrics.closed.WithLabelValues(reason).Inc() }
+
+// StreamRefused counts a request that its connection did not take, or gave up.
+func (o *Observer) StreamRefused(reason string) { o.metrics.refused.WithLabelValues(reason).Inc() }
+
+// Handshake counts a TLS handshake. Version and resumed are "" for one that has
+// failed.
+func (o *Observer) Handshake(result, version, resumed string) {
+	o.metrics.handshakes.WithLabelValues(result, version, resumed).Inc()
+}
+
+// ConnectionRefused logs a connection that is turned away, unless there were many
+// of its reason.
+func (o *Observer) ConnectionRefused(r Refusal) { o.refusals.connection(r) }
+
+// HandshakeRefused logs a handshake that has failed, for a server name as the
+// client sent it, unless there were many of its reason.
+func (o *Observer) HandshakeRefused(r Refusal, sni string) {
+	o.refusals.handshake(r, sni)
+}
+
 // Misdirected counts and logs a request that the rule refused for a reason, or
 // only reported where it is not enforced.
 func (o *Observer) Misdirected(x *Exchange, reason hostmap.Reason, enforced bool) {
@@ -116,7 +136,7 @@ func (o *Observer) Finished(x *Exchange) {
 	d := time.Since(x.Start)
 	x.Site.request(x.Protocol, x.Method, x.Status, d)
 	if x.BackendFailed {
-		o.logFailure(x)
+		o.failures.write(x)
 	}
 	if o.access != nil {
 		o.access.write(x, d)

@@ -9,6 +9,10 @@ import (
 	"time"
 )
 
+// StatusClientGone is what log and metrics say of a request whose client did not
+// wait for the answer. It is never sent.
+const StatusClientGone = 499
+
 // Site are the counters of one site. All its methods may be called from
 // any goroutine.
 type Site struct {
