@@ -400,3 +400,20 @@ func TestTimeoutsOfARoute(t *testing.T) {
 		})
 	}
 }
+
+// A client that sends all of a large body before it looks at the answer still finds
+// it there.
+func TestRefusedUploadIsAnswered(t *testing.T) {
+	w := newWorld(t, termsMap(t, echo(t, "b"), nil), nil)
+	for name, head := range map[string]string{"declared": "Content-Length: 4194304\r\n\r\n", "chunked": "Transfer-Encoding: chunked\r\n\r\n400000\r\n"} {
+		nc := w.dialHTTP1(true)
+		_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+		_, _ = io.WriteString(nc, "POST /small HTTP/1.1\r\nHost: a.test\r\n"+head)
+		_, err := io.WriteString(nc, strings.Repeat("x", 4<<20))
+		resp, rerr := http.ReadResponse(bufio.NewReader(nc), nil)
+		if rerr != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: sending: %v; answer: %v, %v", name, err, resp, rerr)
+		}
+		_ = nc.Close()
+	}
+}
