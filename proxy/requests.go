@@ -104,7 +104,9 @@ func (rs *requests) admit(r *message.Request) bool {
 
 func (rs *requests) forward(r *message.Request) {
 	q := of(r)
-	rs.forwarder.Forward(r, &q.passage)
+	if rs.gate.Authenticate(r, &q.ruling) {
+		rs.forwarder.Forward(r, &q.passage)
+	}
 	rs.done(q)
 }
 

@@ -25,6 +25,13 @@ type Terms struct {
 	// Allow and Deny, of a route, are where its clients may and may not be.
 	// Nothing in Allow is everywhere; what is in both is denied. Apply.
 	Allow, Deny Ranges
+	// CORS, of a route, answers browsers that ask what scripts of other origins
+	// may do, and says so in every response. The wire.
+	CORS CORS
+	// Quota, of a route, bounds what one client may have. The wire.
+	Quota Quota
+	// BasicAuth, of a route, lets in those who know a password. The wire.
+	BasicAuth BasicAuth
 	// MaxBodySize, of a route, bounds the body of a request, in octets; 0 does
 	// not. Apply refuses what is declared to be more, the wire what turns out
 	// to be.
@@ -65,6 +72,15 @@ func (t *Terms) text(b *strings.Builder) {
 	}
 	if t.Deny != (Ranges{}) {
 		fmt.Fprintf(b, " deny=%s", t.Deny)
+	}
+	if t.CORS != (CORS{}) {
+		fmt.Fprintf(b, " cors=%s", t.CORS)
+	}
+	if t.Quota != (Quota{}) {
+		fmt.Fprintf(b, " quota=%q", t.Quota)
+	}
+	if t.BasicAuth != (BasicAuth{}) {
+		fmt.Fprintf(b, " basic-auth=%s", t.BasicAuth)
 	}
 	if t.MaxBodySize != 0 {
 		fmt.Fprintf(b, " max-body-size=%d", t.MaxBodySize)

@@ -91,6 +91,11 @@ func responseFields(r *message.Request, x *upstream.Exchange) []hpack.HeaderFiel
 			if r.HSTS != "" {
 				continue
 			}
+		case "access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers",
+			"access-control-allow-methods", "access-control-allow-headers", "access-control-max-age":
+			if len(r.CORS) != 0 {
+				continue
+			}
 		case "alt-svc":
 			// It speaks of the backend's own address, which is not ours.
 			continue
@@ -107,6 +112,7 @@ func responseFields(r *message.Request, x *upstream.Exchange) []hpack.HeaderFiel
 	if r.HSTS != "" {
 		out = append(out, message.Field(message.NameHSTS, r.HSTS))
 	}
+	out = append(out, r.CORS...)
 	if x.ContentLength >= 0 && x.Status != http.StatusSwitchingProtocols {
 		out = append(out, message.Field("content-length", strconv.FormatInt(x.ContentLength, 10)))
 	}

@@ -7,13 +7,6 @@ import (
 	"github.com/ingress421/ingress421/proxy/message"
 )
 
-// Reasons of answers 400.
-const (
-	reasonBadAuthority = "bad_authority"
-	reasonHostConflict = "host_conflict"
-	reasonBadPath      = "bad_path"
-)
-
 // settleHost settles the canonical host of a request: of its authority, with
 // which every Host field must agree (RFC 9113 section 8.3.1), or of the Host
 // field where there is no authority. An authority that is empty is one, and

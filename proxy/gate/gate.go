@@ -3,32 +3,30 @@ package gate
 import (
 	"net/http"
 	"net/netip"
+	"strconv"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/message"
 	"github.com/ingress421/ingress421/proxy/observe"
 )
 
-// Reasons of answers 405 and 417.
-const (
-	reasonMethod      = "method"
-	reasonExpectation = "expectation"
-)
-
-// requestError is the error type (RFC 9209 section 2.3) of what is wrong with a
-// request itself.
-const requestError = "http_request_error"
 
 // Gate judges requests. Make one with [New].
 type Gate struct {
 	observer *observe.Observer
 	answers  misdirectedAnswers
 	httpsAt  string // ":" and the port of https as clients reach it, "" for 443
+
+	quotas    *quotas
+	passwords *passwords
 }
 
 // New makes a gate. The port is where clients reach https.
 func New(o *observe.Observer, externalHTTPSPort int) *Gate {
-	return &Gate{observer: o, answers: newMisdirectedAnswers(), httpsAt: portSuffix(externalHTTPSPort)}
+	return &Gate{
+		observer: o, answers: newMisdirectedAnswers(), httpsAt: portSuffix(externalHTTPSPort),
+		quotas: newQuotas(), passwords: newPasswords(),
+	}
 }
 
 // Case is what the gate knows of one request.
@@ -37,13 +35,18 @@ type Case struct {
 	verdict hostmap.Verdict
 	// counters are the unserved's until there is a verdict.
 	counters *observe.Site
+	// held is what the request holds of a quota.
+	held held
 }
 
 // Open begins a case, by the host map of a view.
 func (c *Case) Open(v *View) { *c = Case{view: v, counters: v.unserved} }
 
 // Close forgets the case.
-func (c *Case) Close() { *c = Case{} }
+func (c *Case) Close() {
+	c.held.release()
+	*c = Case{}
+}
 
 // Verdict is what has become of the request. It is valid until Open.
 func (c *Case) Verdict() *hostmap.Verdict { return &c.verdict }
@@ -82,9 +85,45 @@ func (g *Gate) Admit(r *message.Request, c *Case) bool {
 	}
 	g.judge(r, c, path)
 	if c.verdict.Action == hostmap.ActionServe {
-		return true
+		return g.admits(r, c)
 	}
 	g.answer(r, c)
+	return false
+}
+
+// admits asks for what a route's terms have that needs memory or a response of
+// its own. A browser's question what it may send is no request yet, and has no
+// password (Fetch, section 3.3.5).
+func (g *Gate) admits(r *message.Request, c *Case) bool {
+	route := c.verdict.Route
+	if t := route.Terms.CORS.Terms(); t != nil && share(r, t) {
+		return false
+	}
+	if route.Terms.Quota != (hostmap.Quota{}) {
+		held, ok := g.quotas.take(route, addressOf(r, c.verdict.Site.Class), r.Start)
+		if !ok {
+			r.AnswerError(http.StatusServiceUnavailable, reasonQuota, requestDenied)
+			return false
+		}
+		c.held = held
+	}
+	return true
+}
+
+// Authenticate asks for a password where the terms of the request's route do. It
+// may block for as long as a hash takes. true: the request may go on; false: it
+// has been answered.
+func (g *Gate) Authenticate(r *message.Request, c *Case) bool {
+	auth := c.verdict.Route.Terms.BasicAuth
+	t := auth.Terms()
+	if t == nil {
+		return true
+	}
+	if g.passwords.know(auth, t, r.Get("authorization")) {
+		return true
+	}
+	r.AnswerError(http.StatusUnauthorized, reasonUnauthorized, requestDenied,
+		message.Field("www-authenticate", "Basic realm="+strconv.QuoteToASCII(t.Realm)+`, charset="UTF-8"`))
 	return false
 }
 
@@ -145,7 +184,7 @@ func errorType(reason hostmap.Reason) string {
 	case hostmap.ReasonUnserved, hostmap.ReasonNoRoute:
 		return "destination_not_found"
 	case hostmap.ReasonSourceRange:
-		return "http_request_denied"
+		return requestDenied
 	}
 	return requestError
 }

@@ -59,7 +59,7 @@ func newMisdirectedAnswers() (answers misdirectedAnswers) {
 		hostmap.ReasonCertificate, hostmap.ReasonServerName, hostmap.ReasonUnserved,
 		hostmap.ReasonOtherCertificate, hostmap.ReasonTLSPolicy, hostmap.ReasonScheme,
 	} {
-		status := message.ProxyStatus("http_request_denied", string(reason))
+		status := message.ProxyStatus(requestDenied, string(reason))
 		a := &misdirectedAnswer{
 			reason: reason,
 			text:   []byte("421 Misdirected Request: " + string(reason) + "\n" + sentence(reason) + "\n"),

@@ -33,12 +33,13 @@ func ProxyStatus(errorType, reason string) hpack.HeaderField {
 
 // AnswerError answers with what went wrong in one word, and as an error type of
 // RFC 9209 section 2.3.
-func (r *Request) AnswerError(status int, reason, errorType string) {
+func (r *Request) AnswerError(status int, reason, errorType string, more ...hpack.HeaderField) {
 	r.Status, r.Reason = status, reason
 	if r.IsGRPC() {
 		r.Fields = append(r.Fields[:0], FieldGRPC, FieldServer, FieldNoStore,
 			Field("grpc-status", grpcStatus(status)),
 			Field("grpc-message", reason))
+		r.Fields = append(r.Fields, more...)
 		r.Finish(nil)
 		return
 	}
@@ -51,6 +52,7 @@ func (r *Request) AnswerError(status int, reason, errorType string) {
 	r.Fields = append(r.Fields[:0], FieldText, FieldServer, FieldNoStore,
 		Field("content-length", strconv.Itoa(len(body))),
 		ProxyStatus(errorType, reason))
+	r.Fields = append(r.Fields, more...)
 	if status == http.StatusServiceUnavailable {
 		r.Fields = append(r.Fields, fieldRetry)
 	}
@@ -78,6 +80,7 @@ func (r *Request) complete(body []byte) []byte {
 	if r.HSTS != "" {
 		r.Fields = append(r.Fields, Field(NameHSTS, r.HSTS))
 	}
+	r.Fields = append(r.Fields, r.CORS...)
 	if r.Method == http.MethodHead {
 		body = nil
 	}
@@ -93,6 +96,8 @@ func grpcStatus(status int) string {
 		return "12" // UNIMPLEMENTED
 	case http.StatusForbidden:
 		return "7" // PERMISSION_DENIED
+	case http.StatusUnauthorized:
+		return "16" // UNAUTHENTICATED
 	case http.StatusRequestEntityTooLarge:
 		return "8" // RESOURCE_EXHAUSTED, as for a message that is too large
 	case http.StatusBadRequest, http.StatusLoopDetected:

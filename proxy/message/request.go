@@ -92,6 +92,9 @@ type Response struct {
 	// HSTS is the value of Strict-Transport-Security that the response has, ""
 	// for none.
 	HSTS string
+	// CORS are the fields by which the response says what scripts of other
+	// origins may do, in the place of the backend's own; none without any.
+	CORS []hpack.HeaderField
 	// Fields are room for the header.
 	Fields []hpack.HeaderField
 }
