@@ -174,6 +174,8 @@ func http1Payloads() []string {
 	var out []string
 	add := func(s ...string) { out = append(out, strings.Join(s, "")) }
 	const post, host, end = "POST /x HTTP/1.1\r\n", "Host: a.test\r\n", "\r\n"
+	// What stands behind a body in chunks would be the client's own next request.
+	const last = post + "Connection: close\r\n"
 	n := strconv.Itoa(len("0\r\n\r\n" + smuggled))
 	// Transfer-Encoding in disguise, alone, and beside a length for all or
 	// for the last chunk.
@@ -192,7 +194,7 @@ func http1Payloads() []string {
 		"Connection: transfer-encoding\r\nTransfer-Encoding: chunked\r\n", "Transfer\r\n-Encoding: chunked\r\n", "Transfer-Encoding;: chunked\r\n",
 	}
 	for _, te := range encodings {
-		add(post, host, te, end, "0\r\n\r\n", smuggled)
+		add(last, host, te, end, "0\r\n\r\n", smuggled)
 		add(post, host, "Content-Length: ", n, end, te, end, "0\r\n\r\n", smuggled)
 		if !strings.Contains(te, "\r\n ") && !strings.Contains(te, "_") {
 			// Those are not Transfer-Encoding by any reading: what follows
@@ -226,14 +228,14 @@ func http1Payloads() []string {
 		if size != "" {
 			text = fmt.Sprintf(size, l)
 		}
-		add(post, host, encodings[0], end, text, "\r\n", smuggled, "\r\n0\r\n\r\n")
-		add(post, host, encodings[0], end, text, "\r\n", smuggled, "\n0\n\n", smuggled)
+		add(last, host, encodings[0], end, text, "\r\n", smuggled, "\r\n0\r\n\r\n")
+		add(last, host, encodings[0], end, text, "\r\n", smuggled, "\n0\n\n", smuggled)
 	}
 	for _, tail := range []string{
 		"0\r\nContent-Length: 5\r\n\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n", "0\r\nHost: b.test\r\n\r\n", "0\r\nX\r\n\r\n", "0\r\n X: y\r\n\r\n",
 		"0\n\n", "0\r\n\n", "0\r\nX: y\n\r\n", "0\r\nX: y\rZ: y\r\n\r\n", "0\r\n\r", "1\r\nab\r\n0\r\n\r\n", "1\r\na0\r\n\r\n", "2\r\na\r\n0\r\n\r\n", "0;x\r\n\r\n", "00\r\n\r\n", "0 \r\n\r\n",
 	} {
-		add(post, host, encodings[0], end, tail, smuggled)
+		add(last, host, encodings[0], end, tail, smuggled)
 	}
 	// Request lines and fields.
 	body := "Content-Length: " + strconv.Itoa(l) + "\r\n\r\n" + smuggled

@@ -18,6 +18,7 @@ type body struct {
 	rest    int64 // of the content, or of the chunk
 	inChunk bool  // the CRLF behind the chunk's data is still to come
 	excess  int   // octets of chunk lines beyond what their data earns
+	adorned bool  // a chunk line has more than its size: readers differ on where it ends
 	err     error // what ended it before its end: nothing behind it has a meaning
 	trailer []hpack.HeaderField
 	ended   atomic.Bool // nothing of it is left on the connection
@@ -25,7 +26,7 @@ type body struct {
 
 // begin is for a request of so much content, -1 for chunks.
 func (b *body) begin(length int64) {
-	b.chunked, b.rest, b.inChunk, b.excess, b.err, b.trailer = length < 0, max(length, 0), false, 0, nil, nil
+	b.chunked, b.rest, b.inChunk, b.excess, b.adorned, b.err, b.trailer = length < 0, max(length, 0), false, 0, false, nil, nil
 	b.ended.Store(length == 0)
 }
 
@@ -104,10 +105,11 @@ func (c *Conn) nextChunk() error {
 	if err != nil {
 		return err
 	}
-	size, ok := chunkSize(line)
+	size, plain, ok := chunkSize(line)
 	if !ok {
 		return malformed("bad chunk size")
 	}
+	b.adorned = b.adorned || !plain
 	if b.excess = max(b.excess+len(line)-16-2*int(min(size, 1<<20)), 0); b.excess > maxExcess {
 		return malformed("chunk lines longer than their data")
 	}
@@ -119,8 +121,9 @@ func (c *Conn) nextChunk() error {
 }
 
 // chunkSize parses a chunk line. Extensions are passed over (RFC 9112 section
-// 7.1.1), but for control characters in them. Space without one is none.
-func chunkSize(line []byte) (size int64, ok bool) {
+// 7.1.1), but for control characters in them. Space without one is none. plain: the
+// line is the size alone, without zeros before it.
+func chunkSize(line []byte) (size int64, plain, ok bool) {
 	i := 0
 	for ; i < len(line); i++ {
 		var d byte
@@ -136,20 +139,20 @@ func chunkSize(line []byte) (size int64, ok bool) {
 			break
 		}
 		if i == 15 { // a length that no int64 need fear
-			return 0, false
+			return 0, false, false
 		}
 		size = size<<4 | int64(d)
 	}
 	if i == 0 {
-		return 0, false
+		return 0, false, false
 	}
 	if i == len(line) {
-		return size, true
+		return size, i == 1 || line[0] != '0', true
 	}
 	if rest := bytes.TrimLeft(line[i:], " \t"); len(rest) == 0 || rest[0] != ';' {
-		return 0, false
+		return 0, false, false
 	}
-	return size, field.ValueEnd(line, i) == len(line)
+	return size, false, field.ValueEnd(line, i) == len(line)
 }
 
 // bodyLine reads a line within a body, of at most limit octets. It is valid until

@@ -165,16 +165,43 @@ func TestNextRequestBehindABody(t *testing.T) {
 	}
 }
 
-// Nobody reads on behind a body in chunks, which two readers may see end in
-// different places.
-func TestNothingBehindChunks(t *testing.T) {
+// A connection goes on behind a body in chunks that every reader sees end in the
+// same place, and behind no other.
+func TestBehindChunks(t *testing.T) {
 	t.Parallel()
-	bubble(t, Limits{}, echo, func(c *client) {
-		c.say("POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" + get)
-		c.expect(answer("200 OK", "POST /1 x", closeField))
-		_ = c.nc.Close()
-		c.ended(ClosedEnded)
-	})
+	for name, tt := range map[string]struct {
+		fields, chunks string
+		goes           bool
+	}{
+		"plain":                      {"", "1\r\nx\r\n0\r\n\r\n", true},
+		"with trailer fields":        {"", "1\r\nx\r\n0\r\nA: b\r\n\r\n", true},
+		"empty":                      {"", "0\r\n\r\n", true},
+		"an extension":               {"", "1;a=b\r\nx\r\n0\r\n\r\n", false},
+		"an extension at the end":    {"", "1\r\nx\r\n0;a\r\n\r\n", false},
+		"zeros before a size":        {"", "01\r\nx\r\n0\r\n\r\n", false},
+		"many zeros at the end":      {"", "1\r\nx\r\n000\r\n\r\n", false},
+		"a name like another coding": {"Transfer_Encoding: x\r\n", "1\r\nx\r\n0\r\n\r\n", false},
+		"a name like a length":       {"Content_Length: 5\r\n", "1\r\nx\r\n0\r\n\r\n", false},
+		"another name":               {"X_Y: 5\r\n", "1\r\nx\r\n0\r\n\r\n", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			content := "x"
+			if !strings.Contains(tt.chunks, "x") {
+				content = ""
+			}
+			bubble(t, Limits{}, echo, func(c *client) {
+				c.say("POST /1 HTTP/1.1\r\nHost: a\r\n" + tt.fields + "Transfer-Encoding: chunked\r\n\r\n" + tt.chunks + get)
+				if tt.goes {
+					c.expect(answer("200 OK", "POST /1 "+content) + answer("200 OK", "GET /1 "))
+					return
+				}
+				c.expect(answer("200 OK", "POST /1 "+content, closeField))
+				_ = c.nc.Close()
+				c.ended(ClosedEnded)
+			})
+		})
+	}
 }
 
 // A client waits with its content until its owner reads.

@@ -13,7 +13,8 @@
 // in another way, and what lies between two readings is a smuggled request
 // (section 11.2): lines end with CRLF and nothing else, a body has one length
 // told in one way, no space stands around a field name, and no line is folded.
-// A refused message ends its connection.
+// A refused message ends its connection, and so does one in
+// chunks that another reader might end elsewhere.
 //
 // While an owner answers nobody reads, so that a client that goes away would not
 // be noticed. A timer looks at a connection now and then while it is busy; one

@@ -411,11 +411,14 @@ func (x *Exchange) appendHead(b []byte, status int, h []hpack.HeaderField, whole
 	default:
 		x.keep = false
 	}
-	if x.body.left() || x.c.draining.Load() {
+	if x.body.left() || x.body.adorned || x.c.draining.Load() {
 		x.keep = false
 	}
-	if !x.keep {
+	switch {
+	case !x.keep:
 		b = append(b, "Connection: close\r\n"...)
+	case x.minor == 0:
+		b = append(b, "Connection: keep-alive\r\n"...)
 	}
 	return append(b, "\r\n"...)
 }

@@ -203,8 +203,7 @@ func parseFields(to []hpack.HeaderField, s string, limit int) (fields []hpack.He
 // and 9.3). It returns why the message is malformed, or nothing.
 func (x *Exchange) frame() string {
 	hosts, lengths, codings, expects := 0, 0, 0, 0
-	x.keep = x.minor == 1
-	x.last = !x.keep
+	asked, closes := x.minor == 1, false
 	for i := range x.Header {
 		f := &x.Header[i]
 		switch f.Name {
@@ -221,13 +220,10 @@ func (x *Exchange) frame() string {
 				return "transfer coding that is not a single chunked"
 			}
 			x.ContentLength = -1
-			// Where a body ends that is told in chunks is what two readers of a
-			// connection come to disagree on: nobody reads on behind it.
-			x.keep = false
 		case "connection":
-			if field.InList(f.Value, "close") {
-				x.keep, x.last = false, true
-			}
+			closes = closes || field.InList(f.Value, "close")
+			// RFC 9112 section 9.3: what HTTP/1.0 has to ask for.
+			asked = asked || field.InList(f.Value, "keep-alive")
 		case "expect":
 			switch {
 			case x.minor < 1:
@@ -247,6 +243,28 @@ func (x *Exchange) frame() string {
 	case hosts > 1 || hosts == 0 && x.minor == 1:
 		return "not one host field"
 	}
+	x.keep = asked && !closes
+	x.last = !x.keep
+	if (codings > 0 || x.minor == 0) && lookAlike(x.Header) {
+		x.keep = false
+	}
 	x.body.begin(x.ContentLength)
 	return ""
+}
+
+// lookAlike tells whether a field is one that frames the message but for an
+// underscore: there are programs that take it for that, and may have read another
+// end than we. Nothing is read behind such a message in chunks or of HTTP/1.0.
+func lookAlike(h []hpack.HeaderField) bool {
+	for i := range h {
+		name := h[i].Name
+		if strings.IndexByte(name, '_') < 0 {
+			continue
+		}
+		switch strings.ReplaceAll(name, "_", "-") {
+		case "transfer-encoding", "content-length":
+			return true
+		}
+	}
+	return false
 }

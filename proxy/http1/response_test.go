@@ -28,9 +28,10 @@ func TestResponses(t *testing.T) {
 		return func(x *Exchange) error { return x.WriteHeader(status, fields(kv...), true) }
 	}
 	const (
-		get11 = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-		head  = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
-		get10 = "GET / HTTP/1.0\r\n\r\n"
+		get11     = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+		head      = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
+		get10     = "GET / HTTP/1.0\r\n\r\n"
+		get10Keep = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 	)
 	for _, tt := range []struct {
 		name, request string
@@ -69,6 +70,8 @@ func TestResponses(t *testing.T) {
 		{"204 streamed", get11, stream(204, "ab"), "HTTP/1.1 204 No Content\r\n\r\n", true, nil},
 		{"304", get11, respond(304, "ab", "content-length", "2"), "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n", true, nil},
 		{"HTTP/1.0", get10, respond(200, "ab"), "HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab", false, nil},
+		{"HTTP/1.0 goes on", get10Keep, respond(200, "ab"), "HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nab", true, nil},
+		{"HTTP/1.0 of unknown length ends with the connection", get10Keep, stream(200, "ab"), "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nab", false, nil},
 		{"HTTP/1.0 ends with the connection", get10, stream(200, "ab"), "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nab", false, nil},
 		{"the owner wants the end", get11, func(x *Exchange) error {
 			x.SetClose()

@@ -29,8 +29,14 @@ type client struct {
 // answered with their status and word.
 func bubble(t *testing.T, limits Limits, handle func(*Exchange), f func(*client)) {
 	t.Helper()
+	bubbleOn(t, func(nc net.Conn) net.Conn { return nc }, limits, handle, f)
+}
+
+// bubbleOn is bubble with a connection that the server has in another shape.
+func bubbleOn(t *testing.T, shape func(net.Conn) net.Conn, limits Limits, handle func(*Exchange), f func(*client)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		c := dial(t, limits, handle)
+		c := dialOn(t, shape, limits, handle)
 		f(c)
 		_ = c.nc.Close()
 		synctest.Wait()
@@ -48,8 +54,12 @@ func newEngine(handle func(*Exchange)) *Engine {
 }
 
 func dial(t *testing.T, limits Limits, handle func(*Exchange)) *client {
+	return dialOn(t, func(nc net.Conn) net.Conn { return nc }, limits, handle)
+}
+
+func dialOn(t *testing.T, shape func(net.Conn) net.Conn, limits Limits, handle func(*Exchange)) *client {
 	there, here := net.Pipe()
-	c := &client{t: t, nc: here, conn: newEngine(handle).NewConn(there, limits, nil)}
+	c := &client{t: t, nc: here, conn: newEngine(handle).NewConn(shape(there), limits, nil)}
 	go func() {
 		reason, _ := c.conn.Serve()
 		c.mu.Lock()

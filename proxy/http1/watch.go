@@ -1,13 +1,22 @@
 package http1
 
 import (
+	"errors"
+	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// watchEvery is how often a busy connection is looked at. A client that has gone
-// is noticed within twice that.
-const watchEvery = 100 * time.Millisecond
+const (
+	// watchEvery is how often a busy connection is looked at. A client that has gone
+	// is noticed within twice that.
+	watchEvery = 100 * time.Millisecond
+	// halfClosed is how long the answer to a client may take that has ended its
+	// direction. It may wait for the answer, or have gone: TCP tells the two apart
+	// only when something is written.
+	halfClosed = 10 * time.Second
+)
 
 // watch notices that a client goes away while its answer is waited for, by
 // reading from it. What it reads, of a request to come, stays in the
@@ -19,6 +28,7 @@ type watch struct {
 	seen    uint64        // the request that was under way at the last look; guarded by mu
 	stopped uint64        // the request for which there is no more watching; guarded by mu
 	done    chan struct{} // closed when the reading is over; nil: nobody reads; guarded by mu
+	fin     atomic.Int64  // when the client has ended its direction, in nanoseconds since 1970; 0: it has not
 }
 
 // arm has the connection looked at while it is busy.
@@ -49,6 +59,10 @@ func (w *watch) look(c *Conn) {
 		w.done = make(chan struct{})
 		go w.read(c, w.done)
 	}
+	if fin := w.fin.Load(); fin != 0 && time.Since(time.Unix(0, fin)) >= halfClosed {
+		w.fin.Store(0)
+		c.x.cancel()
+	}
 	w.seen = serial
 	w.timer.Reset(watchEvery)
 }
@@ -62,12 +76,15 @@ func (w *watch) read(c *Conn, done chan struct{}) {
 		}
 		n, err := c.nc.Read(c.buf[c.w:])
 		c.w += n
-		if err != nil {
-			if !isTimeout(err) {
-				c.x.cancel()
-			}
-			return
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, io.EOF):
+			w.fin.Store(time.Now().UnixNano())
+		case !isTimeout(err):
+			c.x.cancel()
 		}
+		return
 	}
 }
 
@@ -95,5 +112,6 @@ func (w *watch) halt(c *Conn) {
 	_ = c.nc.SetReadDeadline(aLongTimeAgo)
 	<-w.done
 	w.done = nil
+	w.fin.Store(0)
 	c.readBy = time.Time{} // what is set is of the past
 }
