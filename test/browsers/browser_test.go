@@ -72,6 +72,7 @@ type visit struct {
 	Hosts      []string `json:"hosts"`
 	Pages      []page   `json:"pages"`
 	Timeout    int64    `json:"timeout"` // milliseconds, for each thing
+	Dark       bool     `json:"dark"`    // the user has asked for that
 }
 
 // page is one page that a browser opens.
@@ -79,6 +80,14 @@ type page struct {
 	URL        string `json:"url"`
 	Results    bool   `json:"results"` // wait for what the page found
 	Screenshot string `json:"screenshot"`
+	Look       *look  `json:"look,omitempty"`
+}
+
+// look is how a page is looked at that is not about requests.
+type look struct {
+	Width  int      `json:"width"`
+	Height int      `json:"height"`
+	Keys   []string `json:"keys"` // pressed once the page is there; Enter leads elsewhere
 }
 
 // sight is what drive.mjs saw: one entry for each page.
@@ -88,23 +97,36 @@ type sight struct {
 		Status  int               `json:"status"`
 		Error   string            `json:"error"`
 		Results map[string]string `json:"results"`
+		// Of a look.
+		Console    []string `json:"console"` // errors
+		Text       string   `json:"text"`
+		URL        string   `json:"url"` // path and query
+		Focus      string   `json:"focus"`
+		Wider      int      `json:"wider"` // than the window, in pixels
+		Background string   `json:"background"`
 	} `json:"pages"`
 }
 
 // asking is a page that asks other hosts for something (page.html).
 func (w *world) asking(t *testing.T, artefact, name string, steps ...string) page {
 	t.Helper()
-	return page{w.url(name, "/page?do="+strings.Join(steps, ",")), true, screenshot(t, artefact+"-"+name)}
+	return page{URL: w.url(name, "/page?do="+strings.Join(steps, ",")), Results: true, Screenshot: screenshot(t, artefact+"-"+name)}
 }
 
 // drive has a browser with a new home and a new profile open pages, one after
 // the other. Those that ask others must open.
 func (b browser) drive(t *testing.T, w *world, pages ...page) sight {
 	t.Helper()
+	return b.driveIn(t, w, false, pages...)
+}
+
+// driveIn is drive for a user who has asked for dark pages, or not.
+func (b browser) driveIn(t *testing.T, w *world, dark bool, pages ...page) sight {
+	t.Helper()
 	home := t.TempDir()
 	v := visit{
 		Browser: strings.ToLower(b.name), Executable: require.Tool(t, b.programs...),
-		Profile: filepath.Join(home, "profile"), Hosts: fullNames(), Pages: pages, Timeout: patience.Milliseconds(),
+		Profile: filepath.Join(home, "profile"), Hosts: fullNames(), Pages: pages, Timeout: patience.Milliseconds(), Dark: dark,
 	}
 	if err := os.Mkdir(v.Profile, 0o700); err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ const firefox = {
 	extraPrefsFirefox: {
 		'network.dns.localDomains': visit.hosts.join(','),
 		'network.dns.disableIPv6': true,
+		'layout.css.prefers-color-scheme.content-override': visit.dark ? 0 : 1,
 		// Nothing of its own accord.
 		'network.captive-portal-service.enabled': false,
 		'network.connectivity-service.enabled': false,
@@ -60,10 +61,22 @@ async function shoot(page, path) {
 	}
 }
 
-async function open({ url, results, screenshot }) {
+// Enter leads elsewhere.
+async function press(page, key) {
+	if (key !== 'Enter') return page.keyboard.press(key)
+	await Promise.all([page.waitForNavigation({ timeout: visit.timeout }), page.keyboard.press(key)])
+}
+
+async function open({ url, results, screenshot, look }) {
 	const seen = {}
 	const page = await browser.newPage()
-	await page.setViewport({ width: 900, height: 400 })
+	await page.setViewport(look ? { width: look.width, height: look.height } : { width: 900, height: 400 })
+	if (look) {
+		// A policy that forbids what the page has is told here.
+		seen.console = []
+		page.on('console', message => { if (message.type() === 'error') seen.console.push(message.text()) })
+		if (visit.dark && visit.browser !== 'firefox') await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }])
+	}
 	try {
 		const response = await page.goto(url, { timeout: visit.timeout })
 		seen.status = response?.status()
@@ -76,6 +89,16 @@ async function open({ url, results, screenshot }) {
 	if (results && seen.status === 200) {
 		await page.waitForFunction('window.results !== undefined', { timeout: visit.timeout })
 		seen.results = await page.evaluate('window.results')
+	}
+	if (look) {
+		for (const key of look.keys ?? []) await (key.length === 1 ? page.keyboard.type(key) : press(page, key))
+		Object.assign(seen, await page.evaluate(() => ({
+			text: document.body.innerText,
+			url: location.pathname + location.search,
+			focus: document.activeElement.textContent,
+			wider: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+			background: getComputedStyle(document.body).backgroundColor,
+		})))
 	}
 	await shoot(page, screenshot)
 	return seen
