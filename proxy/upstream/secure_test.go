@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -198,5 +200,46 @@ func TestManyServerNames(t *testing.T) {
 	}
 	if n := len(p.names); n > maxNames {
 		t.Errorf("%d names kept", n)
+	}
+}
+
+// A connection after the first costs the backend no full handshake, with either
+// protocol, and resumes nothing of another server name.
+func TestSessionsAreResumed(t *testing.T) {
+	cert := selfSigned(t)
+	for _, protocol := range []string{"h2", "http/1.1"} {
+		t.Run(protocol, func(t *testing.T) {
+			var mu sync.Mutex
+			var shakes []string // server name, and whether it was resumed
+			cfg := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{protocol}}
+			addr := backend(t, func(nc net.Conn) {
+				tc := tls.Server(nc, cfg)
+				if tc.Handshake() != nil {
+					return
+				}
+				state := tc.ConnectionState()
+				mu.Lock()
+				shakes = append(shakes, fmt.Sprintf("%s %v", state.ServerName, state.DidResume))
+				mu.Unlock()
+				if protocol == "h2" {
+					serveFrames(tc, settings(), func(c *framesConn, r framesRequest) { c.head(r.stream, true, ":status", "200") })
+				} else {
+					answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")(tc)
+				}
+			})
+			p := newClient(t, Config{}).Pool(Target{Addr: addr, Protocol: HTTPS, ServerName: "a.test"})
+			for _, name := range []string{"", "", "b.test", "b.test"} {
+				r := get("/")
+				r.Fresh, r.ServerName = true, name
+				if got := roundTrip(p, r); got != `200 whole ""` {
+					t.Fatal(got)
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if got, want := strings.Join(shakes, ", "), "a.test false, a.test true, b.test false, b.test true"; got != want {
+				t.Errorf("handshakes %s, want %s", got, want)
+			}
+		})
 	}
 }
