@@ -178,7 +178,7 @@ var rooms = []room{
 	},
 	{
 		path:   "proxy/upstream/...",
-		may:    []string{"proxy/field", "proxy/frame", xnet, prometheus},
+		may:    []string{"proxy/field", "proxy/frame", "proxy/owned", xnet, prometheus},
 		reason: "a pool knows endpoints and protocols, not hosts and certificates",
 	},
 	{

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // Defaults of Config.
@@ -63,11 +65,12 @@ func setDefault(d *time.Duration, to time.Duration) {
 
 // common is what all pools of a Client have in common.
 type common struct {
-	cfg       Config    // immutable
-	buffers   buffers   // lent to exchanges and connections
-	exchanges sync.Pool // of *Exchange
-	streams   sync.Pool // of *h2stream
-	process   Budget    // what the windows of all responses are larger than need be
+	cfg       Config        // immutable
+	buffers   buffers       // lent to exchanges and connections
+	exchanges sync.Pool     // of *Exchange
+	streams   sync.Pool     // of *h2stream
+	frames    frame.Buffers // lent to connections of HTTP/2, for what they say
+	process   Budget        // what the windows of all responses are larger than need be
 }
 
 // Client holds the pools. Its methods may be called from any goroutine.

@@ -23,8 +23,8 @@ func (s *h2stream) await(now int64) {
 // due is when the backend will have taken too long, and for what. Callers hold mu.
 func (s *h2stream) due() (at int64, reason string) {
 	switch {
-	case s.whose == turnSend && s.sending && s.sendTimeout > 0:
-		return s.turnSince + int64(s.sendTimeout), ReasonSendTimeout
+	case s.whose == turnSend && s.out.Waiting() && s.sendTimeout > 0:
+		return s.out.Since() + int64(s.sendTimeout), ReasonSendTimeout
 	case s.whose == turnBackend && s.awaited != 0 && s.readTimeout > 0:
 		return max(s.awaited, s.turnSince) + int64(s.readTimeout), ReasonReadTimeout
 	}
@@ -61,8 +61,8 @@ func (c *h2conn) tick() {
 	}
 	now := c.clock()
 	c.fire = math.MaxInt64
-	if c.stall > 0 && c.flushSince != 0 {
-		if until := c.flushSince + int64(c.stall); now < until {
+	if since := c.out.Since(); c.stall > 0 && since != 0 {
+		if until := since + int64(c.stall); now < until {
 			c.arm(until)
 		} else {
 			c.mu.Unlock()
@@ -77,6 +77,9 @@ func (c *h2conn) tick() {
 	}
 	for _, s := range c.open {
 		c.watch(s, now)
+	}
+	if c.idleSince != 0 {
+		c.out.Release()
 	}
 	if c.idleSince != 0 && c.reserved == 0 {
 		if until := c.idleSince + int64(idleHTTP2); now < until {

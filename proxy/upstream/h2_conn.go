@@ -6,12 +6,14 @@ import (
 	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/proxy/frame"
+	"github.com/ingress421/ingress421/proxy/owned"
 )
 
 const (
@@ -50,7 +52,7 @@ type h2conn struct {
 	head    h2head
 	control frame.Meter // frames of the backend's that serve nobody
 
-	mu sync.Mutex // never held over a system call
+	mu owned.Mutex // never held over a system call
 
 	// Guarded by mu: streams.
 	open      map[uint32]*h2stream
@@ -63,22 +65,13 @@ type h2conn struct {
 	closing   bool        // nc is to be closed when all is written
 	woken     []*h2stream // to be told, before the next read, that something came
 	recvAvail int         // connection window we gave
-	earned    int         // control frames that our requests may have caused
+	out       frame.Out   // what we say
+	broken    bool        // nothing can be written any more
+	maxList   uint32      // the backend's SETTINGS_MAX_HEADER_LIST_SIZE
+	earned    int64       // control frames that our requests may have caused
+	paid      int64       // what was added to earned, ever
 
-	// Guarded by mu: what goes out.
-	wbuf       []byte
-	spare      []byte    // empty, the buffer to use next
-	flushing   bool      // somebody writes to nc
-	slow       bool      // the last write has blocked
-	flushSince int64     // when nc.Write was called; 0: it was not
-	given      int64     // octets that nc.Write was given, ever
-	broken     bool      // nothing can be written any more
-	room       sync.Cond // wbuf was taken for writing
-	connOut    outflow   // connection window we have
-	sendq      sendQueue // streams whose DATA waits for connOut or for room in wbuf
-	streamSend int32     // the backend's SETTINGS_INITIAL_WINDOW_SIZE
-	maxList    uint32    // the backend's SETTINGS_MAX_HEADER_LIST_SIZE
-	shrink     bool      // the next header block must say that our table is empty (RFC 7541 section 4.2)
+	slow atomic.Bool // the last write has blocked
 
 	// Guarded by mu: the clock.
 	timer     *time.Timer
@@ -98,10 +91,9 @@ func newH2conn(t *h2set, nc net.Conn, own bool) *h2conn {
 		set: t, nc: nc, own: own, buffers: &t.buffers, streams: &t.streams, process: &t.process,
 		stall: t.cfg.SendTimeout, born: time.Now(),
 		open: make(map[uint32]*h2stream), max: 1, nextID: 1, recvAvail: h2ConnWindow,
-		streamSend: h2DefaultWindow, maxList: math.MaxUint32, fire: math.MaxInt64, idleSince: 1,
+		maxList: math.MaxUint32, fire: math.MaxInt64, idleSince: 1,
 	}
-	c.connOut.n = h2DefaultWindow
-	c.room.L = &c.mu
+	c.out.Init(&c.mu, (*h2wire)(c), &t.frames, h2WriteBuf)
 	c.rd.nc, c.rd.buffers, c.rd.clock, c.rd.before = nc, c.buffers, c.clock, c.tell
 	c.fr = http2.NewFramer(io.Discard, &c.rd)
 	c.fr.SetReuseFrames()
@@ -242,26 +234,26 @@ func (c *h2conn) fail(e *Error) {
 	c.timer.Stop()
 	for _, s := range c.open {
 		of := e
-		if s.at >= c.given {
+		if s.at >= c.out.Taken() {
 			of = &Error{Reason: ReasonRefused, Err: e.Err} // nothing of it was written
 		}
 		s.fail(of)
 	}
-	c.room.Broadcast()
+	c.out.Stop()
 }
 
-// closeSoon closes the socket when what is in wbuf was written. Callers hold mu.
+// closeSoon closes the socket when all that we say was written, or cannot be.
+// Callers hold mu.
 func (c *h2conn) closeSoon() {
 	c.closing = true
-	if c.flushing {
-		// Whoever flushes may be stuck.
-		_ = c.nc.SetWriteDeadline(time.Now().Add(time.Second))
-		return
-	}
-	c.flushing = true
+	// Whoever flushes may be stuck.
+	_ = c.nc.SetWriteDeadline(time.Now().Add(time.Second))
 	go func() {
-		_ = c.nc.SetWriteDeadline(time.Now().Add(time.Second))
-		c.writeOut(-1)
+		c.out.FlushAll(0)
+		c.mu.Lock()
+		c.out.AwaitFlushed()
+		c.mu.Unlock()
+		hangUp(c.nc)
 	}()
 }
 
@@ -283,7 +275,7 @@ func (c *h2conn) closeStream(s *h2stream) {
 		return
 	}
 	s.closed = true
-	c.unwait(s)
+	c.out.Forget(&s.out)
 	delete(c.open, s.id)
 	c.freed()
 }
@@ -294,9 +286,9 @@ func (c *h2conn) closeStream(s *h2stream) {
 func (c *h2conn) tell() {
 	c.mu.Lock()
 	c.tellAll()
-	for len(c.wbuf) >= h2HardBuf && !c.broken && c.dead == nil {
-		c.flushSoon()
-		c.room.Wait()
+	for c.out.Full() && !c.broken && c.dead == nil {
+		c.watchWrite()
+		c.out.AwaitRoom()
 	}
 	c.flushSoon()
 	c.mu.Unlock()

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"golang.org/x/net/http2"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // readGoAway is RFC 9113 section 6.8: what is above the last stream was not
@@ -20,7 +22,7 @@ func (c *h2conn) readGoAway(fh http2.FrameHeader) error {
 	if err != nil {
 		return err
 	}
-	last := binary.BigEndian.Uint32(p) & h2MaxWindow
+	last := binary.BigEndian.Uint32(p) & frame.MaxWindow
 	c.mu.Lock()
 	for id, s := range c.open {
 		if id > last {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/proxy/field"
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // h2Attempts is how many connections one request may be written to: a backend
@@ -103,7 +104,7 @@ func (e *h2Exchange) send(r *Request, c *h2conn, patience time.Duration) *Error 
 			// when there is none.
 			length = 0
 		}
-		return s.openStream(r, h2Part{end: true}, length, nil)
+		return s.openStream(r, frame.Part{End: true}, length, nil)
 	}
 	if !u.touched() {
 		if err := u.gather(); err != nil {

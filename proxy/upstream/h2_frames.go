@@ -81,6 +81,10 @@ func (c *h2conn) meter() error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if heads, datas := c.out.Frames(); c.paid < 8*heads+4*datas {
+		c.earned = min(c.earned+8*heads+4*datas-c.paid, h2ControlBurst)
+		c.paid = 8*heads + 4*datas
+	}
 	if c.earned > 0 {
 		c.earned--
 		return nil
@@ -115,7 +119,7 @@ func (c *h2conn) readWindowUpdate(fh http2.FrameHeader) error {
 	if err != nil {
 		return err
 	}
-	inc := int32(binary.BigEndian.Uint32(p) & h2MaxWindow)
+	inc := int32(binary.BigEndian.Uint32(p) & frame.MaxWindow)
 	if err := c.meter(); err != nil {
 		return err
 	}
@@ -125,10 +129,10 @@ func (c *h2conn) readWindowUpdate(fh http2.FrameHeader) error {
 		if inc == 0 {
 			return h2Protocol("WINDOW_UPDATE of 0")
 		}
-		if !c.connOut.add(inc) {
+		if !c.out.Widen(inc) {
 			return h2Flow("window over 2^31-1")
 		}
-		c.pump()
+		c.out.Pump()
 		return nil
 	}
 	s := c.open[fh.StreamID]
@@ -137,11 +141,10 @@ func (c *h2conn) readWindowUpdate(fh http2.FrameHeader) error {
 		return c.gone(fh.StreamID)
 	case inc == 0:
 		c.condemn(s, h2Protocol("WINDOW_UPDATE of 0"))
-	case !s.out.add(inc):
+	case !c.out.WidenStream(&s.out, inc):
 		c.condemn(s, h2Flow("window over 2^31-1"))
 	default:
-		c.enqueue(s)
-		c.pump()
+		c.out.Pump()
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/proxy/field"
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 const (
@@ -138,7 +139,7 @@ func (c *h2conn) readHeaders(fh http2.FrameHeader) error {
 		if len(p) < 5 {
 			return &h2Error{http2.ErrCodeFrameSize, malformed("HEADERS too short")}
 		}
-		if binary.BigEndian.Uint32(p)&h2MaxWindow == fh.StreamID {
+		if binary.BigEndian.Uint32(p)&frame.MaxWindow == fh.StreamID {
 			return h2Protocol("stream depends on itself")
 		}
 		p = p[5:]

@@ -44,18 +44,11 @@ func (s *h2stream) awaitHead(pass func(status int, h []hpack.HeaderField)) *Erro
 func (s *h2stream) readBody(p []byte) (int, error) {
 	c := s.c
 	c.mu.Lock()
-	if !s.recvEnd && s.err == nil {
-		want := int64(-1)
-		if s.length >= 0 {
-			want = s.length - s.received
-		}
-		if inc := s.refund(want); inc > 0 {
-			c.appendWindowUpdate(s.id, inc)
-			if s.body.n == 0 {
-				c.unlock()
-				c.mu.Lock()
-			}
-		}
+	claimed := s.ask() && c.claim()
+	if claimed { // nothing is there to be read, and the backend may wait for this
+		c.mu.Unlock()
+		c.flush(claimed)
+		c.mu.Lock()
 	}
 	for s.body.n == 0 || s.err != nil && s.err.Reason == ReasonCanceled {
 		switch {
@@ -85,8 +78,28 @@ func (s *h2stream) readBody(p []byte) (int, error) {
 	if s.recvEnd && s.body.n == 0 {
 		err = io.EOF
 	}
-	c.unlock()
+	claimed = c.claim()
+	c.mu.Unlock()
+	c.flush(claimed)
 	return n, err
+}
+
+// ask lets the backend send more, and reports whether that is told it in vain
+// while nothing is flushed: there is nothing to be read. Callers hold mu.
+func (s *h2stream) ask() bool {
+	if s.recvEnd || s.err != nil {
+		return false
+	}
+	want := int64(-1)
+	if s.length >= 0 {
+		want = s.length - s.received
+	}
+	inc := s.refund(want)
+	if inc == 0 {
+		return false
+	}
+	s.c.appendWindowUpdate(s.id, inc)
+	return s.body.n == 0
 }
 
 // unheard says that nothing of a response has come.

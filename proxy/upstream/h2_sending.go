@@ -1,25 +1,17 @@
 package upstream
 
 import (
-	"golang.org/x/net/http2/hpack"
+	"github.com/ingress421/ingress421/proxy/frame"
 )
-
-// h2Part is a part of a request's body, and perhaps its end. data must stay as it
-// is until the stream has sent it, or is closed.
-type h2Part struct {
-	data    []byte
-	end     bool
-	trailer []hpack.HeaderField // before the end
-}
 
 // openStream sends the head of a request, with part behind it as far as there is
 // room. length < 0: it is not told; names are those of the trailer fields.
-func (s *h2stream) openStream(r *Request, part h2Part, length int64, names []string) *Error {
+func (s *h2stream) openStream(r *Request, part frame.Part, length int64, names []string) *Error {
 	c := s.c
 	c.mu.Lock()
-	for len(c.wbuf) >= h2HardBuf && c.dead == nil && s.err == nil {
-		c.flushSoon()
-		c.room.Wait()
+	for c.out.Full() && c.dead == nil && s.err == nil {
+		c.watchWrite()
+		c.out.AwaitRoom()
 	}
 	c.reserved--
 	if s.err == nil {
@@ -29,26 +21,28 @@ func (s *h2stream) openStream(r *Request, part h2Part, length int64, names []str
 		err := s.err
 		s.closed = true
 		c.freed()
-		c.unlock()
+		claimed := c.claim()
+		c.mu.Unlock()
+		c.flush(claimed)
 		return err
 	}
 	now := c.clock()
 	s.enter(now)
-	end := part.end && len(part.data) == 0 && len(part.trailer) == 0
-	c.appendHead(s.id, end, func(b []byte) []byte {
-		return r.appendH2Head(b, c.set.dialer.tls != nil, c.set.grpc, length, names)
-	})
+	end := part.End && len(part.Data) == 0 && len(part.Trailer) == 0
+	c.out.EndHead(r.appendH2Head(c.out.BeginHead(s.id, end), c.set.dialer.tls != nil, c.set.grpc, length, names))
 	s.turnSince = now
 	switch {
 	case end:
 		s.sentEnd = true
-	case part.end || len(part.data) > 0:
+	case part.End || len(part.Data) > 0:
 		s.sendLocked(part)
 	default:
 		s.whose = turnClient
 	}
 	s.await(now)
-	c.unlock()
+	claimed := c.claim()
+	c.mu.Unlock()
+	c.flush(claimed)
 	return nil
 }
 
@@ -77,49 +71,53 @@ func (s *h2stream) enter(now int64) {
 		c.arm(now + int64(pingEvery))
 	}
 	c.open[s.id] = s
-	s.at = c.position()
-	s.out.n = c.streamSend
+	s.at = c.out.Position()
+	s.out.Open(s.id, &c.out)
 }
 
 // sendLocked has part sent. Callers hold mu.
-func (s *h2stream) sendLocked(part h2Part) {
-	c := s.c
-	s.pend, s.sending = part, true
-	s.whose, s.turnSince = turnSend, c.clock()
-	c.enqueue(s)
-	c.pump()
-	if s.sending {
-		c.arm(first(s.due()))
+func (s *h2stream) sendLocked(part frame.Part) {
+	s.whose = turnSend
+	s.c.out.Send(&s.out, part)
+	if s.out.Waiting() {
+		s.c.arm(first(s.due()))
 	}
 }
 
 // write sends part, and returns when all of it is on its way.
-func (s *h2stream) write(part h2Part) error {
-	c := s.c
-	c.mu.Lock()
-	s.drain() // of what openStream has left
-	if err := s.writable(); err != nil {
-		c.mu.Unlock()
+func (s *h2stream) write(part frame.Part) error {
+	if err := s.drain(); err != nil { // of what openStream has left
 		return err
 	}
-	s.sendLocked(part)
-	s.drain()
+	s.c.mu.Lock()
 	err := s.writable()
-	c.unlock()
-	return err
+	if err == nil {
+		s.sendLocked(part)
+	}
+	s.c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.drain()
 }
 
-// drain waits until nothing is to be sent. Callers hold mu; it is given up
-// meanwhile.
-func (s *h2stream) drain() {
+// drain flushes, and returns when nothing is left to be sent, or cannot be.
+func (s *h2stream) drain() error {
 	c := s.c
-	for s.sending && s.writable() == nil {
-		if !c.flushing && len(c.wbuf) > 0 {
-			c.unlock()
-			c.mu.Lock()
-			continue
+	for {
+		c.mu.Lock()
+		err, waiting := s.writable(), s.out.Waiting()
+		claimed := c.claim()
+		if !claimed && waiting && err == nil {
+			s.wcond.Wait()
 		}
-		s.wcond.Wait()
+		c.mu.Unlock()
+		switch {
+		case claimed:
+			c.out.Flush(&s.out, h2FlushTurns)
+		case err != nil || !waiting:
+			return err
+		}
 	}
 }
 
@@ -128,7 +126,9 @@ func (s *h2stream) giveUp(err error) {
 	c := s.c
 	c.mu.Lock()
 	s.abort(&Error{Reason: ReasonBodyAborted, Err: err, Sent: true})
-	c.unlock()
+	claimed := c.claim()
+	c.mu.Unlock()
+	c.flush(claimed)
 }
 
 // writable says why no more can be sent. Callers hold mu.
@@ -142,9 +142,9 @@ func (s *h2stream) writable() error {
 	return nil
 }
 
-// sent notes that all that was to be sent is in the write buffer. Callers hold mu.
-func (s *h2stream) sent(end bool) {
-	s.sending, s.pend = false, h2Part{}
+// Sent is told that all that was to be sent is in the write buffer. Callers hold
+// mu.
+func (s *h2stream) Sent(end bool) {
 	s.whose, s.turnSince = turnClient, s.c.clock()
 	if end {
 		s.whose, s.sentEnd = turnBackend, true

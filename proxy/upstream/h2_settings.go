@@ -47,16 +47,14 @@ func (c *h2conn) settings(f *http2.SettingsFrame) error {
 			c.maxList = v.Val
 		case http2.SettingHeaderTableSize:
 			if v.Val < 4096 {
-				c.shrink = true
+				c.out.ShrinkTable()
 			}
 		case http2.SettingInitialWindowSize:
-			delta := int32(v.Val) - c.streamSend
-			c.streamSend = int32(v.Val)
+			delta := c.out.SetInitial(v.Val)
 			for _, s := range c.open {
-				if !s.out.add(delta) {
+				if !c.out.WidenStream(&s.out, delta) {
 					return h2Flow("window over 2^31-1")
 				}
-				c.enqueue(s)
 			}
 		}
 		return nil
@@ -66,7 +64,7 @@ func (c *h2conn) settings(f *http2.SettingsFrame) error {
 	}
 	c.greeted, c.max = true, limit
 	c.appendSettingsAck()
-	c.pump()
+	c.out.Pump()
 	c.set.wake(limit)
 	return nil
 }

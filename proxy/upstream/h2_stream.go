@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 var (
@@ -53,14 +55,10 @@ type h2stream struct {
 	awaited     int64  // somebody waits for the response since; 0: nobody does
 
 	// Guarded by c.mu: the request.
-	out        outflow
-	whose      turn
-	turnSince  int64
-	sentEnd    bool
-	sending    bool // pend is to be sent
-	pend       h2Part
-	queued     bool // in c.sendq
-	prev, next *h2stream
+	out       frame.Sender
+	whose     turn
+	turnSince int64
+	sentEnd   bool
 }
 
 // newStream makes a stream for r, which has a reserved place.
@@ -75,6 +73,7 @@ func (c *h2conn) newStream(r *Request, read, send time.Duration) *h2stream {
 	}
 	s.in.avail, s.in.size = h2FirstWindow, h2FirstWindow
 	s.cond.L, s.wcond.L = &c.mu, &c.mu
+	s.out.Init(s)
 	return s
 }
 
@@ -86,7 +85,7 @@ func (s *h2stream) fail(e *Error) {
 	s.c.closeStream(s)
 	s.cond.Broadcast()
 	s.wcond.Broadcast()
-	s.c.room.Broadcast()
+	s.c.out.Wake()
 }
 
 // abort is fail, and tells the backend that the response is not wanted any more.
@@ -110,7 +109,7 @@ func (s *h2stream) Close() error {
 	c.mu.Lock()
 	if s.id == 0 { // not yet open
 		s.err = &Error{Reason: ReasonCanceled, Err: errCanceled}
-		c.room.Broadcast()
+		c.out.Wake()
 	} else {
 		s.abort(&Error{Reason: ReasonCanceled, Err: errCanceled, Sent: true})
 		c.flushSoon()
@@ -127,7 +126,9 @@ func (s *h2stream) end() {
 	s.body.drop(c.buffers)
 	s.shrink()
 	keep := !s.inWoken && !s.shared
-	c.unlock()
+	claimed := c.claim()
+	c.mu.Unlock()
+	c.flush(claimed)
 	if !keep {
 		return
 	}

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // Every state of a stream that we have opened (RFC 9113 section 5.1) against every
@@ -78,7 +80,7 @@ var stateFrames = map[string]func(s *script, id uint32){
 	"GOAWAY":        func(s *script, id uint32) { _ = s.fr.WriteRawFrame(http2.FrameGoAway, 0, id, make([]byte, 8)) },
 	"WINDOW_UPDATE": func(s *script, id uint32) { _ = s.fr.WriteWindowUpdate(id, 10) },
 	"WU 0":          func(s *script, id uint32) { _ = s.fr.WriteRawFrame(http2.FrameWindowUpdate, 0, id, make([]byte, 4)) },
-	"WU overflow":   func(s *script, id uint32) { _ = s.fr.WriteWindowUpdate(id, h2MaxWindow) },
+	"WU overflow":   func(s *script, id uint32) { _ = s.fr.WriteWindowUpdate(id, frame.MaxWindow) },
 	"WU 3 octets":   func(s *script, id uint32) { _ = s.fr.WriteRawFrame(http2.FrameWindowUpdate, 0, id, []byte{0, 0, 1}) },
 	"CONTINUATION":  func(s *script, id uint32) { _ = s.fr.WriteContinuation(id, true, []byte{0x88}) },
 	"unknown":       func(s *script, id uint32) { _ = s.fr.WriteRawFrame(0x42, 0xff, id, []byte("abc")) },

@@ -1,8 +1,6 @@
 package upstream
 
 const (
-	h2DefaultWindow = 65535     // RFC 9113 section 6.9.2
-	h2MaxWindow     = 1<<31 - 1 // RFC 9113 section 6.9.1
 	// h2FirstWindow is what every response may send before it is read: what a
 	// client that reads nothing makes us hold.
 	h2FirstWindow = 16 << 10
@@ -12,20 +10,6 @@ const (
 	// nobody reads do not stop the others of their connection.
 	h2ConnWindow = 4 << 20
 )
-
-// outflow is a window of ours to send into. It may be negative (RFC 9113
-// section 6.9.2).
-type outflow struct{ n int32 }
-
-// add changes the window by n and reports whether it stayed within 2^31-1.
-func (f *outflow) add(n int32) bool {
-	sum := int64(f.n) + int64(n)
-	if sum > h2MaxWindow || sum < -h2MaxWindow {
-		return false
-	}
-	f.n = int32(sum)
-	return true
-}
 
 // inflow is a window of one response, for the backend to send into.
 type inflow struct {

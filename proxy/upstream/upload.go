@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/proxy/field"
+	"github.com/ingress421/ingress421/proxy/frame"
 )
 
 // keptUpload is how much of a body that is still coming is kept, so that it can
@@ -157,7 +158,7 @@ func (u *upload) run() {
 			return
 		}
 		if n > 0 || end {
-			if to.write(h2Part{buf.b[:n], end, fields}) != nil && !u.moved(to) {
+			if to.write(frame.Part{Data: buf.b[:n], Trailer: fields, End: end}) != nil && !u.moved(to) {
 				return
 			}
 		}
@@ -196,15 +197,15 @@ func (u *upload) moved(to *h2stream) bool {
 
 // begin returns what of the body is to be sent first on a stream that is about
 // to be opened; more says that a goroutine has to send the rest.
-func (u *upload) begin() (part h2Part, more bool) {
+func (u *upload) begin() (part frame.Part, more bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.moving = true
-	part = h2Part{end: u.ended, trailer: u.fields}
+	part = frame.Part{Trailer: u.fields, End: u.ended}
 	if u.held != nil {
-		part.data = u.held.b[:u.held.w]
+		part.Data = u.held.b[:u.held.w]
 		if u.running {
-			part.data = bytes.Clone(part.data) // run adds to it, or lets it go
+			part.Data = bytes.Clone(part.Data) // run adds to it, or lets it go
 		}
 	}
 	return part, !u.ended
