@@ -72,14 +72,10 @@ var hubs = []hub{
 	{"proxy/http1", "conn.go", "a connection, whose methods stand by subject"},
 	{"proxy/http1", "exchange.go", "an exchange, which its connection holds and which holds it"},
 	{"proxy/upstream", "h2_conn.go", "a connection, whose methods stand by subject"},
-	{"proxy/upstream", "h2_frames.go", "frames in, by kind, each of which may end what it belongs to"},
-	{"proxy/upstream", "h2_sendqueue.go", "what waits for windows, which streams enter and leave"},
 	{"proxy/upstream", "h2_set.go", "the connections of a pool, which they take themselves out of"},
 	{"proxy/upstream", "h2_stream.go", "a stream, which its connection holds and which holds it"},
 	{"proxy/upstream", "h2_writer.go", "the write side of a connection, which every frame goes by"},
 	{"proxy/upstream", "login.go", "connections that belong to one client, which pools keep apart"},
-	{"proxy/upstream", "pool.go", "a pool, which connections are given back to"},
-	{"proxy/upstream", "probe_linux.go", "what a probe remembers is a connection's"},
 }
 
 func TestNoCyclesBetweenFiles(t *testing.T) {

@@ -311,3 +311,12 @@ func (c *h2conn) wake(s *h2stream) {
 		c.woken = append(c.woken, s)
 	}
 }
+
+// gone is for frames of a stream that is not open: one that was never opened is
+// an error of the connection (RFC 9113 section 5.1). Callers hold mu.
+func (c *h2conn) gone(id uint32) error {
+	if id%2 == 0 || id >= c.nextID {
+		return h2Protocol("frame on an idle stream")
+	}
+	return nil
+}

@@ -90,3 +90,11 @@ func (s *h2stream) endOfResponse() {
 		s.wcond.Broadcast()
 	}
 }
+
+// unpad removes the padding of DATA and HEADERS (RFC 9113 section 6.1).
+func unpad(p []byte) ([]byte, error) {
+	if len(p) == 0 || int(p[0]) >= len(p) {
+		return nil, h2Protocol("padding longer than the frame")
+	}
+	return p[1 : len(p)-int(p[0])], nil
+}

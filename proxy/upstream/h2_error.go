@@ -27,3 +27,15 @@ var (
 	errNoPing   = errors.New("no answer to a PING")
 	errStalled  = errors.New("the backend takes nothing")
 )
+
+// fromFramer is the error of a frame that the Framer has refused.
+func (c *h2conn) fromFramer(err error) error {
+	var ce http2.ConnectionError
+	switch {
+	case errors.As(err, &ce):
+		return &h2Error{http2.ErrCode(ce), malformed(err.Error())}
+	case errors.Is(err, http2.ErrFrameTooLarge):
+		return &h2Error{http2.ErrCodeFrameSize, malformed("frame larger than allowed")}
+	}
+	return err
+}

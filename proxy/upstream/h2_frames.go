@@ -2,22 +2,10 @@ package upstream
 
 import (
 	"encoding/binary"
-	"errors"
 
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/proxy/frame"
-)
-
-const (
-	// h2ControlBurst and h2ControlRate, per second, bound the frames of a backend
-	// that serve no request: PING, SETTINGS, empty DATA, frames of streams that
-	// are gone. What our own frames may have caused comes on top.
-	h2ControlBurst = 4000
-	h2ControlRate  = 400
-	// h2SmallFrame bounds the frames that are read through the Framer's own
-	// buffer, which it keeps.
-	h2SmallFrame = 1 << 10
 )
 
 // readFrame reads one frame and acts on it. The errors it returns end the
@@ -60,36 +48,6 @@ func (c *h2conn) readFrame() error {
 		return err
 	}
 	return c.rd.skip(int(fh.Length))
-}
-
-// fromFramer is the error of a frame that the Framer has refused.
-func (c *h2conn) fromFramer(err error) error {
-	var ce http2.ConnectionError
-	switch {
-	case errors.As(err, &ce):
-		return &h2Error{http2.ErrCode(ce), malformed(err.Error())}
-	case errors.Is(err, http2.ErrFrameTooLarge):
-		return &h2Error{http2.ErrCodeFrameSize, malformed("frame larger than allowed")}
-	}
-	return err
-}
-
-// meter charges a frame that serves no request.
-func (c *h2conn) meter() error {
-	if c.control.Take(c.rd.last.Load()) {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if heads, datas := c.out.Frames(); c.paid < 8*heads+4*datas {
-		c.earned = min(c.earned+8*heads+4*datas-c.paid, h2ControlBurst)
-		c.paid = 8*heads + 4*datas
-	}
-	if c.earned > 0 {
-		c.earned--
-		return nil
-	}
-	return h2Calm("too many frames that serve no request")
 }
 
 func (c *h2conn) readPing(fh http2.FrameHeader) error {
@@ -147,21 +105,4 @@ func (c *h2conn) readWindowUpdate(fh http2.FrameHeader) error {
 		c.out.Pump()
 	}
 	return nil
-}
-
-// gone is for frames of a stream that is not open: one that was never opened is
-// an error of the connection (RFC 9113 section 5.1). Callers hold mu.
-func (c *h2conn) gone(id uint32) error {
-	if id%2 == 0 || id >= c.nextID {
-		return h2Protocol("frame on an idle stream")
-	}
-	return nil
-}
-
-// unpad removes the padding of DATA and HEADERS (RFC 9113 section 6.1).
-func unpad(p []byte) ([]byte, error) {
-	if len(p) == 0 || int(p[0]) >= len(p) {
-		return nil, h2Protocol("padding longer than the frame")
-	}
-	return p[1 : len(p)-int(p[0])], nil
 }

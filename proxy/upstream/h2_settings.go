@@ -4,6 +4,10 @@ import (
 	"golang.org/x/net/http2"
 )
 
+// h2SmallFrame bounds the frames that are read through the Framer's own buffer,
+// which it keeps.
+const h2SmallFrame = 1 << 10
+
 func (c *h2conn) readRare(fh http2.FrameHeader) error {
 	if fh.Length > h2SmallFrame && fh.Type == http2.FrameSettings {
 		return h2Calm("SETTINGS too long")

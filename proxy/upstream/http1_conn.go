@@ -55,15 +55,6 @@ func (c *http1Conn) park(now time.Time, limit, keepFor time.Duration) {
 	c.idleSince, c.idleLimit = now, limit
 }
 
-// state is what an idle connection is found in.
-type state uint8
-
-const (
-	quiet    state = iota // open, and nothing to read
-	speaking              // there are octets that nobody asked for
-	ended                 // the peer has closed it, or it was lost
-)
-
 // look tells, without blocking, what has become of the idle connection. It costs
 // one system call. RFC 9112 section 9.2: octets that come while no request is
 // outstanding are no response to the next one.
