@@ -96,6 +96,7 @@ a second one ends the process.`,
 	f.IntVar(&c.ExternalHTTPSPort, "external-https-port", 443, "the port by which clients reach --https-addr")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", time.Minute, "how long requests may take to finish after SIGTERM")
 	f.StringVar(&c.AccessLog, "access-log", proxy.AccessLogOff, "off, json or text; to standard output")
+	f.IntVar(&c.AccessLogEvery, "access-log-every", 1, "a line for one in so many requests that are answered below 400; others have theirs always")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log-format", "", "json or text; to standard error, text on a terminal unless it says otherwise")
 	limitFlags(f, &c.Limits)
@@ -115,6 +116,8 @@ func contradiction(c *process.Config) error {
 		return usagef("--drain-timeout: want a time above zero, such as 60s")
 	case !slices.Contains([]string{proxy.AccessLogOff, proxy.AccessLogJSON, proxy.AccessLogText}, c.AccessLog):
 		return usagef("--access-log: want off, json or text")
+	case c.AccessLogEvery < 1:
+		return usagef("--access-log-every: want a number of requests, 1 for all")
 	}
 	for _, address := range c.PublishAddresses {
 		if _, err := netip.ParseAddr(address); err != nil && len(validation.IsDNS1123Subdomain(address)) != 0 {

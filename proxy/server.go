@@ -68,6 +68,9 @@ type Config struct {
 	// AccessLog is off, json or text; "" is off. AccessLogTo takes its lines.
 	AccessLog   string
 	AccessLogTo io.Writer
+	// AccessLogEvery leaves out all but one in so many requests that were answered
+	// below 400; 0 and 1 leave out none.
+	AccessLogEvery int
 	// Registerer takes the metrics; nil discards them.
 	Registerer prometheus.Registerer
 }
@@ -120,7 +123,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	to := observe.Config{Log: cfg.Log, Misdirected: cfg.MisdirectedLog, Registerer: cfg.Registerer}
 	if cfg.AccessLog == AccessLogJSON || cfg.AccessLog == AccessLogText {
-		to.Access, to.AccessFormat = cfg.AccessLogTo, cfg.AccessLog
+		to.Access, to.AccessFormat, to.AccessEvery = cfg.AccessLogTo, cfg.AccessLog, cfg.AccessLogEvery
 	}
 	s.observer = observe.New(to)
 	if cfg.Upstream.Dial == nil {

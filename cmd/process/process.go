@@ -46,6 +46,7 @@ type Config struct {
 	Guard              hostmap.Guarded // zero where Guarded names nothing
 	DrainTimeout       time.Duration
 	AccessLog          string
+	AccessLogEvery     int
 	Limits             hostmap.Limits
 
 	Log    *slog.Logger
@@ -92,7 +93,7 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 	server, err := proxy.New(proxy.Config{
 		HTTPAddr: c.HTTPAddr, HTTPSAddr: c.HTTPSAddr, ExternalHTTPSPort: c.ExternalHTTPSPort,
 		ProxyProtocolFrom: c.ProxyProtocolFrom, Limits: c.Limits, DrainTimeout: c.DrainTimeout, DrainAccept: drainAccept,
-		Log: c.Log, MisdirectedLog: misdirectedLog, AccessLog: c.AccessLog, AccessLogTo: c.Stdout,
+		Log: c.Log, MisdirectedLog: misdirectedLog, AccessLog: c.AccessLog, AccessLogTo: c.Stdout, AccessLogEvery: c.AccessLogEvery,
 		Self: self.current, Registerer: registry,
 	})
 	if err != nil {

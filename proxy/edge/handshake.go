@@ -34,7 +34,7 @@ func (e *Edge) handshake(c *Conn, deadline time.Time) (*tls.Conn, error) {
 	if cs.DidResume {
 		resumed = "yes"
 	}
-	e.observer.Handshake("ok", versionLabel(cs.Version), resumed)
+	e.observer.Handshake("ok", observe.VersionName(cs.Version), resumed)
 	// A map may have been published since the client's hello. Publish passes
 	// over connections that are not settled, so either it or we look.
 	c.settled.Store(true)
@@ -42,16 +42,6 @@ func (e *Edge) handshake(c *Conn, deadline time.Time) (*tls.Conn, error) {
 		c.drain()
 	}
 	return tc, nil
-}
-
-func versionLabel(v uint16) string {
-	switch v {
-	case tls.VersionTLS13:
-		return "1.3"
-	case tls.VersionTLS12:
-		return "1.2"
-	}
-	return "other"
 }
 
 // logHandshake logs a handshake that has failed.

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,14 +12,28 @@ const (
 	AccessLogText = "text" // the Combined Log Format of Apache
 )
 
-// accessLog is a line for each request.
+// accessLog is a line for each request that failed or was refused, and for one in
+// so many of the others.
 type accessLog struct {
 	lines  *lineLog
 	format string
+	every  uint64 // 0 and 1: all
+	good   atomic.Uint64
+}
+
+// leavesOut tells whether a request has no line.
+func (a *accessLog) leavesOut(x *Exchange) bool {
+	if a.every <= 1 || x.Status >= 400 || x.Reason != "" || x.Err != nil {
+		return false
+	}
+	return a.good.Add(1)%a.every != 1
 }
 
 // write writes the line of a request that took so long.
 func (a *accessLog) write(x *Exchange, d time.Duration) {
+	if a.leavesOut(x) {
+		return
+	}
 	if a.format == AccessLogText {
 		a.lines.line(func(b []byte) []byte { return appendCombined(b, x) })
 		return
@@ -33,6 +48,15 @@ func (a *accessLog) write(x *Exchange, d time.Duration) {
 		b = appendField(b, "method", x.Method)
 		b = appendField(b, "path", x.Path)
 		b = appendField(b, "protocol", x.Protocol)
+		if f.TLS {
+			b = appendField(b, "tls_version", VersionName(f.Version))
+			b = append(b, `,"resumed":`...)
+			b = strconv.AppendBool(b, f.Resumed)
+		}
+		if f.Leaf != nil {
+			b = append(b, `,"secret":`...)
+			b = appendQuoted(b, f.Leaf.Secret.String())
+		}
 		b = append(b, `,"status":`...)
 		b = strconv.AppendInt(b, int64(x.Status), 10)
 		if x.Reason != "" {
@@ -56,8 +80,10 @@ func (a *accessLog) write(x *Exchange, d time.Duration) {
 		if rt := x.Verdict.Route; rt != nil {
 			b = appendField(b, "namespace", rt.From.Namespace)
 			b = appendField(b, "ingress", rt.From.Name)
-			b = appendField(b, "service", rt.Backend.Service)
-			b = appendField(b, "port", rt.Backend.Port)
+			if backend := rt.Backend; backend != nil {
+				b = appendField(b, "service", backend.Service)
+				b = appendField(b, "port", backend.Port)
+			}
 		}
 		if x.Endpoint.IsValid() {
 			b = append(b, `,"endpoint":"`...)
@@ -66,6 +92,9 @@ func (a *accessLog) write(x *Exchange, d time.Duration) {
 		}
 		if ua := x.get("user-agent"); ua != "" {
 			b = appendField(b, "user_agent", ua)
+		}
+		if referer := x.get("referer"); referer != "" {
+			b = appendField(b, "referer", referer)
 		}
 		return append(b, '}')
 	})

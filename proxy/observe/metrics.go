@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"crypto/tls"
 	"maps"
 	"math"
 	"sync"
@@ -63,6 +64,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		reg.MustRegister(m, m.handshakes, m.connections, m.closed, m.refused)
 	}
 	return m
+}
+
+// VersionName is a TLS version as metrics and logs name it.
+func VersionName(v uint16) string {
+	switch v {
+	case tls.VersionTLS13:
+		return "1.3"
+	case tls.VersionTLS12:
+		return "1.2"
+	}
+	return "other"
 }
 
 // site returns the counters of a label, which it makes if need be.

@@ -22,6 +22,9 @@ type Config struct {
 	// Access takes a line in AccessFormat for each request; nil discards them.
 	Access       io.Writer
 	AccessFormat string
+	// AccessEvery leaves out all but one in so many requests that were answered
+	// below 400; 0 and 1 leave out none.
+	AccessEvery int
 	// Registerer takes the metrics; nil discards them.
 	Registerer prometheus.Registerer
 }
@@ -48,7 +51,7 @@ func New(cfg Config) *Observer {
 		o.misdirected = &misdirectedLog{lines: newLineLog(cfg.Misdirected)}
 	}
 	if cfg.Access != nil {
-		o.access = &accessLog{lines: newLineLog(cfg.Access), format: cfg.AccessFormat}
+		o.access = &accessLog{lines: newLineLog(cfg.Access), format: cfg.AccessFormat, every: uint64(max(cfg.AccessEvery, 0))}
 	}
 	return o
 }
@@ -88,8 +91,8 @@ func (o *Observer) Closed(reason string) { o.metrics.closed.WithLabelValues(reas
 // StreamRefused counts a request that its connection did not take, or gave up.
 func (o *Observer) StreamRefused(reason string) { o.metrics.refused.WithLabelValues(reason).Inc() }
 
-// Handshake counts a TLS handshake. Version and resumed are "" for one that has
-// failed.
+// Handshake counts a TLS handshake. Version, as [VersionName] has it, and resumed
+// are "" for one that has failed.
 func (o *Observer) Handshake(result, version, resumed string) {
 	o.metrics.handshakes.WithLabelValues(result, version, resumed).Inc()
 }
