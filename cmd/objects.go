@@ -5,6 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/ingress421/ingress421/cmd/process"
+	"github.com/ingress421/ingress421/internal/compile"
 )
 
 // objectFlags are the flags that say which objects are meant, for every command
@@ -13,6 +14,7 @@ type objectFlags struct {
 	to                 *process.Config
 	namespaces         []string
 	defaultCertificate string
+	nginx              string
 	guard              guardFlags
 }
 
@@ -25,6 +27,7 @@ func (o *objectFlags) register(f *pflag.FlagSet, do, with string) {
 	f.StringVar(&o.to.Controller, "controller-name", process.DefaultController, do+" IngressClasses with this spec.controller")
 	f.StringVar(&o.defaultCertificate, "default-certificate", "", "Secret (namespace/name) for hosts without one of their own")
 	f.BoolVar(&o.to.AllowSharedHosts, "allow-shared-hosts", false, "let several namespaces have rules for one host")
+	f.StringVar(&o.nginx, "nginx-annotations", "off", "read ingress-nginx's annotations: off, strict (what protects and cannot be honoured closes its paths), lenient")
 	o.guard.register(f)
 }
 
@@ -33,6 +36,10 @@ func (o *objectFlags) settle(f *pflag.FlagSet) (err error) {
 	c := o.to
 	if c.DefaultCertificate, err = namespacedName("default-certificate", o.defaultCertificate); err != nil {
 		return err
+	}
+	var ok bool
+	if c.Nginx, ok = compile.ParseNginx(o.nginx); !ok {
+		return usagef("--nginx-annotations %q: want off, strict or lenient", o.nginx)
 	}
 	if c.Guarded, c.Guard, err = o.guard.settle(); err != nil {
 		return err

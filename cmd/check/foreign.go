@@ -1,6 +1,11 @@
 package check
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/compile/ingress"
+)
 
 // foreignPrefixes are those of annotations that other ingress controllers read.
 var foreignPrefixes = []string{
@@ -49,4 +54,22 @@ func foreignAnnotation(name string) (f Finding, foreign bool) {
 		f.Word, f.Message = Lost, "It is read by another controller; here it has no effect."
 	}
 	return f, true
+}
+
+// nginxAnnotation says what becomes of an annotation of ingress-nginx's, and
+// whether it is one.
+func nginxAnnotation(mode compile.Nginx, name, value string) (f Finding, ok bool) {
+	effect, ok := mode.Effect(name, value)
+	f.Field = annotationField(name)
+	switch effect {
+	case ingress.NginxHonoured:
+		f.Word, f.Value = Honoured, value
+	case ingress.NginxUnneeded:
+		f.Word, f.Message = NotNeeded, "Nothing that is served depends on it."
+	case ingress.NginxLost:
+		f.Word, f.Message = Lost, "It is ingress-nginx's; here it has no effect."
+	case ingress.NginxUnprotected:
+		f.Word, f.Message = Dangerous, "It is ingress-nginx's, and protects something there; here it has no effect."
+	}
+	return f, ok
 }

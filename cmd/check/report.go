@@ -128,9 +128,16 @@ func (o *Object) add(f Finding) {
 func (b *builder) problem(p hostmap.Problem) {
 	o := b.object(p.Object)
 	f := Finding{Word: b.word(p), Field: fieldOf(p.Message), Reason: p.Reason, Message: p.Message}
-	// What is wrong with an annotation takes the place of its being honoured.
+	// What is wrong with an annotation takes the place of its being honoured; of
+	// another controller's, of what was known of it.
 	o.Findings = slices.DeleteFunc(o.Findings, func(old Finding) bool {
-		return old.Field == f.Field && old.Field != "" && old.Word == Honoured
+		if old.Field == "" || old.Field != f.Field {
+			return false
+		}
+		if p.Reason == problem.AnnotationForeign && old.Word == Dangerous {
+			f.Word = Dangerous
+		}
+		return old.Word == Honoured || p.Reason == problem.AnnotationForeign
 	})
 	o.add(f)
 }
@@ -205,7 +212,9 @@ func (b *builder) ingress(ing *networkingv1.Ingress) {
 		case strings.HasPrefix(name, v1alpha1.AnnotationPrefix):
 			o.add(Finding{Word: Honoured, Field: annotationField(name), Value: value})
 		default:
-			if f, foreign := foreignAnnotation(name); foreign {
+			if f, ok := nginxAnnotation(b.outcome.Input.Nginx, name, value); ok {
+				o.add(f)
+			} else if f, foreign := foreignAnnotation(name); foreign {
 				o.add(f)
 			}
 		}

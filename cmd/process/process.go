@@ -18,6 +18,7 @@ import (
 
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/admin"
+	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
 	"github.com/ingress421/ingress421/proxy"
@@ -42,6 +43,7 @@ type Config struct {
 	ProxyProtocolFrom  []netip.Prefix
 	ExternalHTTPSPort  int
 	AllowSharedHosts   bool
+	Nginx              compile.Nginx   // as in compile.Input
 	Guarded            []string        // as in compile.Input
 	Guard              hostmap.Guarded // zero where Guarded names nothing
 	DrainTimeout       time.Duration

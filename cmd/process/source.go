@@ -41,7 +41,7 @@ func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome),
 func (c *Config) common() source.Config {
 	return source.Config{
 		Controller: c.Controller, DefaultCertificate: c.DefaultCertificate, AllowSharedHosts: c.AllowSharedHosts,
-		Guarded: c.Guarded, Guard: c.Guard, Log: c.Log,
+		Nginx: c.Nginx, Guarded: c.Guarded, Guard: c.Guard, Log: c.Log,
 	}
 }
 

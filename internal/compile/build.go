@@ -40,6 +40,7 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 		TerminatingNamespaces: in.TerminatingNamespaces,
 		Classes:               classes,
 		Previous:              previous,
+		Nginx:                 in.Nginx,
 		Secrets:               secrets,
 		Services: object.NewServices(object.Input{
 			Services:       in.Services,

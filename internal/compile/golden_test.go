@@ -192,6 +192,12 @@ func readOptions(t testing.TB, text string) (in compile.Input) {
 			}
 			in.Guarded = strings.Split(words[0], ",")
 			in.Guard = hostmap.Guarded{Namespace: namespace, Service: name, Port: port, Protocol: protocol}
+		case "nginx":
+			nginx, ok := compile.ParseNginx(value)
+			if !ok {
+				t.Fatalf("bad option %q", line)
+			}
+			in.Nginx = nginx
 		case "own-address":
 			in.Self.Addresses = append(in.Self.Addresses, netip.MustParseAddr(value))
 		case "listener":

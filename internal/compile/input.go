@@ -9,12 +9,19 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/compile/ingress"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
 // DefaultController is the IngressClass.spec.controller that is ours unless a
 // flag says otherwise.
 const DefaultController = "ingress421.dev/controller"
+
+// Nginx says what becomes of the annotations of ingress-nginx.
+type Nginx = ingress.Nginx
+
+// ParseNginx reads "off", "strict" or "lenient".
+func ParseNginx(word string) (Nginx, bool) { return ingress.ParseNginx(word) }
 
 // Input is the whole state that a host map is built from. The objects of each
 // kind may come in any order, each namespace and name once. Build does not
@@ -56,6 +63,8 @@ type Input struct {
 	// Ingresses.
 	Guarded []string
 	Guard   hostmap.Guarded
+	// Nginx says what becomes of ingress-nginx's annotations.
+	Nginx Nginx
 	// AllowLoopback lets endpoints be loopback addresses. It is meant for
 	// sources that nobody else writes to; in a cluster whoever may write an
 	// EndpointSlice would reach our own ports.

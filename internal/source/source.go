@@ -14,11 +14,12 @@ import (
 
 // Config says what is ours of the objects, and who is told.
 type Config struct {
-	// Controller, DefaultCertificate, AllowSharedHosts, Guarded and Guard are
-	// as in [compile.Input].
+	// Controller, DefaultCertificate, AllowSharedHosts, Nginx, Guarded and Guard
+	// are as in [compile.Input].
 	Controller         string
 	DefaultCertificate types.NamespacedName
 	AllowSharedHosts   bool
+	Nginx              compile.Nginx
 	Guarded            []string
 	Guard              hostmap.Guarded
 	// Self is this process as it is now, to which nothing is forwarded. It may
@@ -88,7 +89,7 @@ func (c *Config) compile(previous *hostmap.Map, state State) (o Outcome, next ti
 	in := state.Input
 	in.Now = time.Now()
 	in.Controller, in.DefaultCertificate, in.AllowSharedHosts = c.Controller, c.DefaultCertificate, c.AllowSharedHosts
-	in.Guarded, in.Guard = c.Guarded, c.Guard
+	in.Nginx, in.Guarded, in.Guard = c.Nginx, c.Guarded, c.Guard
 	if c.Self != nil {
 		in.Self = c.Self()
 	}

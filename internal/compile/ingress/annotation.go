@@ -128,8 +128,14 @@ type notes struct {
 	aliasList string
 	// upstream is how backends are reached.
 	upstream object.Upstream
-	// caSecret names the Secret that upstream is verified with.
+	// verify tells that backends are verified, by the CAs in caSecret.
+	verify   bool
 	caSecret string
+	// The following are ingress-nginx's. appRoot is where the path "/" is sent,
+	// "" where it is not.
+	redirectCode redirectCodes
+	proxySSL     proxySSL
+	appRoot      string
 }
 
 // readAnnotations reads an Ingress's annotations. A bad value is a problem and
@@ -141,38 +147,42 @@ func (r *reader) readAnnotations(ing *ingress) {
 			r.unknownAnnotation(ing, name)
 			continue
 		}
-		r.readAnnotation(ing, row, ing.object.Annotations[name])
+		value := ing.object.Annotations[name]
+		if err := ing.notes.read(row, name, value); err != nil {
+			ing.notes.closed = ing.notes.closed || row.bad == costRoutes
+			r.badValue(ing, row, value, err)
+		}
 	}
+	r.readNginx(ing)
 	r.readClientAuth(ing)
 	r.readAliases(ing)
 	r.readBackendCAs(ing)
+	r.settleProxySSL(ing)
 	if ing.notes.closed {
 		// A redirect would tell what is behind.
 		ing.notes.terms, ing.notes.upstream.Closed = hostmap.Terms{}, true
 	}
 }
 
-func (r *reader) readAnnotation(ing *ingress, row *annotation, value string) {
-	n := &ing.notes
-	var err error
+// read reads the value of a row, by whatever name it stands there.
+func (n *notes) read(row *annotation, name, value string) error {
 	switch {
 	case row.host != nil:
 		var t claim.Terms
-		if err = row.host(&t, value); err == nil {
-			n.says.All = append(n.says.All, claim.Saying{Key: row.name, Name: row.name, Value: value, Set: row.host})
+		err := row.host(&t, value)
+		if err == nil {
+			n.says.All = append(n.says.All, claim.Saying{Key: row.name, Name: name, Value: value, Set: row.host})
 		}
+		return err
 	case row.route != nil:
 		terms := n.terms
-		if err = row.route(&terms, value); err == nil {
+		err := row.route(&terms, value)
+		if err == nil {
 			n.terms = terms
 		}
-	default:
-		err = row.note(n, value)
+		return err
 	}
-	if err != nil {
-		n.closed = n.closed || row.bad == costRoutes
-		r.badValue(ing, row, value, err)
-	}
+	return row.note(n, value)
 }
 
 // ourAnnotations returns the names that are to be read, in order.

@@ -36,7 +36,7 @@ var backendAnnotations = []annotation{{
 	does:   "Names a Secret of the Ingress's namespace whose `ca.crt` verifies the backends' certificates; needs `HTTPS` or `GRPCS`. **Without it they are not verified.**",
 	bad:    costBackends,
 	note: func(n *notes, value string) error {
-		n.caSecret, n.upstream.Verify = value, true
+		n.caSecret, n.verify = value, true
 		return nil
 	},
 }, {
@@ -58,21 +58,27 @@ var backendAnnotations = []annotation{{
 // the backends are not reached at all: whoever asks for verification must not
 // be given less.
 func (r *reader) readBackendCAs(ing *ingress) {
-	u := &ing.notes.upstream
-	if !u.Verify {
+	n := &ing.notes
+	if !n.verify {
 		return
 	}
-	if !u.Protocol.TLS() {
+	n.upstream.Verify = true
+	if !n.upstream.Protocol.TLS() {
 		r.problems.Add(ing.claims.Object, problem.AnnotationInvalid, "Annotation %s needs %s HTTPS or GRPCS. Its backends are not reached.", v1alpha1.AnnotationBackendCASecret, v1alpha1.AnnotationBackendProtocol)
 		return
 	}
-	c := r.secrets.Bundle(hostmap.SecretRef{Namespace: ing.object.Namespace, Name: ing.notes.caSecret})
+	r.readCAs(ing, v1alpha1.AnnotationBackendCASecret, n.caSecret)
+}
+
+// readCAs reads those of a Secret that an annotation names.
+func (r *reader) readCAs(ing *ingress, annotation, secret string) {
+	c := r.secrets.Bundle(hostmap.SecretRef{Namespace: ing.object.Namespace, Name: secret})
 	if c.Bundle == nil {
-		r.problems.Add(ing.claims.Object, c.Reason, "Annotation %s: %s Its backends are not reached.", v1alpha1.AnnotationBackendCASecret, c.Message)
+		r.problems.Add(ing.claims.Object, c.Reason, "Annotation %s: %s Its backends are not reached.", annotation, c.Message)
 		return
 	}
 	if c.Reason != "" {
-		r.problems.Add(ing.claims.Object, c.Reason, "Annotation %s: %s", v1alpha1.AnnotationBackendCASecret, c.Message)
+		r.problems.Add(ing.claims.Object, c.Reason, "Annotation %s: %s", annotation, c.Message)
 	}
-	u.CAs, u.CAID = c.Pool, c.Sum
+	ing.notes.upstream.CAs, ing.notes.upstream.CAID = c.Pool, c.Sum
 }

@@ -17,7 +17,7 @@ var clientAuthAnnotations = []annotation{{
 	does:   "Asks clients for a certificate signed by one of the CAs in `ca.crt` of a Secret of the Ingress's namespace.",
 	stems:  []string{"clientauth"},
 	bad:    costHosts,
-	note:   func(n *notes, value string) error { n.clientAuth.asked = true; return nil },
+	note:   func(n *notes, value string) error { n.clientAuth.asked, n.clientAuth.secret = true, value; return nil },
 }, {
 	name:   v1alpha1.AnnotationClientAuth,
 	scope:  ofHosts,
@@ -25,7 +25,7 @@ var clientAuthAnnotations = []annotation{{
 	unset:  "`require`",
 	does:   "Says whether a client must send one. With `optional` none is fine, and a bad one still fails the handshake.",
 	bad:    costHosts,
-	note:   func(n *notes, value string) error { n.clientAuth.asked = true; return nil },
+	note:   func(n *notes, value string) error { n.clientAuth.asked, n.clientAuth.mode = true, &value; return nil },
 }, {
 	name:   v1alpha1.AnnotationClientAuthDepth,
 	scope:  ofHosts,
@@ -33,12 +33,27 @@ var clientAuthAnnotations = []annotation{{
 	unset:  "`1`",
 	does:   "Bounds the CA certificates that a client's chain may have.",
 	bad:    costHosts,
-	note:   func(n *notes, value string) error { n.clientAuth.asked = true; return nil },
+	note:   func(n *notes, value string) error { n.clientAuth.asked, n.clientAuth.depth = true, &value; return nil },
 }}
 
-// clientAuthNotes tell that client certificates are asked for: by annotations
-// that are read, by others that are misspelt.
-type clientAuthNotes struct{ asked, misspelt bool }
+// clientAuthNotes tell how client certificates are asked for.
+type clientAuthNotes struct {
+	// asked: by annotations that are read; misspelt: by others.
+	asked, misspelt bool
+	secret          string
+	mode, depth     *string // nil where nothing is said
+	// foreign tells that the annotations are ingress-nginx's, where the secret
+	// is namespace/name; off that they ask for nothing after all.
+	foreign, off bool
+}
+
+// names are those of the annotations for the Secret and the depth.
+func (n *clientAuthNotes) names() (secret, mode, depth string) {
+	if n.foreign {
+		return nginxPrefix + "auth-tls-secret", nginxPrefix + "auth-tls-verify-client", nginxPrefix + "auth-tls-verify-depth"
+	}
+	return v1alpha1.AnnotationClientAuthSecret, v1alpha1.AnnotationClientAuth, v1alpha1.AnnotationClientAuthDepth
+}
 
 // readClientAuth says of the hosts of an Ingress what is asked of their
 // clients.
@@ -47,7 +62,7 @@ func (r *reader) readClientAuth(ing *ingress) {
 	switch {
 	case n.clientAuth.misspelt:
 		n.says.ClientAuth.Asked = true
-	case n.clientAuth.asked:
+	case n.clientAuth.asked && !(n.clientAuth.foreign && n.clientAuth.off):
 		n.says.ClientAuth = claim.ClientAuth{Asked: true, Policy: r.clientAuth(ing)}
 	}
 }
@@ -63,38 +78,45 @@ type policyKey struct {
 // clientAuth resolves the three annotations that ask for client certificates.
 // It returns nil for what cannot be read, which refuses everybody.
 func (r *reader) clientAuth(ing *ingress) *hostmap.TLSPolicy {
-	notes := ing.object.Annotations
+	n := &ing.notes.clientAuth
+	ofSecret, ofMode, ofDepth := n.names()
 	mode := hostmap.ClientAuthRequire
 	fail := func(format string, args ...any) *hostmap.TLSPolicy {
 		r.problems.Add(ing.claims.Object, problem.ClientAuthUnresolved, format+" Its hosts are refused.", args...)
 		return nil
 	}
-	switch value, ok := notes[v1alpha1.AnnotationClientAuth]; {
-	case !ok, value == v1alpha1.ClientAuthRequire:
-	case value == v1alpha1.ClientAuthOptional:
+	switch {
+	case n.mode == nil, *n.mode == v1alpha1.ClientAuthRequire:
+	case *n.mode == v1alpha1.ClientAuthOptional:
 		mode = hostmap.ClientAuthOptional
 	default:
-		return fail("Annotation %s: %s is not require or optional.", v1alpha1.AnnotationClientAuth, problem.Quote(value))
+		return fail("Annotation %s: %s is not require or optional.", ofMode, problem.Quote(*n.mode))
 	}
 	depth := hostmap.DefaultClientAuthDepth
-	if value, ok := notes[v1alpha1.AnnotationClientAuthDepth]; ok {
-		n, err := strconv.ParseUint(value, 10, 8)
-		if err != nil || n < 1 {
-			return fail("Annotation %s: %s is not a number from 1 to 255.", v1alpha1.AnnotationClientAuthDepth, problem.Quote(value))
+	if n.depth != nil {
+		number, err := strconv.ParseUint(*n.depth, 10, 8)
+		if err != nil || number < 1 {
+			return fail("Annotation %s: %s is not a number from 1 to 255.", ofDepth, problem.Quote(*n.depth))
 		}
-		depth = int(n)
+		depth = int(number)
 	}
-	name := notes[v1alpha1.AnnotationClientAuthSecret]
+	name := n.secret
+	if n.foreign {
+		var ok bool
+		if name, ok = ownSecret(ing, n.secret); !ok {
+			return fail("Annotation %s: %s is not namespace/name of a Secret of this namespace.", ofSecret, problem.Quote(n.secret))
+		}
+	}
 	if name == "" {
-		return fail("Annotation %s names no Secret.", v1alpha1.AnnotationClientAuthSecret)
+		return fail("Annotation %s names no Secret.", ofSecret)
 	}
 	key := policyKey{hostmap.SecretRef{Namespace: ing.object.Namespace, Name: name}, mode, depth}
 	c := r.secrets.Bundle(key.secret)
 	if c.Bundle == nil {
-		return fail("Annotation %s: %s", v1alpha1.AnnotationClientAuthSecret, c.Message)
+		return fail("Annotation %s: %s", ofSecret, c.Message)
 	}
 	if c.Reason != "" {
-		r.problems.Add(ing.claims.Object, c.Reason, "Annotation %s: %s", v1alpha1.AnnotationClientAuthSecret, c.Message)
+		r.problems.Add(ing.claims.Object, c.Reason, "Annotation %s: %s", ofSecret, c.Message)
 	}
 	policy := r.policies[key]
 	if policy == nil {

@@ -38,6 +38,10 @@ func (r *reader) setTerms(ing *ingress, route *hostmap.Route, at place) {
 	}
 	if err := route.CheckRewriteTarget(target); err != nil {
 		route.Terms.RewriteTarget = ""
-		r.problems.Add(ing.claims.Object, problem.AnnotationInvalid, "Annotation %s: %s %s; it has no effect on %s.", v1alpha1.AnnotationRewriteTarget, problem.Quote(target), problem.ErrorText(err), at.String())
+		name := v1alpha1.AnnotationRewriteTarget
+		if _, own := ing.object.Annotations[name]; !own {
+			name = nginxPrefix + "rewrite-target"
+		}
+		r.problems.Add(ing.claims.Object, problem.AnnotationInvalid, "Annotation %s: %s %s; it has no effect on %s.", name, problem.Quote(target), problem.ErrorText(err), at.String())
 	}
 }

@@ -45,15 +45,21 @@ var redirectAnnotations = []annotation{{
 	values: targets,
 	unset:  "none",
 	does:   "Answers the paths of the Ingress with 301 to there.",
-	route:  func(t *hostmap.Terms, value string) error { return redirect(t, 301, value) },
+	route:  func(t *hostmap.Terms, value string) error { return redirect(t, permanentRedirect, value) },
 }, {
 	name:   v1alpha1.AnnotationTemporalRedirect,
 	scope:  ofRoutes,
 	values: targets,
 	unset:  "none",
 	does:   "Answers the paths of the Ingress with 302 to there; goes before `permanent-redirect`.",
-	route:  func(t *hostmap.Terms, value string) error { return redirect(t, 302, value) },
+	route:  func(t *hostmap.Terms, value string) error { return redirect(t, temporalRedirect, value) },
 }}
+
+// What is answered without another wish.
+const (
+	permanentRedirect = 301
+	temporalRedirect  = 302
+)
 
 const targets = "a URL of http or https, or an absolute path"
 

@@ -25,6 +25,8 @@ type Input struct {
 	Services              *object.Services
 	// Previous is the previous map, whose regular expressions are kept.
 	Previous *hostmap.Map
+	// Nginx says what becomes of ingress-nginx's annotations.
+	Nginx    Nginx
 	Problems *problem.List
 }
 
@@ -43,6 +45,10 @@ type reader struct {
 	// made when the first is asked for.
 	previous *hostmap.Map
 	regexes  map[string]*hostmap.PathRegex
+	nginx    Nginx
+	// regexHosts are the hosts, by namespace, of which ingress-nginx takes all
+	// paths for regular expressions.
+	regexHosts map[string]bool
 }
 
 // ingress is an Ingress of ours that is being read.
@@ -70,10 +76,12 @@ func Read(in Input) []*claim.Claimant {
 		services:    in.Services,
 		problems:    in.Problems,
 		previous:    in.Previous,
+		nginx:       in.Nginx,
 		policies:    make(map[policyKey]*hostmap.TLSPolicy),
 		behind:      make(map[string]*hostmap.Backend),
 	}
 	out := make([]*claim.Claimant, 0, len(in.Ingresses))
+	r.findRegexHosts(in.Ingresses)
 	for _, object := range r.sorted(in.Ingresses) {
 		if c := r.classes.Of(className(object)); c != nil {
 			out = append(out, r.read(object, c))
@@ -90,8 +98,8 @@ func (r *reader) read(object *networkingv1.Ingress, c *class.Class) *claim.Claim
 		Class:   c,
 		Field:   field,
 	}}
-	r.readAnnotations(&ing)
 	ing.guarded = r.guarded(c)
+	r.readAnnotations(&ing)
 	r.reportGuarded(&ing)
 	ing.limit.begin(&ing)
 	r.readRules(&ing)

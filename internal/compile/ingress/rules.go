@@ -1,7 +1,9 @@
 package ingress
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -110,13 +112,37 @@ func (r *reader) readPaths(ing *ingress, at place, paths []networkingv1.HTTPIngr
 		r.setTerms(ing, route, at)
 		out = append(out, route)
 	}
-	return out
+	return ing.addAppRoot(out)
+}
+
+// addAppRoot sends the path "/" elsewhere, where that is asked for.
+func (ing *ingress) addAppRoot(routes []*hostmap.Route) []*hostmap.Route {
+	if ing.notes.appRoot == "" || len(routes) == 0 {
+		return routes
+	}
+	i := slices.IndexFunc(routes, func(r *hostmap.Route) bool { return r.Type == hostmap.Exact && r.Path == "/" })
+	if i < 0 {
+		i = len(routes)
+		// The backend of another path, for the form: nobody is sent to it.
+		routes = append(routes, &hostmap.Route{Type: hostmap.Exact, Path: "/", Backend: routes[0].Backend, Terms: ing.notes.terms, From: ing.claims.Object})
+	}
+	if !ing.notes.closed {
+		routes[i].Terms.RewriteTarget = ""
+		routes[i].Terms.Redirect = hostmap.Redirect{Status: temporalRedirect, Target: ing.notes.appRoot}
+	}
+	return routes
 }
 
 // matchPath sets what paths of requests a route takes. It returns why it can
 // take none.
 func (r *reader) matchPath(ing *ingress, route *hostmap.Route, at place, p *networkingv1.HTTPIngressPath) string {
 	route.Path = p.Path
+	if r.regexHosts[ing.object.Namespace+"/"+at.host] && ing.guarded == nil {
+		// ingress-nginx has one kind of location on such a host, whatever the
+		// type of the path: ~* "^/path".
+		route.Path = "(?i)" + cmp.Or(p.Path, "/")
+		return r.matchRegex(route)
+	}
 	kind := networkingv1.PathTypePrefix
 	if p.PathType != nil {
 		kind = *p.PathType

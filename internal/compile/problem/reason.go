@@ -55,6 +55,9 @@ const (
 	AnnotationInvalid = "AnnotationInvalid"
 	// AnnotationUnknown: an annotation of our prefix that has no effect.
 	AnnotationUnknown = "AnnotationUnknown"
+	// AnnotationForeign: an annotation of ingress-nginx's is not read, or has no
+	// effect.
+	AnnotationForeign = "AnnotationForeign"
 	// AnnotationConflict: an older Ingress of the host says otherwise.
 	AnnotationConflict = "AnnotationConflict"
 	// ClientAuthUnresolved: client certificates are asked for in a way that

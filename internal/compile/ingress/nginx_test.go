@@ -1,0 +1,189 @@
+package ingress
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ingress421/ingress421/internal/compile/class"
+	"github.com/ingress421/ingress421/internal/compile/object"
+	"github.com/ingress421/ingress421/internal/compile/problem"
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// The rows are whole, and no name stands twice.
+func TestNginxAnnotationsAreWhole(t *testing.T) {
+	for i := range nginxAnnotations {
+		row := &nginxAnnotations[i]
+		if nginxNamed(row.name) != row {
+			t.Errorf("%s stands twice", row.name)
+		}
+		reads := row.note != nil || annotationNamed(row.as) != nil
+		if reads != (row.fate == same || row.fate == near) {
+			t.Errorf("%s: read %v, fate %d", row.name, reads, row.fate)
+		}
+		if row.fate != same && !strings.HasSuffix(row.remark, ".") {
+			t.Errorf("%s: want a sentence", row.name)
+		}
+	}
+}
+
+// readOne reads an Ingress that has one annotation of ingress-nginx's.
+func readOne(name, value string, mode Nginx) (*hostmap.Route, bool, []hostmap.Problem) {
+	m, problems := new(hostmap.Map), new(problem.List)
+	secrets := object.NewSecrets(nil, m, metav1.Now().Time, problems)
+	claimants := Read(Input{
+		Ingresses: []*networkingv1.Ingress{{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "i", Annotations: map[string]string{nginxPrefix + name: value}},
+			Spec: networkingv1.IngressSpec{Rules: []networkingv1.IngressRule{{Host: "a.example", IngressRuleValue: networkingv1.IngressRuleValue{
+				HTTP: &networkingv1.HTTPIngressRuleValue{Paths: []networkingv1.HTTPIngressPath{{
+					Path: "/", Backend: networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{Name: "s"}},
+				}}},
+			}}}},
+		}},
+		Classes:  class.Resolve(class.Find(nil, "", nil, true), class.Input{Previous: m, Secrets: secrets, Problems: problems}),
+		Secrets:  secrets,
+		Services: object.NewServices(object.Input{Previous: m, Problems: problems}),
+		Previous: m,
+		Nginx:    mode,
+		Problems: problems,
+	})
+	c := claimants[0]
+	return c.Claims[0].Routes[0], c.Says.ClientAuth.Asked && c.Says.ClientAuth.Policy == nil, problems.Sorted()
+}
+
+// What protects and cannot be honoured lets nobody in, is told under off, and
+// closes nothing where that is asked for, but for client certificates.
+func TestNginxProtectionIsNeverLost(t *testing.T) {
+	for i := range nginxAnnotations {
+		row := &nginxAnnotations[i]
+		if !row.protects || row.name == "auth-tls-verify-depth" { // which alone asks for nothing
+			continue
+		}
+		const value = "no value that can be read"
+		route, refused, _ := readOne(row.name, value, NginxStrict)
+		if route.Backend.Missing != hostmap.MissingProtection && !refused {
+			t.Errorf("%s: under strict others come in", row.name)
+		}
+		route, _, _ = readOne(row.name, value, NginxLenient)
+		if route.Backend.Missing == hostmap.MissingProtection {
+			t.Errorf("%s: under lenient the path is closed", row.name)
+		}
+		_, _, problems := readOne(row.name, value, NginxOff)
+		if text := fmt.Sprint(problems); !strings.Contains(text, nginxPrefix+row.name) || !strings.Contains(text, problem.AnnotationForeign) {
+			t.Errorf("%s: under off nothing is said: %s", row.name, text)
+		}
+	}
+	if route, _, _ := readOne("auth-of-tomorrow", "x", NginxStrict); route.Backend.Missing != hostmap.MissingProtection {
+		t.Error("a name that is like those that protect closes nothing")
+	}
+}
+
+func TestNginxValues(t *testing.T) {
+	for _, c := range []struct {
+		read        func(string) (string, error)
+		value, want string
+	}{
+		{nginxSize, "8m", "8Mi"},
+		{nginxSize, "8M", "8Mi"},
+		{nginxSize, "512k", "512Ki"},
+		{nginxSize, "1G", "1Gi"},
+		{nginxSize, "1024", "1024"},
+		{nginxSize, "8mm", ""},
+		{nginxSize, "m", ""},
+		{nginxSize, "8Mi", ""},
+		{nginxSize, "-8m", ""},
+		{nginxSeconds, "60", "60s"},
+		{nginxSeconds, "60s", "60s"},
+		{nginxSeconds, "1m", ""},
+		{nginxSeconds, "", ""},
+		{nginxBoolean, "TRUE", "true"},
+		{nginxBoolean, "0", "false"},
+		{nginxBoolean, "on", ""},
+		{nginxProtocol, "grpcs", "GRPCS"},
+		{nginxProtocol, "AUTO_HTTP", ""},
+	} {
+		got, err := c.read(c.value)
+		if err != nil {
+			got = ""
+		}
+		if got != c.want {
+			t.Errorf("%q is read as %q, want %q", c.value, got, c.want)
+		}
+	}
+}
+
+// docs/from-ingress-nginx.md is made of the table (go test -run Nginx -update).
+func TestNginxReference(t *testing.T) {
+	const page = "../../../docs/from-ingress-nginx.md"
+	want := nginxReference()
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("-table +page:\n%s", diff)
+	}
+}
+
+func nginxReference() string {
+	var b strings.Builder
+	b.WriteString(`# Annotations of ingress-nginx
+
+` + "`--nginx-annotations`" + ` says what becomes of annotations that begin with ` + "`nginx.ingress.kubernetes.io/`" + `:
+
+- ` + "`off`" + ` (the default): they are not read. Each that would protect something is a problem ` + "`AnnotationForeign`" + ` on its Ingress.
+- ` + "`strict`" + `: those that we have work as they do there. What has no effect is a problem. **What protects and cannot be honoured closes
+  the paths of its Ingress: 503 for everybody**, rather than let in whom it was to keep out.
+- ` + "`lenient`" + `: the same, but nothing is closed. Client certificates that cannot be resolved refuse the host all the same.
+
+Where [our own annotation](annotations.md) for the same thing stands beside, that is read. Snippets are never executed. Behind a guard
+these annotations are the guarded controller's, and are not touched.
+
+In ingress-nginx one Ingress with ` + "`use-regex` or `rewrite-target`" + ` makes all paths of its hosts regular expressions that are not
+case-sensitive and match from the path's beginning on, whatever their type. So it is here, for the Ingresses of the same namespace.
+The syntax is [RE2's](https://github.com/google/re2/wiki/Syntax): a path with a look-ahead is a problem and is left out.
+`)
+	for _, part := range []struct {
+		fate         fate
+		title, about string
+	}{
+		{same, "The same", "They work as they do there."},
+		{near, "Near", "They work, with a difference."},
+		{unneeded, "Not needed", "What they set has no counterpart here, and nothing is lost."},
+		{refused, "Refused", "They have no effect. Those in bold protect something, and close the paths of their Ingress under `strict`."},
+	} {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", part.title, part.about)
+		if part.fate == same {
+			b.WriteString("| annotation | read as |\n|---|---|\n")
+		} else {
+			b.WriteString("| annotation | remark |\n|---|---|\n")
+		}
+		for i := range nginxAnnotations {
+			row := &nginxAnnotations[i]
+			if row.fate != part.fate {
+				continue
+			}
+			name, remark := "`"+row.name+"`", row.remark
+			if row.protects && row.fate == refused {
+				name = "**" + name + "**"
+			}
+			if row.fate == same {
+				remark = "[`" + strings.TrimPrefix(row.as, "ingress421.dev/") + "`](annotations.md)"
+			}
+			fmt.Fprintf(&b, "| %s | %s |\n", name, remark)
+		}
+	}
+	return b.String()
+}
