@@ -527,18 +527,43 @@ func TestCleartext(t *testing.T) {
 	}
 }
 
-// Where a request's end is told in chunks, or by a client of HTTP/1.0, the
-// connection ends with it.
+// A connection goes on where every reader sees the request end in the same place,
+// and one of HTTP/1.0 where it has asked for that.
 func TestDoubtfulFramingClosesTheConnection(t *testing.T) {
 	w := newWorld(t, oneSite(t, echo(t, "b")), nil)
-	for name, request := range map[string]string{
-		"chunked":          "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
-		"chunked and more": "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
-		"HTTP/1.0":         "GET / HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\n\r\n",
+	for name, tt := range map[string]struct{ request, status, connection string }{
+		"chunked":              {"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "200", ""},
+		"chunks with more":     {"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b\r\nx\r\n0\r\n\r\n", "200", "close"},
+		"chunked and more":     {"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "400", "close"},
+		"HTTP/1.0":             {"GET / HTTP/1.0\r\nHost: a.test\r\n\r\n", "200", "close"},
+		"HTTP/1.0 that asks":   {"GET / HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\n\r\n", "200", "keep-alive"},
+		"HTTP/1.0 and its kin": {"GET / HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\nTransfer_Encoding: chunked\r\n\r\n", "200", "close"},
 	} {
-		a := w.rawHTTP1("a.test", request)
-		if a.gone || (a.status == "200" && a.header["connection"] != "close") {
-			t.Errorf("%s: %+v", name, a)
+		a := w.rawHTTP1("a.test", tt.request)
+		if a.gone || a.status != tt.status || a.header["connection"] != tt.connection {
+			t.Errorf("%s: %+v, want %s and %q", name, a, tt.status, tt.connection)
+		}
+	}
+}
+
+// What asks for no host at all is a balancer's health check, in cleartext.
+func TestProbesWithoutAHost(t *testing.T) {
+	w := newWorld(t, oneSite(t, echo(t, "b")), nil)
+	for _, tt := range []struct{ serverName, request, want string }{
+		{"", "OPTIONS / HTTP/1.0\r\n\r\n", "200"}, // HAProxy's default
+		{"", "GET / HTTP/1.0\r\n\r\n", "200"},
+		{"", "HEAD /healthz HTTP/1.0\r\nUser-Agent: x\r\n\r\n", "200"},
+		{"", "OPTIONS * HTTP/1.0\r\n\r\n", "200"},
+		{"", "GET / HTTP/1.0\r\nHost:\r\n\r\n", "400"},
+		{"", "GET / HTTP/1.1\r\n\r\n", "400"},
+		{"", "POST / HTTP/1.0\r\n\r\n", "400"},
+		{"", "GET / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx", "400"},
+		{"", "GET / HTTP/1.1\r\nHost: 10.0.0.1:8080\r\n\r\n", "404"}, // a kubelet's, or a cloud's: nobody serves it
+		{"a.test", "OPTIONS / HTTP/1.0\r\n\r\n", "400"},
+	} {
+		a := w.rawHTTP1(tt.serverName, tt.request)
+		if a.status != tt.want || a.header["server"] != "ingress421" || a.header["date"] == "" || a.header["x-backend"] != "" {
+			t.Errorf("%q: %+v, want %s", tt.request, a, tt.want)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/ingress421/ingress421/proxy/observe"
 )
 
-
 // Gate judges requests. Make one with [New].
 type Gate struct {
 	observer *observe.Observer
@@ -65,6 +64,10 @@ func (c *Case) Record(r *message.Request) observe.Exchange {
 // Admit judges a request whose head is whole. It does not block. true: the
 // request is to be forwarded by the verdict's route; false: it has been answered.
 func (g *Gate) Admit(r *message.Request, c *Case) bool {
+	if isProbe(r) {
+		alive(r)
+		return false
+	}
 	if why := settleHost(r); why != "" {
 		r.AnswerError(http.StatusBadRequest, why, requestError)
 		return false
