@@ -1,6 +1,9 @@
 package frame
 
-import "io"
+import (
+	"errors"
+	"io"
+)
 
 // coldSize is the buffer of a connection that waits for what comes next: enough
 // for a frame header, so that idle connections hold no real buffer.
@@ -89,7 +92,7 @@ func (b *Reader) fill(need int) error {
 			return nil
 		}
 		switch {
-		case err == io.EOF && (b.w > b.r || b.Mid):
+		case errors.Is(err, io.EOF) && (b.w > b.r || b.Mid):
 			return io.ErrUnexpectedEOF
 		case err != nil:
 			return err

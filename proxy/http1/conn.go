@@ -2,9 +2,10 @@ package http1
 
 import (
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/ingress421/ingress421/proxy/owned"
 )
 
 // coldBuffer is the buffer of a connection that waits for its next request.
@@ -31,9 +32,11 @@ type Conn struct {
 	watch watch
 
 	serial   atomic.Uint64 // the number of the request under way, 0 between two
-	requests uint64        // written by Serve while it holds idle
+	requests uint64        // owned by Serve, but for while waiting is set
 	draining atomic.Bool
-	idle     sync.Mutex // held while a request is under way
+
+	mu      owned.Mutex
+	waiting bool // for a request; guarded by mu
 }
 
 // Data returns what the owner has given the connection.
@@ -46,15 +49,16 @@ func (c *Conn) Drain() {
 	if c.draining.Swap(true) {
 		return
 	}
-	if c.idle.TryLock() {
-		// It waits for a request, or is about to: no octet of one is lost.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting {
+		// No octet of a request is lost.
 		_ = c.nc.SetReadDeadline(c.lastCall())
-		c.idle.Unlock()
 	}
 }
 
 // lastCall is until when a connection that is drained may bring a request.
-// Callers hold idle, or are Serve.
+// Callers are Serve, or hold mu while waiting is set.
 func (c *Conn) lastCall() time.Time {
 	if c.requests == 0 {
 		return time.Now().Add(min(firstTime, c.limits.HeaderTimeout))
@@ -72,7 +76,6 @@ var aLongTimeAgo = time.Unix(1, 0)
 // it ended: in one of the Closed constants, and with the error unless that was in
 // good order.
 func (c *Conn) Serve() (reason string, err error) {
-	c.idle.Lock()
 	for reason == "" {
 		reason, err = c.serveNext()
 	}
@@ -196,12 +199,12 @@ const warmTime = 400 * time.Millisecond
 // awaitWith reads the first octets of a request into b.
 func (c *Conn) awaitWith(b []byte, limit time.Duration) error {
 	c.readUntil(limit, limit/8)
-	c.idle.Unlock()
+	c.setWaiting(true)
 	if c.draining.Load() {
 		_ = c.nc.SetReadDeadline(c.lastCall())
 	}
 	n, err := c.nc.Read(b)
-	c.idle.Lock()
+	c.setWaiting(false)
 	if c.draining.Load() || err != nil {
 		c.readBy = time.Time{} // what is set may be of the past
 	}
@@ -210,6 +213,12 @@ func (c *Conn) awaitWith(b []byte, limit time.Duration) error {
 		return nil
 	}
 	return err
+}
+
+func (c *Conn) setWaiting(w bool) {
+	c.mu.Lock()
+	c.waiting = w
+	c.mu.Unlock()
 }
 
 // readUntil sets the read deadline to a time from now. One that is set already

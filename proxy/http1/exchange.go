@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/proxy/field"
+	"github.com/ingress421/ingress421/proxy/owned"
 )
 
 // Exchange is one request and the means to answer it. It belongs to its
@@ -43,7 +44,7 @@ type Exchange struct {
 	stopped bool // no more reading; guarded by readMu
 	raw     bool // behind a 101; guarded by readMu
 
-	writeMu sync.Mutex
+	writeMu owned.Mutex
 	state   responseState // guarded by writeMu
 	keep    bool          // the connection may go on; guarded by writeMu
 	failed  string        // why the connection is of no more use; guarded by writeMu
@@ -294,6 +295,7 @@ func (x *Exchange) WriteTrailer(h []hpack.HeaderField) error {
 
 // content writes some of the content. Callers hold writeMu.
 func (x *Exchange) content(p []byte, last bool) error {
+	x.writeMu.Check()
 	if !x.bodied {
 		return nil
 	}
@@ -333,6 +335,7 @@ func (x *Exchange) send(b []byte) error {
 
 // sendAsIs writes b. Callers hold writeMu.
 func (x *Exchange) sendAsIs(b []byte) error {
+	x.writeMu.Check()
 	if x.failed != "" {
 		// A part of the write that failed may be on its way, and what came
 		// behind it would be taken for the rest.
@@ -384,6 +387,7 @@ func (x *Exchange) switchProtocols(h []hpack.HeaderField) error {
 // told (RFC 9112 section 6.3). whole: all of the content is known, and is n
 // octets. Callers hold writeMu.
 func (x *Exchange) appendHead(b []byte, status int, h []hpack.HeaderField, whole bool, n int) []byte {
+	x.writeMu.Check()
 	b = x.appendStatus(b, status)
 	noContent := status == http.StatusNoContent || status == http.StatusNotModified
 	x.bodied = x.Method != http.MethodHead && !noContent

@@ -3,9 +3,10 @@ package http1
 import (
 	"errors"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/ingress421/ingress421/proxy/owned"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 // reading from it. What it reads, of a request to come, stays in the
 // connection's buffer.
 type watch struct {
-	mu      sync.Mutex
+	mu      owned.Mutex
 	timer   *time.Timer   // guarded by mu; nil until first needed
 	armed   bool          // the timer will fire; guarded by mu
 	seen    uint64        // the request that was under way at the last look; guarded by mu
@@ -106,6 +107,7 @@ func (w *watch) end(c *Conn) {
 // halt waits for the reading goroutine to be gone. Callers hold mu, which that
 // one never asks for.
 func (w *watch) halt(c *Conn) {
+	w.mu.Check()
 	if w.done == nil {
 		return
 	}
