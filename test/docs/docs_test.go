@@ -182,6 +182,27 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// A test that a page names as its witness is there.
+func TestWitnesses(t *testing.T) {
+	var code strings.Builder
+	for _, file := range files(t, "_test.go") {
+		code.WriteString(read(t, file))
+	}
+	witness := regexp.MustCompile("`(Test[A-Za-z]+)`")
+	found := 0
+	for _, page := range files(t, ".md") {
+		for _, match := range witness.FindAllStringSubmatch(outsideFences(read(t, page)), -1) {
+			found++
+			if !strings.Contains(code.String(), "\nfunc "+match[1]+"(t *testing.T)") {
+				t.Errorf("%s names %s, which is not there", page, match[1])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no page names a test")
+	}
+}
+
 // files returns the paths, from the top of the repository, of the files whose
 // names end in suffix.
 func files(t *testing.T, suffix string) []string {

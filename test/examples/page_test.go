@@ -20,8 +20,9 @@ const inNamespace = "EXAMPLES_IN_NAMESPACE"
 
 // TestReadme and the tests like it run the commands of a page, in their order
 // and as they are written, and compare what they print with what stands there.
-func TestReadme(t *testing.T)    { page(t, "examples/README.md", 5) }
-func TestAuditPage(t *testing.T) { page(t, "docs/audit.md", 2) }
+func TestReadme(t *testing.T)            { page(t, "examples/README.md", 5) }
+func TestAuditPage(t *testing.T)         { page(t, "docs/audit.md", 2) }
+func TestInvestigatingPage(t *testing.T) { page(t, "docs/investigating.md", 14) }
 
 // page runs a page, of which at least some outputs are compared. It does so in a
 // network namespace, because commands name their ports, and in a folder that
@@ -78,6 +79,8 @@ func page(t *testing.T, name string, outputs int) {
 			serve(t, dir, command, "127.0.0.1:9001")
 		case strings.HasPrefix(command, "python3 -m http.server 9002"):
 			serve(t, dir, command, "127.0.0.1:9002")
+		case strings.HasPrefix(command, "python3 examples/investigating/silent.py 9003"):
+			serve(t, dir, command, "127.0.0.1:9003")
 		case strings.HasPrefix(command, "bin/ingress421 run"):
 			serve(t, dir, command, "127.0.0.1:8443")
 		case step.output == "":
