@@ -16,7 +16,7 @@ const (
 	// halfClosed is how long the answer to a client may take that has ended its
 	// direction. It may wait for the answer, or have gone: TCP tells the two apart
 	// only when something is written.
-	halfClosed = 10 * time.Second
+	halfClosed = 3 * time.Second
 )
 
 // watch notices that a client goes away while its answer is waited for, by
