@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -147,14 +149,21 @@ func TestPathConfusion(t *testing.T) {
 	good.unharmed(t)
 }
 
-// resolve3986 removes dot segments, plain or percent-encoded, by the letter of
-// RFC 3986 section 5.2.4: empty segments are segments.
+// encodedUnreserved is what RFC 3986 section 6.2.2.2 has decoded.
+var encodedUnreserved = regexp.MustCompile(`(?i)%(2[de]|3\d|4[1-9a-f]|5[0-9a]|5f|6[1-9a-f]|7[0-9ae])`)
+
+// resolve3986 decodes what needs no encoding and removes dot segments, by the
+// letter of RFC 3986 sections 6.2.2.2 and 5.2.4: empty segments are segments.
 func resolve3986(path string) string {
 	path, _, _ = strings.Cut(path, "?")
+	path = encodedUnreserved.ReplaceAllStringFunc(path, func(e string) string {
+		n, _ := strconv.ParseUint(e[1:], 16, 8)
+		return string(rune(n))
+	})
 	var out []string
 	segments := strings.Split(path, "/")[1:]
 	for i, s := range segments {
-		dots := strings.ReplaceAll(strings.ToLower(s), "%2e", ".")
+		dots := s
 		last := i == len(segments)-1
 		switch {
 		case dots == "..":

@@ -1,6 +1,7 @@
 package hostmap
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 )
@@ -8,31 +9,45 @@ import (
 // ErrPath is the error of [Path].
 var ErrPath = errors.New("path does not begin with '/', or has an octet that no path may have or a '%' without two hexadecimal digits")
 
-// Path returns the canonical form of a request path, without its query: dot
-// segments are resolved, plain or percent-encoded (RFC 3986 section 5.2.4 and
-// 6.2.2.2), so that no two readers of a path can take it for two. Empty
-// segments and "%2F" stay as they are, and so does everything else. What is
-// matched is what must be forwarded.
+// Path returns the canonical form of a request path, without its query: octets
+// that need no percent-encoding have none (RFC 3986 section 6.2.2.2: letters,
+// digits, "-", ".", "_" and "~"), and dot segments are resolved (section 5.2.4),
+// so that no two readers of a path can take it for two. A route's terms would
+// else hold for "/admin" and not for "/%61dmin", which most backends take for the
+// same. Empty segments and "%2F" stay as they are, and so does everything else.
+// What is matched is what must be forwarded.
 //
 // A path that is canonical already is returned as it is, without allocation.
 func Path(p string) (string, error) {
 	if p == "" || p[0] != '/' {
 		return "", ErrPath
 	}
-	dots := false
+	dots, encoded := false, false
 	for i := 0; i < len(p); i++ {
 		switch c := p[i]; {
 		case c <= ' ', c == 0x7f, c == '#', c == '?':
 			return "", ErrPath
-		case c == '%' && (len(p) < i+3 || !hexDigit(p[i+1]) || !hexDigit(p[i+2])):
-			return "", ErrPath // RFC 3986 section 2.1
+		case c == '%':
+			if len(p) < i+3 || !hexDigit(p[i+1]) || !hexDigit(p[i+2]) {
+				return "", ErrPath // RFC 3986 section 2.1
+			}
+			encoded = encoded || unreserved(octetOf(p[i+1], p[i+2]))
 		case c == '/' && dotSegment(segment(p[i+1:])) > 0:
 			dots = true
 		}
 	}
+	if encoded {
+		p = decodeUnreserved(p)
+		dots = true // perhaps
+	}
 	if !dots {
 		return p, nil
 	}
+	return resolveDots(p), nil
+}
+
+// resolveDots takes the dot segments out of a path.
+func resolveDots(p string) string {
 	out := make([]byte, 0, len(p))
 	for rest := p; rest != ""; {
 		seg := segment(rest[1:])
@@ -43,7 +58,7 @@ func Path(p string) (string, error) {
 			continue
 		}
 		if n == 2 {
-			if i := strings.LastIndexByte(string(out), '/'); i >= 0 {
+			if i := bytes.LastIndexByte(out, '/'); i >= 0 {
 				out = out[:i]
 			}
 		}
@@ -52,7 +67,39 @@ func Path(p string) (string, error) {
 			out = append(out, '/')
 		}
 	}
-	return string(out), nil
+	return string(out)
+}
+
+// decodeUnreserved decodes what needs no encoding. Nothing that is decoded is a
+// '%', so that nothing is decoded twice.
+func decodeUnreserved(p string) string {
+	out := make([]byte, 0, len(p))
+	for i := 0; i < len(p); i++ {
+		if p[i] == '%' {
+			if c := octetOf(p[i+1], p[i+2]); unreserved(c) {
+				out = append(out, c)
+				i += 2
+				continue
+			}
+		}
+		out = append(out, p[i])
+	}
+	return string(out)
+}
+
+// unreserved is RFC 3986 section 2.3.
+func unreserved(c byte) bool {
+	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
+}
+
+// octetOf is the octet of two hexadecimal digits.
+func octetOf(high, low byte) byte { return hexValue(high)<<4 | hexValue(low) }
+
+func hexValue(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
 }
 
 func hexDigit(c byte) bool {
@@ -67,26 +114,13 @@ func segment(s string) string {
 	return s
 }
 
-// dotSegment returns 1 for ".", 2 for ".." (each dot plain or as %2e) and 0
-// for every other segment.
+// dotSegment returns 1 for ".", 2 for ".." and 0 for every other segment.
 func dotSegment(seg string) int {
-	if seg == "" || len(seg) > len("%2e%2e") || (seg[0] != '.' && seg[0] != '%') {
-		return 0
+	switch seg {
+	case ".":
+		return 1
+	case "..":
+		return 2
 	}
-	n := 0
-	for seg != "" {
-		switch {
-		case seg[0] == '.':
-			seg = seg[1:]
-		case len(seg) >= 3 && seg[0] == '%' && seg[1] == '2' && seg[2]|0x20 == 'e':
-			seg = seg[3:]
-		default:
-			return 0
-		}
-		n++
-	}
-	if n > 2 {
-		return 0
-	}
-	return n
+	return 0
 }

@@ -2,7 +2,9 @@ package hostmap_test
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,7 +57,7 @@ var paths = [...]struct{ in, want string }{
 	{"/a%2fb", "/a%2fb"},
 	{"/a%2Fb", "/a%2Fb"},
 	{"/public/..%2fadmin", "/public/..%2fadmin"},
-	{"/public/%2e%2e%2fadmin", "/public/%2e%2e%2fadmin"},
+	{"/public/%2e%2e%2fadmin", "/public/..%2fadmin"},
 	{"/public/..;/admin", "/public/..;/admin"},
 	{"/public/..%00/admin", "/public/..%00/admin"},
 	{`/public/..\admin`, `/public/..\admin`},
@@ -68,10 +70,15 @@ var paths = [...]struct{ in, want string }{
 	{"/a/.b", "/a/.b"},
 	{"/a/b.", "/a/b."},
 	{"/a/..b", "/a/..b"},
-	{"/%41", "/%41"},
+	{"/%41", "/A"},
+	{"/%61dmin", "/admin"},
+	{"/admi%6E/x", "/admin/x"},
+	{"/%7e%2D%5f%30", "/~-_0"},
+	{"/%2541", "/%2541"},
+	{"/%3a%40%21%24%c3%a4", "/%3a%40%21%24%c3%a4"},
 	{"/a;x=1/b", "/a;x=1/b"},
 	{"/a:b@c", "/a:b@c"},
-	{"/%2e%2e%2e", "/%2e%2e%2e"},
+	{"/%2e%2e%2e", "/..."},
 }
 
 func TestPath(t *testing.T) {
@@ -113,10 +120,17 @@ func TestPathProtectedPrefix(t *testing.T) {
 
 // modelPath is Path on a stack of segments.
 func modelPath(p string) string {
+	p = regexp.MustCompile("%[0-9A-Fa-f]{2}").ReplaceAllStringFunc(p, func(e string) string {
+		n, _ := strconv.ParseUint(e[1:], 16, 8)
+		if regexp.MustCompile(`[A-Za-z0-9\-._~]`).MatchString(string(rune(n))) {
+			return string(rune(n))
+		}
+		return e
+	})
 	var stack []string
 	segments := strings.Split(p[1:], "/")
 	for i, s := range segments {
-		switch plain := strings.NewReplacer("%2e", ".", "%2E", ".").Replace(s); plain {
+		switch plain := s; plain {
 		case ".", "..":
 			if plain == ".." && len(stack) > 0 {
 				stack = stack[:len(stack)-1]

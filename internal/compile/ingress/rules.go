@@ -167,10 +167,19 @@ func (r *reader) matchPath(ing *ingress, route *hostmap.Route, at place, p *netw
 	// A request's path has lost its dot segments when it is compared, so a rule
 	// that has some would never be met. The API server lets them pass in paths
 	// of type ImplementationSpecific.
-	if canonical, err := hostmap.Path(route.Path); err != nil || canonical != route.Path {
+	canonical, err := hostmap.Path(route.Path)
+	if err != nil || !onlyDecoded(route.Path, canonical) {
 		return "no request can have this path; it must begin with '/' and have no dot segments, spaces, '?' or '#'"
 	}
+	route.Path = canonical
 	return ""
+}
+
+// onlyDecoded tells whether the canonical form of a path has lost needless encoding
+// and nothing else: with each octet go two others and a '%', and with a dot segment
+// more.
+func onlyDecoded(path, canonical string) bool {
+	return len(path)-len(canonical) == 2*(strings.Count(path, "%")-strings.Count(canonical, "%"))
 }
 
 // matchRegex makes a route one of a regular expression. Each is compiled once
