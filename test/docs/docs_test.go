@@ -64,6 +64,28 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// docs/architecture.md names every room that is shipped, and nothing that is not
+// there.
+func TestArchitecture(t *testing.T) {
+	page := outsideFences(read(t, "docs/architecture.md"))
+	named := make(map[string]bool)
+	for _, match := range regexp.MustCompile("`([a-z0-9_/]+(?:\\.go)?)`").FindAllStringSubmatch(page, -1) {
+		named[match[1]] = true
+		if _, err := os.Stat(filepath.Join(require.Root(t), match[1])); err != nil {
+			t.Errorf("%s is not there", match[1])
+		}
+	}
+	for _, file := range files(t, ".go") {
+		room := filepath.ToSlash(filepath.Dir(file))
+		top, _, _ := strings.Cut(room, "/")
+		if strings.HasSuffix(file, "_test.go") || room == "." || strings.HasSuffix(room, "test") || slices.Contains([]string{"test", "tools", "examples"}, top) || named[room] {
+			continue
+		}
+		named[room] = true
+		t.Errorf("%s is not named", room)
+	}
+}
+
 // docs/metrics.md has the metrics that a running process has, with their
 // labels, and no others.
 func TestMetrics(t *testing.T) {
