@@ -25,7 +25,8 @@ import (
 //   - the victim's site is what it is without them;
 //   - no route of an Ingress that asks for client certificates stands in a
 //     site that asks for none;
-//   - no route of an Ingress that asks for source ranges is without;
+//   - no route of an Ingress that asks for source ranges is without, and none is
+//     open of one that asks for what we do not have;
 //   - a site holds routes and certificates of one namespace, apart from the
 //     default certificate;
 //   - nothing is forwarded to an address that no pod has;
@@ -161,7 +162,7 @@ func checkVictim(t *testing.T, in compile.Input, m *hostmap.Map, want string) {
 
 func check(t *testing.T, in compile.Input, m *hostmap.Map, problems []hostmap.Problem) {
 	t.Helper()
-	asks, ranged := make(map[string]bool), make(map[string]bool)
+	asks, ranged, closed := make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for _, ing := range in.Ingresses {
 		for name := range ing.Annotations {
 			if strings.HasPrefix(name, v1alpha1.AnnotationClientAuth) {
@@ -169,6 +170,9 @@ func check(t *testing.T, in compile.Input, m *hostmap.Map, problems []hostmap.Pr
 			}
 			if name == v1alpha1.AnnotationAllowSourceRange || name == v1alpha1.AnnotationDenySourceRange {
 				ranged[ing.Namespace+"/"+ing.Name] = true
+			}
+			if name == "nginx.ingress.kubernetes.io/auth-url" && ing.Annotations[name] != "" && in.Nginx == ingress.NginxStrict {
+				closed[ing.Namespace+"/"+ing.Name] = true
 			}
 		}
 	}
@@ -180,6 +184,9 @@ func check(t *testing.T, in compile.Input, m *hostmap.Map, problems []hostmap.Pr
 			}
 			if ranged[r.From.Namespace+"/"+r.From.Name] && !r.Terms.Ranged() && len(r.Backend.Endpoints) != 0 {
 				t.Errorf("site %s serves %s to all addresses", s.Label(), r.From)
+			}
+			if closed[r.From.Namespace+"/"+r.From.Name] && len(r.Backend.Endpoints) != 0 {
+				t.Errorf("site %s serves %s without asking who comes", s.Label(), r.From)
 			}
 			if r.Backend.Namespace != r.From.Namespace {
 				t.Errorf("site %s: the backend of %s/%s is in %s", s.Label(), r.From.Namespace, r.From.Name, r.Backend.Namespace)
@@ -297,6 +304,7 @@ func (g *generator) meta(i int, kind string) metav1.ObjectMeta {
 
 func (g *generator) fill(in *compile.Input) {
 	in.AllowSharedHosts = g.n(4) == 3
+	in.Nginx = compile.Nginx(g.n(3))
 	if g.n(4) == 0 {
 		in.DefaultCertificate.Namespace, in.DefaultCertificate.Name = "system", "flag"
 		in.Secrets = append(in.Secrets, &corev1.Secret{
@@ -368,9 +376,11 @@ func (g *generator) ingress(i int) *networkingv1.Ingress {
 	if class := g.pick("stable", "stable", "other", "missing"); g.n(8) != 7 {
 		ing.Spec.IngressClassName = &class
 	}
+	const nginx = "nginx.ingress.kubernetes.io/"
 	ing.Annotations = make(map[string]string)
 	for range g.n(4) {
-		name := g.pick(append(ingress.AnnotationNames(), v1alpha1.AnnotationPrefix+"unknown")...)
+		name := g.pick(append(ingress.AnnotationNames(), v1alpha1.AnnotationPrefix+"unknown",
+			nginx+"rewrite-target", nginx+"use-regex", nginx+"auth-tls-secret", nginx+"whitelist-source-range", nginx+"auth-url", nginx+"app-root")...)
 		ing.Annotations[name] = g.pick("true", "false", "off", "report", "secone", "sectwo", "require", "optional", "2", "HTTPS", "GRPC", "b.example,victim.example", "*.example, a.example",
 			"10.0.0.0/8", "10.0.0.0/8, 192.0.2.1", "10s", "8Mi", "/x", "/$1", "https://x.example/", "max-age=60")
 	}

@@ -136,6 +136,9 @@ type notes struct {
 	redirectCode redirectCodes
 	proxySSL     proxySSL
 	appRoot      string
+	// canary leaves the rules out: they are for a share of what another Ingress
+	// has, and must not take all of it.
+	canary bool
 }
 
 // readAnnotations reads an Ingress's annotations. A bad value is a problem and

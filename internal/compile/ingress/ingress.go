@@ -41,6 +41,8 @@ type reader struct {
 	policies map[policyKey]*hostmap.TLSPolicy
 	// behind are the backends of guarded classes, by the class's name.
 	behind map[string]*hostmap.Backend
+	// reading is the Ingress that is being read.
+	reading ingress
 	// previous is the previous map, regexes are those that it and this run have,
 	// made when the first is asked for.
 	previous *hostmap.Map
@@ -91,7 +93,8 @@ func Read(in Input) []*claim.Claimant {
 }
 
 func (r *reader) read(object *networkingv1.Ingress, c *class.Class) *claim.Claimant {
-	ing := ingress{object: object, claims: &claim.Claimant{
+	ing := &r.reading
+	*ing = ingress{object: object, claims: &claim.Claimant{
 		Object:  hostmap.Object{Kind: kind, Namespace: object.Namespace, Name: object.Name},
 		Created: object.CreationTimestamp.Time,
 		Yields:  r.yields(object),
@@ -99,13 +102,15 @@ func (r *reader) read(object *networkingv1.Ingress, c *class.Class) *claim.Claim
 		Field:   field,
 	}}
 	ing.guarded = r.guarded(c)
-	r.readAnnotations(&ing)
-	r.reportGuarded(&ing)
-	ing.limit.begin(&ing)
-	r.readRules(&ing)
-	r.readTLS(&ing)
-	r.addAliases(&ing)
-	r.reportUnreachable(&ing)
+	r.readAnnotations(ing)
+	r.reportGuarded(ing)
+	if !ing.notes.canary {
+		ing.limit.begin(ing)
+		r.readRules(ing)
+		r.readTLS(ing)
+		r.addAliases(ing)
+		r.reportUnreachable(ing)
+	}
 	ing.claims.Says, ing.claims.Beyond = ing.notes.says, ing.limit.over
 	return ing.claims
 }
