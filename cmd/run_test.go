@@ -33,6 +33,8 @@ func TestRunChecksFlags(t *testing.T) {
 		{[]string{"--guard-upstream", "nginx/controller:http", "--guard-class", "nginx"}, exitUsage},
 		{[]string{"--guard-upstream", "nginx/controller:80", "--guard-class", "nginx", "--guard-protocol", "https"}, exitFailed},
 		{[]string{"--guard-protocol", "grpc", "--guard-upstream", "nginx/controller:80", "--guard-class", "nginx"}, exitUsage},
+		{[]string{"--nginx-annotations", "yes"}, exitUsage},
+		{[]string{"--nginx-annotations", "strict"}, exitFailed},
 		{[]string{"--https-addr", "127.0.0.1:99999"}, exitUsage},
 		{[]string{"--https-addr", "127.0.0.1"}, exitUsage},
 		{[]string{"--admin-addr", ":9421"}, exitUsage},
