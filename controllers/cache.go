@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -11,12 +13,14 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ingress421/ingress421/internal/compile"
 )
 
 // cacheOptions says what is kept of which objects.
 func cacheOptions(c *Config) cache.Options {
 	shared := true
-	secrets := cache.ByObject{Field: readSecrets(), Transform: slimSecret}
+	secrets := cache.ByObject{Field: readSecrets(), Transform: slimSecret(compile.SecretKeys(c.Nginx))}
 	services := cache.ByObject{Transform: slim}
 	options := cache.Options{
 		DefaultTransform: slim,
@@ -84,18 +88,14 @@ func slimNamespace(obj any) (any, error) {
 	return slim(obj)
 }
 
-// slimSecret keeps of a Secret what a host map can need. Its annotations may
-// spell out all of its data.
-func slimSecret(obj any) (any, error) {
-	if s, ok := obj.(*corev1.Secret); ok {
-		s.Annotations, s.Labels, s.StringData = nil, nil, nil
-		for k := range s.Data {
-			switch k {
-			case corev1.TLSCertKey, corev1.TLSPrivateKeyKey, corev1.ServiceAccountRootCAKey:
-			default:
-				delete(s.Data, k)
-			}
+// slimSecret keeps of a Secret the keys that a host map can need. Its
+// annotations may spell out all of its data.
+func slimSecret(keys []string) toolscache.TransformFunc {
+	return func(obj any) (any, error) {
+		if s, ok := obj.(*corev1.Secret); ok {
+			s.Annotations, s.Labels, s.StringData = nil, nil, nil
+			maps.DeleteFunc(s.Data, func(key string, _ []byte) bool { return !slices.Contains(keys, key) })
 		}
+		return slim(obj)
 	}
-	return slim(obj)
 }

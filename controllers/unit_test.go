@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 
+	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
 )
@@ -31,9 +32,10 @@ func TestSecretsAreKeptSlim(t *testing.T) {
 			Name: "s", ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}}, Labels: map[string]string{"a": "b"},
 			Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: `{"data":{"password":"x"}}`},
 		},
-		Data: map[string][]byte{"tls.crt": {1}, "tls.key": {2}, "ca.crt": {3}, "password": {4}, ".dockerconfigjson": {5}},
+		Data: map[string][]byte{"tls.crt": {1}, "tls.key": {2}, "ca.crt": {3}, "auth": {6}, "password": {4}, ".dockerconfigjson": {5}},
 	}
-	got, err := slimSecret(s)
+	keep := slimSecret(compile.SecretKeys(0))
+	got, err := keep(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +43,7 @@ func TestSecretsAreKeptSlim(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what is kept (-want +got):\n%s", diff)
 	}
-	if got, err := slimSecret(toolscache.DeletedFinalStateUnknown{Key: "a/b"}); err != nil || got == nil {
+	if got, err := keep(toolscache.DeletedFinalStateUnknown{Key: "a/b"}); err != nil || got == nil {
 		t.Errorf("a tombstone: %v, error %v", got, err)
 	}
 	if _, err := slim("text"); err == nil {

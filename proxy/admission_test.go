@@ -18,7 +18,7 @@ func admissionMap(t testing.TB, b *hostmap.Backend) *hostmap.Map {
 		{Path: "/shared", Terms: hostmap.Terms{CORS: hostmap.NewCORS(hostmap.CORSTerms{
 			Origins: "https://one.example,https://*.two.example", Methods: "GET, PUT", Headers: "X-Own", Expose: "X-Seen", Credentials: true, MaxAge: "60",
 		})}},
-		{Path: "/open", Terms: hostmap.Terms{CORS: hostmap.NewCORS(hostmap.CORSTerms{Origins: "*", Methods: "GET"})}},
+		{Path: "/open", Terms: hostmap.Terms{CORS: hostmap.NewCORS(hostmap.CORSTerms{Origins: "*", Methods: "GET", Credentials: true})}},
 		{Path: "/metered", From: hostmap.Object{Name: "metered"}, Terms: hostmap.Terms{Quota: hostmap.Quota{PerMinute: 1, Burst: 2}}},
 		{Path: "/metered/too", From: hostmap.Object{Name: "metered"}, Terms: hostmap.Terms{Quota: hostmap.Quota{PerMinute: 1, Burst: 2}}},
 		{Path: "/spared", Terms: hostmap.Terms{Quota: hostmap.Quota{PerMinute: 1, Except: hostmap.NewRanges(prefixesOf("127.0.0.0/8")...)}}},
@@ -62,7 +62,7 @@ func TestScriptsOfOtherOrigins(t *testing.T) {
 			{"a name that only looks so", "GET", "/shared", "https://evil.example/.two.example", false, 200, map[string]string{"Access-Control-Allow-Origin": ""}},
 			{"another origin, asked", "OPTIONS", "/shared", "https://other.example", true, 204, map[string]string{"Access-Control-Allow-Origin": "", "Access-Control-Allow-Methods": ""}},
 			{"a method called OPTIONS", "OPTIONS", "/shared", "https://one.example", false, 200, map[string]string{"X-Seen": "OPTIONS"}},
-			{"everybody", "GET", "/open", "https://any.example", false, 200, map[string]string{"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Credentials": ""}},
+			{"everybody", "GET", "/open", "https://any.example", false, 200, map[string]string{"Access-Control-Allow-Origin": "*"}},
 			{"no script", "GET", "/shared", "", false, 200, map[string]string{"Access-Control-Allow-Origin": "https://backend.example", "X-Seen": "GET"}},
 			{"no terms", "GET", "/", "https://one.example", false, 200, map[string]string{"Access-Control-Allow-Origin": "https://backend.example"}},
 		} {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/compile/ingress"
+	"github.com/ingress421/ingress421/internal/compile/object"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -19,6 +20,16 @@ const DefaultController = "ingress421.dev/controller"
 
 // Nginx says what becomes of the annotations of ingress-nginx.
 type Nginx = ingress.Nginx
+
+// SecretKeys are the keys of Secrets that Build reads: users only where
+// ingress-nginx's annotations are read, which alone name them.
+func SecretKeys(n Nginx) []string {
+	keys := []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey, object.CAKey}
+	if n != ingress.NginxOff {
+		keys = append(keys, object.UsersKey)
+	}
+	return keys
+}
 
 // ParseNginx reads "off", "strict" or "lenient".
 func ParseNginx(word string) (Nginx, bool) { return ingress.ParseNginx(word) }

@@ -39,17 +39,17 @@ func (c CORS) Terms() *CORSTerms {
 }
 
 // Allows tells whether a script of an origin is let in, and what the field
-// Access-Control-Allow-Origin says then: the origin itself where not everybody
-// is let in alike.
+// Access-Control-Allow-Origin says then. Where everybody is let in it does not
+// name the origin: browsers would send cookies to what scripts of any site ask.
 func (t *CORSTerms) Allows(origin string) (field string, ok bool) {
 	if origin == "" {
 		return "", false
 	}
 	for pattern := range strings.SplitSeq(t.Origins, ",") {
 		switch {
-		case pattern == "*" && !t.Credentials:
+		case pattern == "*":
 			return "*", true
-		case pattern == "*", strings.EqualFold(pattern, origin), below(pattern, strings.ToLower(origin)):
+		case strings.EqualFold(pattern, origin), below(pattern, strings.ToLower(origin)):
 			return origin, true
 		}
 	}

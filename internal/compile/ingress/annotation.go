@@ -135,6 +135,9 @@ type notes struct {
 	// "" where it is not.
 	redirectCode redirectCodes
 	proxySSL     proxySSL
+	cors         corsNotes
+	quota        hostmap.Quota
+	password     passwordNotes
 	appRoot      string
 	// canary leaves the rules out: they are for a share of what another Ingress
 	// has, and must not take all of it.

@@ -41,11 +41,30 @@ func ParseNginx(word string) (Nginx, bool) {
 // nginxStems begin the names that protect, for those that are not in the table.
 var nginxStems = []string{"auth-", "limit-", "whitelist-", "allowlist-", "denylist-", "modsecurity", "enable-modsecurity", "enable-owasp", "global-auth"}
 
+// nginxFamilies is the table of ingress-nginx's names.
+var nginxFamilies = [...][]nginxAnnotation{
+	nginxAnnotations,
+	nginxPasswordAnnotations,
+	nginxQuotaAnnotations,
+	nginxCORSAnnotations,
+}
+
+// nginxRows yields the rows of the table.
+func nginxRows(yield func(*nginxAnnotation) bool) {
+	for _, family := range nginxFamilies {
+		for i := range family {
+			if !yield(&family[i]) {
+				return
+			}
+		}
+	}
+}
+
 // nginxNamed returns a row, nil where the table has none of that name.
 func nginxNamed(name string) *nginxAnnotation {
-	for i := range nginxAnnotations {
-		if nginxAnnotations[i].name == name {
-			return &nginxAnnotations[i]
+	for row := range nginxRows {
+		if row.name == name {
+			return row
 		}
 	}
 	return nil
@@ -84,6 +103,9 @@ func (r *reader) readNginx(ing *ingress) {
 		}
 		r.readNginxAnnotation(ing, row, name, all[name])
 	}
+	ing.notes.cors.settle(&ing.notes.terms)
+	settleQuota(&ing.notes.terms, ing.notes.quota)
+	r.settlePassword(ing)
 	if ing.notes.redirectCode.permanent != 0 && ing.notes.terms.Redirect.Status == permanentRedirect {
 		ing.notes.terms.Redirect.Status = ing.notes.redirectCode.permanent
 	}

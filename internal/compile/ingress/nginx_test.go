@@ -18,8 +18,7 @@ import (
 
 // The rows are whole, and no name stands twice.
 func TestNginxAnnotationsAreWhole(t *testing.T) {
-	for i := range nginxAnnotations {
-		row := &nginxAnnotations[i]
+	for row := range nginxRows {
 		if nginxNamed(row.name) != row {
 			t.Errorf("%s stands twice", row.name)
 		}
@@ -60,8 +59,7 @@ func readOne(name, value string, mode Nginx) (*hostmap.Route, bool, []hostmap.Pr
 // What protects and cannot be honoured lets nobody in, is told under off, and
 // closes nothing where that is asked for, but for client certificates.
 func TestNginxProtectionIsNeverLost(t *testing.T) {
-	for i := range nginxAnnotations {
-		row := &nginxAnnotations[i]
+	for row := range nginxRows {
 		if !row.protects || row.name == "auth-tls-verify-depth" { // which alone asks for nothing
 			continue
 		}
@@ -170,8 +168,7 @@ The syntax is [RE2's](https://github.com/google/re2/wiki/Syntax): a path with a 
 		} else {
 			b.WriteString("| annotation | remark |\n|---|---|\n")
 		}
-		for i := range nginxAnnotations {
-			row := &nginxAnnotations[i]
+		for row := range nginxRows {
 			if row.fate != part.fate {
 				continue
 			}
@@ -179,7 +176,10 @@ The syntax is [RE2's](https://github.com/google/re2/wiki/Syntax): a path with a 
 			if row.protects && row.fate == refused {
 				name = "**" + name + "**"
 			}
-			if row.fate == same {
+			switch {
+			case row.fate == same && row.as == "":
+				remark = "itself"
+			case row.fate == same:
 				remark = "[`" + strings.TrimPrefix(row.as, "ingress421.dev/") + "`](annotations.md)"
 			}
 			fmt.Fprintf(&b, "| %s | %s |\n", name, remark)

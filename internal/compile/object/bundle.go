@@ -8,8 +8,8 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
-// keyCA is where a Secret holds CA certificates.
-const keyCA = "ca.crt"
+// CAKey is the key of a Secret that holds CA certificates.
+const CAKey = "ca.crt"
 
 // Bundle is what became of a Secret that CA certificates are to be read from.
 // There is no last good one: whom to trust is never answered from memory.
@@ -35,7 +35,7 @@ func (s *Secrets) readBundle(ref hostmap.SecretRef) *Bundle {
 	if secret == nil {
 		return &Bundle{Reason: reason, Message: message}
 	}
-	text := secretValue(secret, keyCA)
+	text := secretValue(secret, CAKey)
 	sum := hostmap.BundleSum(text)
 	c, failure := s.parseBundle(sum, text)
 	out := &Bundle{Bundle: c}
@@ -45,7 +45,7 @@ func (s *Secrets) readBundle(ref hostmap.SecretRef) *Bundle {
 		out.Message = "Secret " + problem.Quote(ref.String()) + ": " + failure + "."
 	case len(c.Skipped) != 0:
 		out.Reason = problem.CertificateInvalid
-		out.Message = "Secret " + problem.Quote(ref.String()) + ": " + keyCA + ": " + strings.Join(c.Skipped, "; ") +
+		out.Message = "Secret " + problem.Quote(ref.String()) + ": " + CAKey + ": " + strings.Join(c.Skipped, "; ") +
 			"; clients of the other CAs are verified, of these none is."
 	}
 	return out

@@ -18,6 +18,7 @@ type Secrets struct {
 
 	keyPairs map[hostmap.SecretRef]*KeyPair
 	bundles  map[hostmap.SecretRef]*Bundle
+	users    map[hostmap.SecretRef]*Users
 	// lastGood are the certificates of the previous map, before is what was
 	// parsed for it.
 	lastGood map[hostmap.SecretRef]*hostmap.Certificate
@@ -35,6 +36,7 @@ func NewSecrets(secrets []*corev1.Secret, previous *hostmap.Map, now time.Time, 
 		objects:  make(map[hostmap.SecretRef]*corev1.Secret, len(secrets)),
 		keyPairs: make(map[hostmap.SecretRef]*KeyPair, len(previous.Certificates())),
 		bundles:  make(map[hostmap.SecretRef]*Bundle),
+		users:    make(map[hostmap.SecretRef]*Users),
 		lastGood: make(map[hostmap.SecretRef]*hostmap.Certificate, len(previous.Certificates())),
 		before:   previous.Parsed(),
 		parsed: hostmap.Parsed{

@@ -68,6 +68,8 @@ const (
 	ClientAuthConflict = "ClientAuthConflict"
 	// PassthroughGuarded: TLS that is to be passed through ends at the guard.
 	PassthroughGuarded = "PassthroughGuarded"
+	// UsersInvalid: a Secret holds no users, or some that cannot log in.
+	UsersInvalid = "UsersInvalid"
 	// PolicyNotFound: the AuthorityPolicy of a class does not exist.
 	PolicyNotFound = "PolicyNotFound"
 	// PolicyInvalid: the parameters of a class, or a field of its

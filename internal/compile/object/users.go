@@ -1,0 +1,108 @@
+package object
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/ingress421/ingress421/internal/compile/problem"
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// UsersKey is the key of a Secret that holds users, as Apache's htpasswd writes
+// them.
+const UsersKey = "auth"
+
+const (
+	// maxUsers bounds the users of a Secret.
+	maxUsers = 10_000
+	// maxBcryptCost and maxRounds bound what a check of one password may cost
+	// all: each step up doubles it, and 12 is a quarter of a second.
+	maxBcryptCost = 12
+	maxRounds     = 100_000
+)
+
+// Users are those of a Secret.
+type Users struct {
+	// Text are the lines of those who can log in, "" where nobody can.
+	Text string
+	// Reason and Message are what is wrong, "" where nothing is. Some lines may
+	// be wrong and the others be used.
+	Reason, Message string
+}
+
+// Users reads the users of a Secret.
+func (s *Secrets) Users(ref hostmap.SecretRef) *Users {
+	if u := s.users[ref]; u != nil {
+		return u
+	}
+	u := s.readUsers(ref)
+	s.users[ref] = u
+	return u
+}
+
+func (s *Secrets) readUsers(ref hostmap.SecretRef) *Users {
+	secret, reason, message := s.secret(ref)
+	if secret == nil {
+		return &Users{Reason: reason, Message: message}
+	}
+	of := "Secret " + problem.Quote(ref.String())
+	value := secretValue(secret, UsersKey)
+	if len(value) == 0 {
+		return &Users{Reason: problem.UsersInvalid, Message: of + " has no key " + UsersKey + "; put lines of htpasswd there."}
+	}
+	var good strings.Builder
+	n, users := 0, 0
+	for line := range strings.Lines(string(value)) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		why := wrongUser(line)
+		if why == "" && users == maxUsers {
+			why = "is more than the " + problem.Thousands(maxUsers) + " that are read"
+		}
+		if why != "" {
+			if reason == "" {
+				// The line may hold a password.
+				reason, message = problem.UsersInvalid, fmt.Sprintf("%s: line %d of %s %s; nobody logs in by it.", of, n, UsersKey, why)
+			}
+			continue
+		}
+		users++
+		good.WriteString(line + "\n")
+	}
+	if users == 0 && reason == "" {
+		reason, message = problem.UsersInvalid, of+": "+UsersKey+" has no lines; put lines of htpasswd there."
+	}
+	return &Users{good.String(), reason, message}
+}
+
+// wrongUser says why nobody could log in by a line, "" where somebody can.
+func wrongUser(line string) string {
+	name, hash, ok := strings.Cut(line, ":")
+	if !ok || name == "" {
+		return "is no name and a hash with a colon between"
+	}
+	hash, _, _ = strings.Cut(hash, ":")
+	switch {
+	case strings.HasPrefix(hash, "$apr1$"), strings.HasPrefix(hash, "$1$"), strings.HasPrefix(hash, "{SHA}"), strings.HasPrefix(hash, "{SSHA}"):
+		return ""
+	case strings.HasPrefix(hash, "$2a$"), strings.HasPrefix(hash, "$2b$"), strings.HasPrefix(hash, "$2x$"), strings.HasPrefix(hash, "$2y$"):
+		cost, _, _ := strings.Cut(hash[len("$2y$"):], "$")
+		if n, err := strconv.Atoi(cost); err != nil || n > maxBcryptCost {
+			return "has a bcrypt cost over " + strconv.Itoa(maxBcryptCost)
+		}
+		return ""
+	case strings.HasPrefix(hash, "$5$"), strings.HasPrefix(hash, "$6$"):
+		if rounds, ok := strings.CutPrefix(hash[len("$5$"):], "rounds="); ok {
+			rounds, _, _ = strings.Cut(rounds, "$")
+			if n, err := strconv.Atoi(rounds); err != nil || n > maxRounds {
+				return "has more than " + problem.Thousands(maxRounds) + " rounds"
+			}
+		}
+		return ""
+	}
+	return "has a hash that is none of bcrypt, apr1, MD5, SHA, SSHA, SHA-256 and SHA-512 (htpasswd -B)"
+}
