@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -41,8 +42,27 @@ func chatter(t testing.TB) *hostmap.Backend {
 	}))
 }
 
+// chatters are ways to a chatter: by an Upgrade, and by an extended CONNECT, which a
+// server of our own in front of it takes.
+var chatters = map[string]func(t testing.TB) *hostmap.Backend{
+	"HTTP/1.1": chatter,
+	"HTTP/2": func(t testing.TB) *hostmap.Backend {
+		inner := newWorld(t, oneSite(t, chatter(t)), nil)
+		return &hostmap.Backend{
+			Namespace: "default", Service: "inner", Port: "443", Protocol: hostmap.GRPCS,
+			Endpoints: []netip.AddrPort{netip.MustParseAddrPort(inner.https)},
+		}
+	},
+}
+
 func TestWebSocketHTTP1(t *testing.T) {
-	w := newWorld(t, oneSite(t, chatter(t)), nil)
+	for name, to := range chatters {
+		t.Run(name, func(t *testing.T) { testWebSocketHTTP1(t, to(t)) })
+	}
+}
+
+func testWebSocketHTTP1(t *testing.T, b *hostmap.Backend) {
+	w := newWorld(t, oneSite(t, b), nil)
 	tr := w.client(message.HTTP1, "a.test")
 	tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, w.https)
@@ -73,7 +93,13 @@ func TestWebSocketHTTP1(t *testing.T) {
 
 // RFC 8441: WebSocket on one stream of an HTTP/2 connection.
 func TestWebSocketHTTP2(t *testing.T) {
-	w := newWorld(t, oneSite(t, chatter(t)), nil)
+	for name, to := range chatters {
+		t.Run(name, func(t *testing.T) { testWebSocketHTTP2(t, to(t)) })
+	}
+}
+
+func testWebSocketHTTP2(t *testing.T, b *hostmap.Backend) {
+	w := newWorld(t, oneSite(t, b), nil)
 	c := w.rawH2("a.test", nil)
 	id := c.send(false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/chat", ":authority", "a.test",
 		"sec-websocket-version", "13", "origin", "https://a.test")

@@ -81,10 +81,9 @@ func (f *Forwarder) fill(r *message.Request, p *Passage, b *hostmap.Backend) {
 		up.Login = &p.ties.login
 	}
 	up.Header = f.hop.requestFields(r, p, trusted)
-	if r.ByUpgrade() && b.Protocol.OnlyHTTP2() {
-		r.Tunnel = "" // HTTP/2 knows no Upgrade, and to ignore one is allowed
-	}
 	up.Upgrade = r.Tunnel
+	// HTTP/2 has a way to WebSockets at most, and to ignore an Upgrade is allowed.
+	up.UpgradeOptional = r.ByUpgrade() && b.Protocol.OnlyHTTP2()
 	p.setTimeouts()
 	switch {
 	case r.Tunnel != "" && !r.ByUpgrade():

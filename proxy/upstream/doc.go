@@ -85,14 +85,18 @@
 // an exchange on it. One goroutine reads a connection. It never waits for a
 // client, and wakes those for whom something has come all at once before its
 // next read, when a small response is whole. Whoever has something to say appends
-// frames to the write buffer under the connection's mutex, and whoever finds no
-// flush in progress writes what all have appended, in one system call. Clocks are
+// frames to the connection's frame.Out, and whoever finds no flush in progress
+// writes what all have appended, in one system call. Clocks are
 // looked at by one timer a connection.
 //
 // A new connection carries one request until its SETTINGS have come; others wait
 // for them as long as for a connection. Another connection is opened when all
 // are full, up to 64. A backend that is silent with requests to answer for 15 s is
 // sent a PING, and lost if it does not answer that in 15 s.
+//
+// A WebSocket goes as an extended CONNECT (RFC 8441) where the backend's SETTINGS
+// offer that; to the caller it looks like an Upgrade. Behind HTTPS, what asks for an
+// Upgrade goes in HTTP/1.1.
 //
 // A response that nobody reads may send 16 KiB. The window of one that is read
 // grows to 256 KiB as far as two budgets allow: 1 MiB for the client's connection

@@ -36,6 +36,8 @@ type carrier interface {
 	whole() ([]byte, bool)
 	read(p []byte) (int, error)
 	trailers() []hpack.HeaderField
+	// upgraded is Exchange's, after status 101.
+	upgraded() io.ReadWriteCloser
 	// close lets go of the connection, the memory and the request's body.
 	close()
 }
@@ -115,14 +117,15 @@ func (e *Exchange) Read(p []byte) (int, error) {
 // Whole returned true. Fields that must not be in a trailer section are left out.
 func (e *Exchange) Trailer() []hpack.HeaderField { return e.by.trailers() }
 
-// Upgraded returns the connection after status 101, beginning with what the
+// Upgraded returns the connection after status 101, or the stream of an extended
+// CONNECT, beginning with what the
 // backend has sent already; nil without 101. It has no deadlines. One goroutine
 // may read while another writes. Cancel and Close of the Exchange close it.
 func (e *Exchange) Upgraded() io.ReadWriteCloser {
-	if e.Status != 101 { // on HTTP/2 no final response has that
+	if e.Status != 101 {
 		return nil
 	}
-	return e.http1.tunnel()
+	return e.by.upgraded()
 }
 
 // Cancel ends the exchange at once, in whatever state it is: dialling, writing

@@ -59,6 +59,7 @@ type h2conn struct {
 	reserved  int  // streams promised to exchanges that have not opened them
 	max       int  // how many there may be; 1 until SETTINGS have come
 	greeted   bool // SETTINGS have come
+	tunnels   bool // ... and offer extended CONNECT (RFC 8441 section 3)
 	nextID    uint32
 	leaving   bool        // no new streams
 	dead      *Error      // why the connection is over; nil: it is not
@@ -140,11 +141,12 @@ func (c *h2conn) serve() {
 	c.mu.Unlock()
 }
 
-// reserve promises a stream to the caller, who must open it or release it.
-func (c *h2conn) reserve() bool {
+// reserve promises a stream to the caller, who must open it or release it. With
+// greeted, it does so only once SETTINGS have come.
+func (c *h2conn) reserve(greeted bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.leaving || c.dead != nil || len(c.open)+c.reserved >= c.max {
+	if greeted && !c.greeted || c.leaving || c.dead != nil || len(c.open)+c.reserved >= c.max {
 		return false
 	}
 	c.reserved++

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
@@ -22,11 +23,13 @@ type h2Exchange struct {
 
 	stream *h2stream // nil before there is one
 	body   *upload   // the request's; nil without one
+	tunnel bool      // it asks for one, by an extended CONNECT
 }
 
 // do is Exchange.Do, or *speaksHTTP1 if the backend turns out to choose that.
 func (e *h2Exchange) do(r *Request) error {
 	e.body = newUpload(r, &e.call.pool.buffers)
+	e.tunnel = r.isWebSocket()
 	patience := e.call.readTimeout
 	var not *h2conn
 	for n := 1; ; n++ {
@@ -34,12 +37,19 @@ func (e *h2Exchange) do(r *Request) error {
 		if err != nil {
 			return err
 		}
+		if e.tunnel && !c.offersTunnels() {
+			if !r.UpgradeOptional {
+				c.release()
+				return e.fail(&Error{Reason: ReasonReset, Err: errNoUpgrade})
+			}
+			e.tunnel = false
+		}
 		failed := e.send(r, c, patience)
 		if failed == nil {
 			failed = e.stream.awaitHead(r.Interim)
 		}
 		if failed == nil {
-			e.begin(patience)
+			e.begin(r, patience)
 			return nil
 		}
 		if failed.Reason != ReasonRefused || failed.Sent || n == h2Attempts || e.call.isCanceled() || !e.body.again() {
@@ -54,8 +64,8 @@ func (e *h2Exchange) do(r *Request) error {
 // find returns a connection with a place for a stream, any but not.
 func (e *h2Exchange) find(r *Request, not *h2conn, patience time.Duration) (*h2conn, error) {
 	t := e.call.pool.h2
-	fresh := r.Fresh && not == nil
-	if c := t.current.Load(); !fresh && c != nil && c != not && c.reserve() {
+	fresh := r.Fresh && !e.tunnel
+	if c := t.current.Load(); !(fresh && not == nil) && c != nil && c != not && c.reserve(e.tunnel) {
 		return c, nil
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -65,10 +75,10 @@ func (e *h2Exchange) find(r *Request, not *h2conn, patience time.Duration) (*h2c
 	}
 	var found h2found
 	var err *Error
-	if r.Fresh {
+	if fresh {
 		found, err = t.own(ctx, e.call.connectTimeout)
 	} else {
-		w := h2wanted{not: not, ctx: ctx, connect: e.call.connectTimeout}
+		w := h2wanted{not: not, greeted: e.tunnel, ctx: ctx, connect: e.call.connectTimeout}
 		if patience > 0 {
 			w.until = time.Now().Add(patience)
 		}
@@ -97,6 +107,10 @@ func (e *h2Exchange) send(r *Request, c *h2conn, patience time.Duration) *Error 
 		return &Error{Reason: ReasonCanceled, Err: errCanceled}
 	}
 	u := e.body
+	if e.tunnel {
+		s.tunnel = true
+		return s.openStream(r, frame.Part{}, -1, nil)
+	}
 	if u == nil {
 		length := int64(-1)
 		if r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH" {
@@ -139,8 +153,12 @@ func (r *Request) announced() (names []string) {
 }
 
 // begin takes over the response's head.
-func (e *h2Exchange) begin(patience time.Duration) {
+func (e *h2Exchange) begin(r *Request, patience time.Duration) {
 	s := e.stream
+	if s.opened {
+		s.openedTo(r)
+		return
+	}
 	if patience != e.call.readTimeout {
 		s.c.mu.Lock()
 		s.readTimeout = e.call.readTimeout
@@ -152,7 +170,11 @@ func (e *h2Exchange) begin(patience time.Duration) {
 }
 
 func (e *h2Exchange) answer() (status int, fields []hpack.HeaderField, contentLength int64) {
-	return e.stream.status, e.stream.header, e.stream.length
+	s := e.stream
+	if s.opened {
+		return 101, s.header, -1 // as the caller has asked
+	}
+	return s.status, s.header, s.length
 }
 
 func (e *h2Exchange) whole() ([]byte, bool) {
@@ -173,6 +195,9 @@ func (e *h2Exchange) read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// upgraded is the stream behind an extended CONNECT.
+func (e *h2Exchange) upgraded() io.ReadWriteCloser { return (*h2Tunnel)(e.stream) }
 
 func (e *h2Exchange) trailers() []hpack.HeaderField { return e.stream.trailer }
 

@@ -216,10 +216,13 @@ func (s *h2stream) takeHead(h *h2head) error {
 		return s.takeInterim(h, status)
 	}
 	s.bodiless = s.method == "HEAD" || status == 204 || status == 304
-	if h.end && h.length > 0 && !s.bodiless {
+	if h.end && h.length > 0 && !s.bodiless && !s.tunnel {
 		return h2Protocol("content-length without DATA") // RFC 9113 section 8.1.1
 	}
 	s.status, s.length, s.gotHead = status, h.length, true
+	if s.tunnel && status < 300 {
+		s.opened, s.length = true, -1 // RFC 9110 section 9.3.6: such a response has no length
+	}
 	if status == 204 {
 		s.length = -1
 	}

@@ -29,14 +29,20 @@ func (s *h2stream) openStream(r *Request, part frame.Part, length int64, names [
 	now := c.clock()
 	s.enter(now)
 	end := part.End && len(part.Data) == 0 && len(part.Trailer) == 0
-	c.out.EndHead(r.appendH2Head(c.out.BeginHead(s.id, end), c.set.dialer.tls != nil, c.set.grpc, length, names))
+	secure, b := c.set.dialer.tls != nil, c.out.BeginHead(s.id, end)
+	if s.tunnel {
+		b = r.appendH2Connect(b, secure)
+	} else {
+		b = r.appendH2Head(b, secure, c.set.grpc, length, names)
+	}
+	c.out.EndHead(b)
 	s.turnSince = now
 	switch {
 	case end:
 		s.sentEnd = true
 	case part.End || len(part.Data) > 0:
 		s.sendLocked(part)
-	default:
+	case !s.tunnel:
 		s.whose = turnClient
 	}
 	s.await(now)
@@ -136,7 +142,7 @@ func (s *h2stream) writable() error {
 	switch {
 	case s.err != nil:
 		return s.err
-	case s.recvEnd && !s.sentEnd:
+	case s.recvEnd && !s.sentEnd && !s.opened:
 		return errAnswered
 	}
 	return nil

@@ -134,6 +134,7 @@ func (t *h2set) empty() bool {
 // h2wanted is what an exchange asks an h2set for.
 type h2wanted struct {
 	not     *h2conn // any but this one
+	greeted bool    // only one whose SETTINGS have come
 	ctx     context.Context
 	connect time.Duration // for a connection, <= 0: no limit
 	until   time.Time     // for a stream; zero: no limit
@@ -150,7 +151,7 @@ type h2found struct {
 func (t *h2set) stream(w h2wanted) (h2found, *Error) {
 	began, useless := time.Now(), 0
 	for {
-		if c := t.current.Load(); c != nil && c != w.not && c.reserve() {
+		if c := t.current.Load(); c != nil && c != w.not && c.reserve(w.greeted) {
 			return h2found{c: c}, nil
 		}
 		// Whoever frees a stream from here on wakes me, so that nothing is missed
@@ -166,7 +167,7 @@ func (t *h2set) stream(w h2wanted) (h2found, *Error) {
 			if c == w.not {
 				continue
 			}
-			if c.reserve() {
+			if c.reserve(w.greeted) {
 				t.giveUp(me)
 				t.current.Store(c)
 				return h2found{c: c}, nil
@@ -341,7 +342,7 @@ func (t *h2set) own(ctx context.Context, timeout time.Duration) (h2found, *Error
 	}
 	c := newH2conn(t, nc, true)
 	go c.serve()
-	if !c.reserve() {
+	if !c.reserve(false) {
 		return h2found{}, &Error{Reason: ReasonRefused, Err: errGoneAway} // lost already
 	}
 	return h2found{c: c}, nil

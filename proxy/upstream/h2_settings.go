@@ -49,6 +49,8 @@ func (c *h2conn) settings(f *http2.SettingsFrame) error {
 			}
 		case http2.SettingMaxHeaderListSize:
 			c.maxList = v.Val
+		case http2.SettingEnableConnectProtocol:
+			c.tunnels = v.Val == 1
 		case http2.SettingHeaderTableSize:
 			if v.Val < 4096 {
 				c.out.ShrinkTable()
@@ -71,4 +73,12 @@ func (c *h2conn) settings(f *http2.SettingsFrame) error {
 	c.out.Pump()
 	c.set.wake(limit)
 	return nil
+}
+
+// offersTunnels says that the backend takes an extended CONNECT. Its SETTINGS
+// must have come.
+func (c *h2conn) offersTunnels() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tunnels
 }

@@ -33,6 +33,8 @@ type h2stream struct {
 	cond    sync.Cond // a head, a body, an end has come
 	wcond   sync.Cond // what was to be sent was
 	inWoken bool      // in c.woken
+	tunnel  bool      // it is asked for by an extended CONNECT; immutable
+	opened  bool      // ... and was granted
 	shared  bool      // a goroutine may send on it that outlives the exchange
 
 	// Guarded by c.mu: the response.

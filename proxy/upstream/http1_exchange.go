@@ -268,8 +268,8 @@ func (e *http1Exchange) read(p []byte) (int, error) {
 
 func (e *http1Exchange) trailers() []hpack.HeaderField { return e.response.chunks.trailer }
 
-// tunnel is the connection after 101.
-func (e *http1Exchange) tunnel() io.ReadWriteCloser { return (*http1Tunnel)(&e.response) }
+// upgraded is the connection after 101.
+func (e *http1Exchange) upgraded() io.ReadWriteCloser { return (*http1Tunnel)(&e.response) }
 
 func (e *http1Exchange) close() {
 	if e.given != nil {

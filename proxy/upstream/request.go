@@ -52,6 +52,10 @@ type Request struct {
 	// [field.Upgradable]. The backend has switched to it only once it has the whole
 	// Body, if there is one.
 	Upgrade string
+	// UpgradeOptional says that the request may be served without, where HTTP/2
+	// alone is spoken and knows no way to the protocol. "websocket" has one, where
+	// the backend offers extended CONNECT (RFC 8441): it looks like an Upgrade here.
+	UpgradeOptional bool
 	// Login holds the connections that only this client connection may use, as
 	// it has logged in on them, by NTLM or Negotiate. nil: they end with their
 	// exchanges.
@@ -62,7 +66,8 @@ type Request struct {
 	// responses take from HTTP/2 backends while the client does not read them;
 	// nil: nothing but the Client's own budget does.
 	Budget *Budget
-	// Fresh demands a connection that carried no request before.
+	// Fresh demands a connection that carried no request before. An extended
+	// CONNECT is not given one.
 	Fresh bool
 	// Timeouts for this request; 0 takes the Config's, negative means none.
 	ConnectTimeout, ReadTimeout, SendTimeout time.Duration

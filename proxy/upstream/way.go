@@ -32,6 +32,9 @@ func (p *Pool) way(r *Request) way {
 	case p.h2 == nil:
 		return wayHTTP1
 	case r.Upgrade != "" && p.target.Protocol != HTTPS:
+		if r.isWebSocket() || r.UpgradeOptional {
+			return wayHTTP2First
+		}
 		return wayNone
 	case r.Upgrade != "", p.target.Protocol == HTTPS && (r.speaks() != speechNone || r.Login.Holds(p, r)):
 		// HTTP/2 has no Upgrade, and its connections are not one client's to log
