@@ -42,7 +42,7 @@ func TestRoot(t *testing.T) {
 // by nothing: what a shell would offer by itself is files.
 func TestFlagsAreCompleted(t *testing.T) {
 	values := map[string]string{
-		"access-log": "off json text", "log-level": "debug info warn error", "log-format": "json text",
+		"access-log": "off json text", "log-level": "debug info warn error", "log-format": "json text", "guard-protocol": "http h2c https",
 		"run manifests": ":16", "run kubeconfig": ":0", "demo record": ":0",
 		"check output": "table json", "audit output": "table json html sarif",
 	}
