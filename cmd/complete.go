@@ -10,10 +10,11 @@ import (
 // flagValues are the values of flags that have few, by the name of the flag.
 // What each command has of them is said by its help.
 var flagValues = map[string]string{
-	"access-log":     "off json text",
-	"log-level":      "debug info warn error",
-	"log-format":     "json text",
-	"guard-protocol": "http h2c https",
+	"access-log":        "off json text",
+	"log-level":         "debug info warn error",
+	"log-format":        "json text",
+	"nginx-annotations": "off strict lenient",
+	"guard-protocol":    "http h2c https",
 }
 
 // completeFlags has shells complete the values of a command's flags: from a

@@ -43,7 +43,8 @@ func TestRoot(t *testing.T) {
 func TestFlagsAreCompleted(t *testing.T) {
 	values := map[string]string{
 		"access-log": "off json text", "log-level": "debug info warn error", "log-format": "json text", "guard-protocol": "http h2c https",
-		"run manifests": ":16", "run kubeconfig": ":0", "demo record": ":0",
+		"nginx-annotations": "off strict lenient",
+		"run manifests":     ":16", "run kubeconfig": ":0", "demo record": ":0",
 		"check output": "table json", "audit output": "table json html sarif",
 	}
 	for _, c := range newRoot().Commands() {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,5 +60,27 @@ func TestSecondSignalEnds(t *testing.T) {
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// Under the name by which kubectl finds plugins the binary is one.
+func TestPlugin(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin := filepath.Join(t.TempDir(), "kubectl-ingress421")
+	if err := os.Symlink(self, plugin); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), plugin, "check", "--help")
+	cmd.Env = append(os.Environ(), asMain+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "kubectl ingress421 check [FILE|DIR]...") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	cmd = exec.CommandContext(t.Context(), plugin, "run")
+	cmd.Env = append(os.Environ(), asMain+"=1")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "want audit, check") {
+		t.Errorf("a plugin that serves: %v\n%s", err, out)
 	}
 }

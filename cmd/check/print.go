@@ -22,7 +22,7 @@ func (r *Report) Table(w io.Writer) error {
 		o.print(out)
 	}
 	if len(r.Missing) != 0 {
-		fmt.Fprintf(out, "There is no %s among these manifests: what depends on one is unknown.\n", strings.Join(r.Missing, " and no "))
+		fmt.Fprintf(out, "There is no %s among these manifests: what depends on one is unknown.\n", strings.Join(r.Missing, ", no "))
 	}
 	fmt.Fprintf(out, "%s, %s.", count(r.Hosts, "host"), count(r.Certificates, "certificate"))
 	for _, word := range words {
