@@ -23,17 +23,6 @@ type client interface {
 	close() error
 }
 
-// answer is a response. Its body has been read to its end.
-type answer struct {
-	status int
-	// fields are the header fields by their names in lower case; of several
-	// lines the last.
-	fields map[string]string
-}
-
-// timeout bounds a handshake and each request.
-const timeout = 5 * time.Second
-
 // refusedError is a handshake that the server ended with an alert.
 type refusedError struct{ alert string }
 

@@ -146,3 +146,12 @@ func (b *Bundle) Policy(mode ClientAuth, depth int) TLSPolicy {
 	}
 	return TLSPolicy{Mode: mode, Depth: depth, CAs: b.Pool, ID: PolicyID(h.Sum(nil))}
 }
+
+// NewTLSPolicy makes the policy of a mode, a depth (at least 1) and the CA
+// certificates, in whatever order and however often each is named.
+func NewTLSPolicy(mode ClientAuth, depth int, cas []*x509.Certificate) TLSPolicy {
+	if mode == ClientAuthNone {
+		return TLSPolicy{}
+	}
+	return newBundle(cas).Policy(mode, depth)
+}

@@ -57,15 +57,6 @@ type TLSPolicy struct {
 // client certificate issued directly by one of the CAs.
 const DefaultClientAuthDepth = 1
 
-// NewTLSPolicy makes the policy of a mode, a depth (at least 1) and the CA
-// certificates, in whatever order and however often each is named.
-func NewTLSPolicy(mode ClientAuth, depth int, cas []*x509.Certificate) TLSPolicy {
-	if mode == ClientAuthNone {
-		return TLSPolicy{}
-	}
-	return newBundle(cas).Policy(mode, depth)
-}
-
 // UnresolvedTLSPolicy is the policy of a site that asks for client
 // certificates in a way that cannot be resolved.
 func UnresolvedTLSPolicy(mode ClientAuth) TLSPolicy {

@@ -76,12 +76,3 @@ func (f *folder) passOver(path string) error {
 	}
 	return nil
 }
-
-// positions are where the objects of files that are read once are written.
-func positions(objects []object) map[hostmap.Object]source.Position {
-	found := make(map[hostmap.Object]source.Position, len(objects))
-	for _, o := range objects {
-		found[o.Object] = o.written.position(o)
-	}
-	return found
-}

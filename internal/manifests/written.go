@@ -127,3 +127,12 @@ func keyOf(n *yaml.Node, key string) int {
 	}
 	return -1
 }
+
+// positions are where the objects of files that are read once are written.
+func positions(objects []object) map[hostmap.Object]source.Position {
+	found := make(map[hostmap.Object]source.Position, len(objects))
+	for _, o := range objects {
+		found[o.Object] = o.written.position(o)
+	}
+	return found
+}
