@@ -68,12 +68,17 @@ func (s *joined) tlsPolicy() hostmap.TLSPolicy {
 	return hostmap.TLSPolicy{}
 }
 
-// terms are what is said beside client authentication.
-func (s *joined) terms() (t Terms) {
-	for i := range s.all {
-		s.all[i].of(&t)
+// terms are what is said beside client authentication. Most hosts have nothing
+// said of them, and cost nothing.
+func (s *joined) terms() Terms {
+	if len(s.all) == 0 {
+		return Terms{}
 	}
-	return t
+	t := new(Terms)
+	for i := range s.all {
+		s.all[i].of(t)
+	}
+	return *t
 }
 
 // join joins what the claimants of a host say of it, and reports who is not

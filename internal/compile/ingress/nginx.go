@@ -1,7 +1,6 @@
 package ingress
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,11 +82,15 @@ func (r *reader) readNginx(ing *ingress) {
 		return
 	}
 	all := ing.object.Annotations
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		short, ours := strings.CutPrefix(name, nginxPrefix)
-		if !ours {
-			continue
+	var names []string
+	for name := range all {
+		if strings.HasPrefix(name, nginxPrefix) {
+			names = append(names, name)
 		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		short := name[len(nginxPrefix):]
 		row := nginxNamed(short)
 		if row == nil {
 			row = unknownNginx(short)

@@ -17,19 +17,31 @@ var nginxCORSAnnotations = []nginxAnnotation{
 	},
 	{
 		name: "cors-allow-origin", fate: same,
-		note: func(n *notes, value string) (err error) { n.cors.terms.Origins, err = corsOrigins(value); return n.cors.told(err) },
+		note: func(n *notes, value string) (err error) {
+			n.cors.terms.Origins, err = corsOrigins(value)
+			return n.cors.told(err)
+		},
 	},
 	{
 		name: "cors-allow-methods", fate: same,
-		note: func(n *notes, value string) (err error) { n.cors.terms.Methods, err = fieldNames(value); return n.cors.told(err) },
+		note: func(n *notes, value string) (err error) {
+			n.cors.terms.Methods, err = fieldNames(value)
+			return n.cors.told(err)
+		},
 	},
 	{
 		name: "cors-allow-headers", fate: same,
-		note: func(n *notes, value string) (err error) { n.cors.terms.Headers, err = fieldNames(value); return n.cors.told(err) },
+		note: func(n *notes, value string) (err error) {
+			n.cors.terms.Headers, err = fieldNames(value)
+			return n.cors.told(err)
+		},
 	},
 	{
 		name: "cors-expose-headers", fate: same,
-		note: func(n *notes, value string) (err error) { n.cors.terms.Expose, err = fieldNames(value); return n.cors.told(err) },
+		note: func(n *notes, value string) (err error) {
+			n.cors.terms.Expose, err = fieldNames(value)
+			return n.cors.told(err)
+		},
 	},
 	{
 		name: "cors-allow-credentials", fate: same,
