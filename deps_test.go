@@ -182,6 +182,11 @@ var rooms = []room{
 		reason: "a pool knows endpoints and protocols, not hosts and certificates",
 	},
 	{
+		path:   "internal/explain/...",
+		may:    []string{"internal/hostmap"},
+		reason: "why a request is answered so is a pure function of the host map",
+	},
+	{
 		path:   "internal/audit/...",
 		may:    []string{"internal/hostmap"},
 		reason: "the report is a pure function of the host map",

@@ -15,6 +15,7 @@ var flagValues = map[string]string{
 	"log-format":        "json text",
 	"nginx-annotations": "off strict lenient",
 	"guard-protocol":    "http h2c https",
+	"tls":               "1.2 1.3",
 }
 
 // completeFlags has shells complete the values of a command's flags: from a

@@ -75,7 +75,8 @@ func newRoot() *cobra.Command {
 		Example: `  ingress421 demo                          see it at work, without a cluster
   ingress421 run --manifests deploy/       serve a folder of manifests
   ingress421 check deploy/                 what of them is served as asked
-  ingress421 audit --manifests deploy/     who shares certificates, and what comes of it`,
+  ingress421 audit --manifests deploy/     who shares certificates, and what comes of it
+  ingress421 explain --authority a.test    why a request is answered as it is`,
 		Version:       versions(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -101,7 +102,7 @@ func newRoot() *cobra.Command {
 	} else {
 		root.AddCommand(newRun(), newDemo())
 	}
-	root.AddCommand(newCheck(), newAudit(), newVersion())
+	root.AddCommand(newCheck(), newAudit(), newExplain(), newVersion())
 	for _, c := range root.Commands() {
 		completeFlags(c)
 	}

@@ -52,19 +52,26 @@ func (r *Route) Rewrite(path string) (string, error) {
 		return path, nil
 	}
 	switch {
+	case r.Default:
+		target = underTarget(target, path)
 	case r.Type == Regex:
 		target = r.expand(target, path)
-	case r.Default || r.Type == Prefix:
-		// What follows begins with a slash, or is nothing.
-		rest := path[len(strings.TrimSuffix(r.Path, "/")):]
-		if target = strings.TrimSuffix(target, "/") + rest; target == "" {
-			target = "/"
-		}
+	case r.Type == Prefix:
+		target = underTarget(target, path[len(strings.TrimSuffix(r.Path, "/")):])
 	}
 	if canonical, err := Path(target); err != nil || canonical != target {
 		return "", ErrPath
 	}
 	return target, nil
+}
+
+// underTarget is what follows a prefix, which begins with a slash or is nothing,
+// below a target.
+func underTarget(target, path string) string {
+	if path = strings.TrimSuffix(target, "/") + path; path == "" {
+		return "/"
+	}
+	return path
 }
 
 // expand puts what the route captures of a path in place of the groups' names.

@@ -1,0 +1,145 @@
+package explain
+
+import (
+	"crypto/tls"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
+
+// Reasons of a request that is malformed before it is judged.
+const (
+	reasonAuthority = "bad_authority"
+	reasonPath      = "bad_path"
+)
+
+// inquiry is a question on its way to its answer.
+type inquiry struct {
+	m    *hostmap.Map
+	q    Question
+	hand hostmap.Handshake
+	f    hostmap.Facts
+	r    hostmap.Request
+	v    hostmap.Verdict
+	t    hostmap.Trace
+}
+
+// connect settles the connection. The client takes the preferred certificate.
+func (i *inquiry) connect() Connection {
+	i.f = hostmap.Facts{Peer: i.q.Peer}
+	if i.q.Cleartext {
+		return Connection{Protocol: "cleartext"}
+	}
+	i.hand = hostmap.Connect(i.m, i.q.ServerName)
+	c := Connection{Protocol: tls.VersionName(i.q.Version), ServerName: i.hand.ServerName, Refused: i.hand.Refused}
+	if i.hand.Site != nil {
+		c.Site = i.hand.Site.Label()
+	}
+	if p := i.hand.Policy(); p.Mode != hostmap.ClientAuthNone || p.Unresolved {
+		c.ClientAuth = p.Mode.String()
+	}
+	if c.Refused != "" {
+		return c
+	}
+	if !i.hand.Takes(i.q.Version) {
+		c.Refused = tls.VersionName(i.q.Version) + " is below " + tls.VersionName(i.hand.Class.MinVersion) + ", the lowest version of the class"
+		return c
+	}
+	leaf := i.hand.Certificates[0]
+	i.f = i.hand.Facts(leaf, i.q.Peer)
+	i.f.Version = i.q.Version
+	c.Certificate = &Certificate{leaf.Secret.String(), leaf.ShortFingerprint(), append([]string{}, leaf.Names...)}
+	return c
+}
+
+// request makes the request canonical.
+func (i *inquiry) request() Request {
+	i.r = hostmap.Request{Scheme: i.q.Scheme}
+	i.r.Host, _, _ = hostmap.Authority(i.q.Authority)
+	i.r.Path, _ = hostmap.Path(i.q.Path)
+	out := Request{Method: i.q.Method, Scheme: i.q.Scheme, Host: i.r.Host, Path: i.r.Path}
+	if out.Scheme == "" {
+		out.Scheme = i.connectionScheme()
+	}
+	if i.r.Host == "" {
+		out.Host = i.q.Authority
+		return out
+	}
+	if s := i.m.Site(i.r.Host); s != nil {
+		out.Site, out.Namespace, out.Class = s.Label(), s.Namespace, s.Class.Name
+	}
+	return out
+}
+
+func (i *inquiry) connectionScheme() string {
+	if i.q.Cleartext {
+		return "http"
+	}
+	return "https"
+}
+
+// malformed says why there is nothing to judge, "" where there is.
+func (i *inquiry) malformed() string {
+	switch {
+	case i.r.Host == "":
+		return reasonAuthority
+	case i.r.Path == "":
+		return reasonPath
+	}
+	return ""
+}
+
+func (i *inquiry) judge() {
+	i.v, i.t = hostmap.JudgeTraced(i.m, &i.f, i.r)
+	// How long a body is, is not asked.
+	i.v = hostmap.Apply(i.v, &i.f, i.r, hostmap.Client{FromHTTPS: i.q.FromHTTPS, Address: i.q.Client, ContentLength: -1})
+}
+
+func (i *inquiry) verdict() Verdict {
+	v := &i.v
+	out := Verdict{
+		Action: v.Action.String(), Status: v.Status, Reason: string(v.Reason), Reported: string(v.Reported),
+		Rule: v.Rule.String(), Retry: v.Retry, Close: v.Close,
+	}
+	if v.Action == hostmap.ActionRedirect {
+		out.Location = v.Location()
+	}
+	if v.Route != nil {
+		out.Route = v.Route.From.String()
+		if k := v.Route.Backend; k != nil && v.Action == hostmap.ActionServe {
+			out.Backend = k.Namespace + "/" + k.Service + ":" + k.Port
+			out.Path = v.Path
+			if out.Path == "" {
+				out.Path = i.r.Path
+			}
+		}
+	}
+	return out
+}
+
+// fresh is the same request on a connection that is made for its authority, as
+// by a client that shares none.
+func (i *inquiry) fresh() Answer {
+	q := i.q
+	q.ServerName = i.r.Host
+	if hostmap.IsIP(i.r.Host) {
+		q.ServerName = "" // RFC 6066 section 3
+	}
+	q.Scheme = ""
+	f := inquiry{m: i.m, q: q}
+	a := Answer{Connection: f.connect(), Request: f.request()}
+	if a.Connection.Refused != "" {
+		a.Verdict = Verdict{Action: noConnection}
+		return a
+	}
+	f.judge()
+	a.Verdict = f.verdict()
+	return a
+}
+
+// own tells whether the connection is one that was made for the authority.
+func (i *inquiry) own() bool {
+	if hostmap.IsIP(i.r.Host) {
+		return i.hand.ServerName == ""
+	}
+	return i.hand.ServerName == i.r.Host
+}
