@@ -22,6 +22,7 @@ const inNamespace = "EXAMPLES_IN_NAMESPACE"
 // and as they are written, and compare what they print with what stands there.
 func TestReadme(t *testing.T)            { page(t, "examples/README.md", 5) }
 func TestAuditPage(t *testing.T)         { page(t, "docs/audit.md", 2) }
+func TestOperatePage(t *testing.T)       { page(t, "docs/operate.md", 3) }
 func TestInvestigatingPage(t *testing.T) { page(t, "docs/investigating.md", 14) }
 func TestCheckPage(t *testing.T)         { page(t, "docs/check.md", 1) }
 
