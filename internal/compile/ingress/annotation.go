@@ -277,28 +277,43 @@ func beginsWith(name, stem string) bool {
 // nearest returns the row whose name is the most like one that is not in the
 // table, nil where none is so by a slip of the hand or two.
 func nearest(name string) (found *annotation) {
-	const slips = 2
-	if len(name) > problem.MaxQuoted {
+	const prefix = len(v1alpha1.AnnotationPrefix)
+	if len(name) < prefix || len(name) > prefix+longestName {
 		return nil
 	}
+	name = strings.ToLower(name[prefix:])
 	least := slips + 1
 	for row := range annotations {
-		if d := distance(strings.ToLower(name), row.name); d < least {
+		if d := distance(name, row.name[prefix:]); d < least {
 			found, least = row, d
 		}
 	}
 	return found
 }
 
+const (
+	// slips are as many as a misspelt name may have.
+	slips = 2
+	// longestName bounds the names that are compared, without their prefix.
+	longestName = 40
+)
+
 // distance is the number of octets to insert, delete, replace or swap with
-// their neighbour that turn one word into another (optimal string alignment).
+// their neighbour that turn one word into another (optimal string alignment), or
+// any number over slips. An Ingress has room for thousands of names: most differ
+// by their length, or at once.
 func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
+	if max(len(a)-len(b), len(b)-len(a)) > slips || len(b) > longestName {
+		return slips + 1
+	}
+	var rows [3][longestName + 1]int
+	before, last, row := &rows[0], &rows[1], &rows[2]
+	for j := range len(b) + 1 {
 		last[j] = j
 	}
 	for i := range len(a) {
 		row[0] = i + 1
+		least := row[0]
 		for j := range len(b) {
 			same := 1
 			if a[i] == b[j] {
@@ -308,6 +323,11 @@ func distance(a, b string) int {
 			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
 				row[j+1] = min(row[j+1], before[j-1]+1)
 			}
+			least = min(least, row[j+1])
+		}
+		// A swap looks back two rows, by one at most.
+		if least > slips+1 {
+			return least
 		}
 		before, last, row = last, row, before
 	}
