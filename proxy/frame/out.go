@@ -108,7 +108,12 @@ func (o *Out) Send(s *Sender, part Part) {
 	o.mu.Check()
 	n := len(part.Data)
 	if n == 0 || n <= MaxData && n <= s.window.Left() && n <= o.window.Left() && len(o.buf)+n <= o.soft {
-		o.append(s, part.Data, &part)
+		if len(part.Trailer) == 0 && (n > 0 || part.End) {
+			o.take(s, n)
+			o.data(s.id, part.Data, part.End)
+		} else {
+			o.append(s, part.Data, &part)
+		}
 		s.stream.Sent(part.End)
 		return
 	}

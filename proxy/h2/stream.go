@@ -108,7 +108,7 @@ func (g *Engine) recycle(s *Stream) {
 	s.readMark, s.readDebt = 0, 0
 	s.stopped = false
 	s.lingerSince = 0
-	s.out.Init(nil)
+	*s.out.Part() = frame.Part{}
 	g.streams.Put(s)
 }
 
