@@ -8,7 +8,7 @@ import (
 )
 
 // siteCertificates returns the certificates of a host, and notes whether a tls
-// entry speaks of it. Its own certificates are those of the oldest Ingress that
+// entry speaks of it. Its own certificates are those of the oldest claimant that
 // has such an entry. Without one it has those of the host whose rules hold for
 // it, else the default certificate. A Secret that cannot be used is never
 // replaced by another one.

@@ -27,7 +27,7 @@ func (b *builder) assign(hs *hosts) {
 // own gives a host to its owner, and tells whether it has one.
 //
 // The namespace that has the host keeps it for as long as it claims it, so that
-// nobody takes one by adding it to an old Ingress. A new host goes to the
+// nobody takes one by adding it to an old object. A new host goes to the
 // oldest claim. Who is being deleted yields to all who are not.
 func (b *builder) own(hs *hosts, h *host) bool {
 	may, reserved := b.reserved.of(h.name)
@@ -145,13 +145,13 @@ func (b *builder) dismiss(h *host) {
 }
 
 // classConflict reports a part of another class than the host's, which is the
-// one of the owner's oldest Ingress.
+// one of the owner's oldest object.
 func (b *builder) classConflict(h *host, p *part, owner *Claimant) {
 	if p.guest {
 		b.Problems.Add(p.by.Object, problem.ClassConflict, "Host %s belongs to class %s; nothing is served of it for class %s.", problem.Host(h.name), problem.Quote(h.class.Name), problem.Quote(p.by.Class.Name))
 		return
 	}
-	b.Problems.Add(p.by.Object, problem.ClassConflict, "Host %s belongs to class %s by Ingress %s; nothing is served of it for class %s.", problem.Host(h.name), problem.Quote(h.class.Name), problem.Quote(owner.Name), problem.Quote(p.by.Class.Name))
+	b.Problems.Add(p.by.Object, problem.ClassConflict, "Host %s belongs to class %s by %s %s; nothing is served of it for class %s.", problem.Host(h.name), problem.Quote(h.class.Name), owner.Kind, problem.Quote(owner.Name), problem.Quote(p.by.Class.Name))
 }
 
 // admit tells whether rules of another namespace may join a host.

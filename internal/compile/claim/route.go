@@ -80,8 +80,8 @@ func (x *routeIndex) find(key routeKey) *hostmap.Route {
 	return nil
 }
 
-// siteRoutes merges the routes of a host's Ingresses: rules first, then the
-// rules that it has as an alias, then default backends; the oldest Ingress of
+// siteRoutes merges the routes of a host's claimants: claims first, then the
+// rules that it has as an alias, then default backends; the oldest of
 // the owner wins. Where another site takes what is left (more) there are no
 // default backends. It also tells whether they are the previous site's very
 // routes.
@@ -148,7 +148,7 @@ func (m *merging) add(by *Claimant, r *hostmap.Route) {
 		}
 		return
 	case first.From != r.From || m.routes.find(key) != nil:
-		// Within one Ingress "/a" and "/a/" may stand side by side: the longer
+		// Within one object "/a" and "/a/" may stand side by side: the longer
 		// wins, as Kubernetes has it.
 		m.b.Problems.Add(by.Object, problem.RouteConflict, "%s: host %s has the %s path %s of %s, whose backend is served; this one is not. Delete one of them.", by.Field(FieldRoutes, 0), problem.Host(m.host.name), r.Type, problem.Quote(r.Path), objectTo(first.From, by))
 		return

@@ -68,7 +68,7 @@ func (b *builder) buildSite(h, over *host, twin *hostmap.Site) {
 	case same && sameButRoutes(old, &site):
 		h.site = old
 	case twin != nil:
-		// An Ingress has room for thousands of such hosts, and for thousands of
+		// An object has room for thousands of such hosts, and for thousands of
 		// routes: their product is never built.
 		h.site = hostmap.NewSiteSharing(site, twin)
 	default:
