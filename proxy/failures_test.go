@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/proxy/message"
 )
 
@@ -53,9 +54,9 @@ func TestBackendFailuresAreLogged(t *testing.T) {
 		for _, format := range []string{AccessLogJSON, AccessLogText} {
 			t.Run(tt.name+" "+format, func(t *testing.T) {
 				var log logged
-				var access lockedBuffer
+				var access testkit.Buffer
 				change := func(c *Config) {
-					log, access = logged{}, lockedBuffer{}
+					log, access = logged{}, testkit.Buffer{}
 					c.Log, c.AccessLog, c.AccessLogTo = log.logger(), format, &access
 					c.Upstream.ReadTimeout = 200 * time.Millisecond
 				}
@@ -123,9 +124,9 @@ func TestClientsFaultsAreNotLogged(t *testing.T) {
 }
 
 // logged is a log that tests look into.
-type logged struct{ lockedBuffer }
+type logged struct{ testkit.Buffer }
 
-func (l *logged) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(&l.lockedBuffer, nil)) }
+func (l *logged) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(&l.Buffer, nil)) }
 
 // lines are those with a message.
 func (l *logged) lines(t testing.TB, msg string) (out []map[string]any) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // inCleartext is a map of a.test, served in cleartext.
@@ -48,7 +49,7 @@ func TestProxyProtocolWithoutAddress(t *testing.T) {
 	b := backend(t, "b", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Header.Get("X-Forwarded-For")+" "+r.Header.Get("X-Real-IP"))
 	}))
-	var access lockedBuffer
+	var access testkit.Buffer
 	w := newWorld(t, inCleartext(b), func(c *Config) {
 		c.ProxyProtocolFrom, c.AccessLog, c.AccessLogTo = loopback(), AccessLogJSON, &access
 	})

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/proxy/message"
 )
 
@@ -102,7 +103,7 @@ func TestTerms(t *testing.T) {
 				w.Header().Set("Strict-Transport-Security", "max-age=1")
 				w.WriteHeader(onward)
 			})
-			var access lockedBuffer
+			var access testkit.Buffer
 			onBoth(t, termsMap(t, b, nil), func(c *Config) { c.AccessLog, c.AccessLogTo = AccessLogJSON, &access }, func(t *testing.T, w *world, rt http.RoundTripper) {
 				asked := map[int]int{}
 				for _, tt := range tests {
@@ -143,7 +144,7 @@ func TestTerms(t *testing.T) {
 						t.Errorf("the log has %d lines of %s, want %d", got, reason, n)
 					}
 				}
-				access = lockedBuffer{}
+				access = testkit.Buffer{}
 			})
 		})
 	}

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/testkit"
 	"github.com/ingress421/ingress421/proxy/message"
 	"github.com/ingress421/ingress421/test/require"
 )
@@ -368,7 +369,7 @@ func TestSmugglingOrigins(t *testing.T) {
 		t.Run(o.tool, func(t *testing.T) {
 			t.Parallel()
 			addr, stop := o.start(t)
-			var access lockedBuffer
+			var access testkit.Buffer
 			w := newWorld(t, oneSite(t, &hostmap.Backend{Namespace: "default", Service: o.tool, Port: "80", Endpoints: []netip.AddrPort{addr}}), func(c *Config) {
 				c.AccessLog, c.AccessLogTo = AccessLogJSON, &access
 				c.Limits = hostmap.Limits{HeaderTimeout: time.Second, IdleTimeout: time.Second, StallTimeout: time.Second}

@@ -15,7 +15,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // authority signs certificates for tests.
@@ -112,33 +112,16 @@ type world struct {
 	t        testing.TB
 	server   *Server
 	registry *prometheus.Registry
-	log      *lockedBuffer
+	log      *testkit.Buffer
 	http     string // host:port
 	https    string
 	stop     func()
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // newWorld starts a server; change may adjust its configuration.
 func newWorld(t testing.TB, m *hostmap.Map, change func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, registry: prometheus.NewRegistry(), log: &lockedBuffer{}}
+	w := &world{t: t, registry: prometheus.NewRegistry(), log: &testkit.Buffer{}}
 	cfg := Config{
 		HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", Registerer: w.registry,
 		MisdirectedLog: w.log, DrainTimeout: 5 * time.Second,
