@@ -74,7 +74,7 @@ var rooms = []room{
 	},
 	{
 		path:   "internal/admin/...",
-		may:    []string{"internal/hostmap", "internal/hostmap/mapjson", "internal/audit", prometheus},
+		may:    []string{"internal/hostmap", "internal/hostmap/mapjson", "internal/audit", "internal/explain", prometheus},
 		reason: "the read-only page shows the host map, whoever built it and whoever serves it",
 	},
 	{

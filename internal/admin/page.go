@@ -24,7 +24,8 @@ var assets embed.FS
 // everything; each kind of rows has a page of its own (/sites, /certificates...)
 // and, under the same name with ".json", the same rows for programs. Then there
 // are the host map as text (/hostmap) and as JSON (see package mapjson), and the
-// problems (/problems: JSON for whoever does not ask for HTML). All of it is read
+// problems (/problems: JSON for whoever does not ask for HTML); /explain answers
+// why a request is answered as it is. All of it is read
 // only. It is meant for a loopback address, where it answers only requests for a
 // loopback name, because any web page can make a browser ask a name of its own
 // that resolves to 127.0.0.1.
@@ -37,6 +38,8 @@ func Handler(r *Recorder, live Live) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.index)
+	mux.HandleFunc("GET /explain", p.explain)
+	mux.HandleFunc("GET /explain.json", p.explainJSON)
 	mux.HandleFunc("GET /hostmap", p.text)
 	mux.HandleFunc("GET /hostmap.json", p.json)
 	for _, k := range kinds() {
@@ -153,6 +156,8 @@ type view struct {
 	Here      string // the path of the only listing; "" on the first page
 	Refresh   bool   // the page is to be asked for again soon
 	Listings  []listing
+	// Explanation is what the page is about where it has no listing.
+	Explanation *explanation
 }
 
 // list asks a kind for its rows.

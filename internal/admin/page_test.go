@@ -208,6 +208,27 @@ func TestMisdirectedRemembers(t *testing.T) {
 	}
 }
 
+// A link holds a question, and whoever opens it sees what the rule says.
+func TestExplainPage(t *testing.T) {
+	h := Handler(recorded(plainMap(3), nil), Live{})
+	const link = "?server-name=host-000000.example.com&authority=host-000001.example.com"
+	for path, want := range map[string]string{
+		"/explain":             `name="authority"`,
+		"/explain" + link:      "421 certificate",
+		"/explain.json" + link: `"reason": "certificate"`,
+		"/explain?authority=host-000001.example.com": "Prefix /",
+		"/explain?authority=%3Cscript%3E":            "&lt;script&gt;",
+	} {
+		if page := get(t, h, path); !strings.Contains(page, want) || strings.Contains(page, "<script>") {
+			t.Errorf("GET %s has no %q:\n%s", path, want, page)
+		}
+	}
+	row := misdirectedRow{ServerName: "a.test", Authority: "b.test:8443", Peer: "192.0.2.1"}
+	if want := "/explain?authority=b.test%3A8443&peer=192.0.2.1&server-name=a.test"; row.Why() != want {
+		t.Errorf("the link is %s, want %s", row.Why(), want)
+	}
+}
+
 // What a client or a tenant wrote becomes text of the page and nothing else.
 func TestPageEscapes(t *testing.T) {
 	const evil = `<script>alert(1)</script><a href=javascript:alert(2)>`
