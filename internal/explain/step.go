@@ -28,6 +28,9 @@ func (i *inquiry) steps() []Step {
 	if s, ok := i.termsStep(); ok {
 		out = append(out, s)
 	}
+	if s, ok := i.askedStep(); ok {
+		out = append(out, s)
+	}
 	return out
 }
 
@@ -65,6 +68,33 @@ func (i *inquiry) termsStep() (Step, bool) {
 		return s, false
 	}
 	return s, true
+}
+
+// askedStep says what else is asked of a request that is served so far, which
+// depends on more than the request that was inquired about.
+func (i *inquiry) askedStep() (Step, bool) {
+	v := &i.v
+	if v.Action != hostmap.ActionServe || v.Route == nil {
+		return Step{}, false
+	}
+	var asks []string
+	t := &v.Route.Terms
+	if t.Quota != (hostmap.Quota{}) {
+		asks = append(asks, "lets one client have "+t.Quota.String()+" (else 503)")
+	}
+	if t.BasicAuth != (hostmap.BasicAuth{}) {
+		asks = append(asks, "asks for a name and a password (else 401)")
+	}
+	if t.MaxBodySize != 0 {
+		asks = append(asks, fmt.Sprintf("takes bodies of up to %d octets (else 413)", t.MaxBodySize))
+	}
+	if len(asks) == 0 {
+		return Step{}, false
+	}
+	return Step{
+		Number: "terms", Name: "what else is asked", Outcome: "holds", Ground: "asks",
+		Why: fmt.Sprintf("%s %s.", v.Route.From, strings.Join(asks, ", and ")),
+	}, true
 }
 
 func (i *inquiry) clientText() string {

@@ -35,7 +35,8 @@ func shop() *hostmap.Map {
 		site("vault.shop.test", "shop", func(s *hostmap.Site) { s.Policy = hostmap.UnresolvedTLSPolicy(hostmap.ClientAuthRequire) }, wildcard),
 		site("cuckoo.shop.test", "other", nil),
 		site("news.test", "news", func(s *hostmap.Site) {
-			s.Routes[0].Terms = hostmap.Terms{Allow: hostmap.NewRanges(netip.MustParsePrefix("192.0.2.0/24")), RewriteTarget: "/v2"}
+			s.Routes[0].Terms = hostmap.Terms{Allow: hostmap.NewRanges(netip.MustParsePrefix("192.0.2.0/24")), RewriteTarget: "/v2",
+				Quota: hostmap.Quota{PerMinute: 60}, BasicAuth: hostmap.NewBasicAuth(hostmap.BasicAuthTerms{})}
 		}, leaf("news/tls", "news.test", "news.example")),
 	}})
 }

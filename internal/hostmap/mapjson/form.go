@@ -105,6 +105,31 @@ type Terms struct {
 	ConnectTimeout string         `json:"connectTimeout,omitempty"` // as in Go: 30s
 	ReadTimeout    string         `json:"readTimeout,omitempty"`
 	SendTimeout    string         `json:"sendTimeout,omitempty"`
+	Quota          *Quota         `json:"quota,omitempty"`
+	BasicAuth      *BasicAuth     `json:"basicAuth,omitempty"`
+}
+
+// excepted are the clients without a quota.
+func (t *Terms) excepted() []netip.Prefix {
+	if t.Quota == nil {
+		return nil
+	}
+	return t.Quota.Except
+}
+
+// Quota is how much one client may have.
+type Quota struct {
+	PerSecond  int32          `json:"perSecond,omitempty"`
+	PerMinute  int32          `json:"perMinute,omitempty"`
+	Burst      int32          `json:"burst,omitempty"` // times that
+	Concurrent int32          `json:"concurrent,omitempty"`
+	Except     []netip.Prefix `json:"except,omitempty"`
+}
+
+// BasicAuth tells that clients are asked for a name and a password. Whose is
+// never told.
+type BasicAuth struct {
+	Realm string `json:"realm"`
 }
 
 // Backend is a Service port.

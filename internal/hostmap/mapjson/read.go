@@ -180,7 +180,7 @@ func readTerms(in *Terms) (t hostmap.Terms, err error) {
 	if in == nil {
 		return t, nil
 	}
-	for _, p := range slices.Concat(in.Allow, in.Deny) {
+	for _, p := range slices.Concat(in.Allow, in.Deny, in.excepted()) {
 		if !p.IsValid() {
 			return t, errors.New("an empty source range")
 		}
@@ -189,6 +189,12 @@ func readTerms(in *Terms) (t hostmap.Terms, err error) {
 		Redirect: hostmap.Redirect{Status: in.RedirectStatus, Target: in.RedirectTarget},
 		Allow:    hostmap.NewRanges(in.Allow...), Deny: hostmap.NewRanges(in.Deny...),
 		MaxBodySize: in.MaxBodySize, RewriteTarget: in.RewriteTarget,
+	}
+	if q := in.Quota; q != nil {
+		t.Quota = hostmap.Quota{PerSecond: q.PerSecond, PerMinute: q.PerMinute, Burst: q.Burst, Concurrent: q.Concurrent, Except: hostmap.NewRanges(q.Except...)}
+	}
+	if in.BasicAuth != nil {
+		t.BasicAuth = hostmap.NewBasicAuth(hostmap.BasicAuthTerms{Realm: in.BasicAuth.Realm})
 	}
 	for _, d := range []struct {
 		text string

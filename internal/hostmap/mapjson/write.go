@@ -123,12 +123,19 @@ func termsOf(t *hostmap.Terms) *Terms {
 		}
 		return d.String()
 	}
-	return &Terms{
+	out := &Terms{
 		RedirectStatus: t.Redirect.Status, RedirectTarget: t.Redirect.Target,
 		Allow: t.Allow.Prefixes(), Deny: t.Deny.Prefixes(),
 		MaxBodySize: t.MaxBodySize, RewriteTarget: t.RewriteTarget,
 		ConnectTimeout: duration(t.ConnectTimeout), ReadTimeout: duration(t.ReadTimeout), SendTimeout: duration(t.SendTimeout),
 	}
+	if q := &t.Quota; *q != (hostmap.Quota{}) {
+		out.Quota = &Quota{q.PerSecond, q.PerMinute, q.Burst, q.Concurrent, q.Except.Prefixes()}
+	}
+	if a := t.BasicAuth.Terms(); a != nil {
+		out.BasicAuth = &BasicAuth{a.Realm}
+	}
+	return out
 }
 
 func refOf(c *hostmap.Certificate) CertificateRef {
