@@ -135,14 +135,10 @@ func (g *Gate) judge(r *message.Request, c *Case, path string) {
 	f := &r.Client.Facts
 	q := hostmap.Request{Scheme: r.Scheme, Host: r.Host, Path: path}
 	c.verdict = hostmap.Judge(c.view.Hosts, f, q)
-	client := hostmap.Client{FromHTTPS: !f.TLS && r.SaysHTTPS(), ContentLength: r.ContentLength}
-	if r.Tunnel != "" && !r.ByUpgrade() {
-		client.ContentLength = 0 // what comes is the tunnel's
+	// Over TLS what the rule has refused stays so: floods end here.
+	if c.verdict.Action == hostmap.ActionServe || !f.TLS {
+		c.verdict = hostmap.Apply(c.verdict, f, q, clientOfRequest(r, &c.verdict))
 	}
-	if route := c.verdict.Route; route != nil && route.Terms.Ranged() {
-		client.Address = addressOf(r, c.verdict.Site.Class)
-	}
-	c.verdict = hostmap.Apply(c.verdict, f, q, client)
 	c.counters = c.view.of(c.verdict.Site)
 	if c.verdict.Reported != "" {
 		g.misdirected(r, c, c.verdict.Reported, false)
@@ -152,6 +148,18 @@ func (g *Gate) judge(r *message.Request, c *Case, path string) {
 		// connection is not one that speaks for the host.
 		r.HSTS = site.Terms.HSTS
 	}
+}
+
+// clientOfRequest is what the terms are told of who sent a request.
+func clientOfRequest(r *message.Request, v *hostmap.Verdict) hostmap.Client {
+	client := hostmap.Client{FromHTTPS: !r.Client.Facts.TLS && r.SaysHTTPS(), ContentLength: r.ContentLength}
+	if r.Tunnel != "" && !r.ByUpgrade() {
+		client.ContentLength = 0 // what comes is the tunnel's
+	}
+	if v.Route != nil && v.Route.Terms.Ranged() {
+		client.Address = addressOf(r, v.Site.Class)
+	}
+	return client
 }
 
 // addressOf is where the client of a request is: what the peer says where it is a
