@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/ingress421/ingress421/internal/audit"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -97,7 +96,7 @@ func NewRecorder(log *slog.Logger) *Recorder {
 			published:    describe("hostmap_last_publish_timestamp_seconds", "When the host map was made live, in Unix time."),
 			hosts:        describe("hostmap_hosts", "Hosts that are served; the default site is not counted."),
 			certificates: describe("hostmap_certificates", "Certificates in the host map."),
-			overlaps:     describe("hostmap_overlaps", "Hosts whose requests may come over connections made for another host, by what becomes of them.", "result"),
+			overlaps:     describe("hostmap_overlaps", "Hosts whose requests may come over connections made for another host."),
 			notAfter:     describe("certificate_not_after_seconds", "End of a certificate's validity, in Unix time; the earliest of its Secret.", "namespace", "secret"),
 			problems:     describe("ingress_problems", "Problems of an Ingress, or of what Ingresses are read from: KIND/NAME of a file, a class, a policy, ...", "namespace", "ingress", "reason"),
 		},
@@ -214,9 +213,7 @@ func (r *Recorder) Collect(ch chan<- prometheus.Metric) {
 	gauge(r.desc.certificates, float64(len(state.Map.Certificates())))
 
 	if report, _ := r.audits.report(state.Map); report != nil {
-		for _, result := range []audit.Result{audit.Served, audit.Misrouted, audit.Reported, audit.Misdirected} {
-			gauge(r.desc.overlaps, float64(report.Overlaps.Of(result)), result.String())
-		}
+		gauge(r.desc.overlaps, float64(report.Overlapping))
 	}
 
 	ends := make(map[hostmap.SecretRef]time.Time)

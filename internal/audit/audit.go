@@ -31,9 +31,11 @@ type Report struct {
 	// host.
 	Hosts        int `json:"hosts"`
 	Certificates int `json:"certificates"`
-	// Overlaps are the hosts whose requests may come over a connection that was
-	// made for another one, by what becomes of them; a host counts for each.
-	Overlaps Counts `json:"overlaps"`
+	// Overlapping are the hosts whose requests may come over a connection that
+	// was made for another one. Overlaps are the same, by what becomes of them; a
+	// host counts for each.
+	Overlapping int    `json:"overlapping"`
+	Overlaps    Counts `json:"overlaps"`
 	// Pairs are the same, each host with each that the connection may have been
 	// made for.
 	Pairs Counts `json:"pairs"`
@@ -174,6 +176,16 @@ type auditor struct {
 
 type fingerprint = [32]byte
 
+// overlapping tells whether a host is counted in Overlaps by now.
+func (a *auditor) overlapping(host string) bool {
+	for _, r := range [...]Result{Served, Misrouted, Reported, Misdirected} {
+		if a.overlaps[overlap{host, r}] {
+			return true
+		}
+	}
+	return false
+}
+
 // overlap is a host counted in Overlaps.
 type overlap struct {
 	host   string
@@ -220,6 +232,9 @@ func (a *auditor) share(leaf *hostmap.Certificate) {
 		for k := range of.to {
 			for _, h := range k.hosts {
 				if o := (overlap{h.name, of.Result}); !a.overlaps[o] {
+					if !a.overlapping(h.name) {
+						a.report.Overlapping++
+					}
 					a.overlaps[o] = true
 					*a.report.Overlaps.at(of.Result)++
 				}
