@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -151,7 +152,8 @@ func startProxy(t *testing.T, app backend, command []string, config string, more
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
+	// Asked to, for a master that is killed leaves its workers behind.
+	t.Cleanup(func() { _, _ = cmd.Process.Signal(syscall.SIGTERM), cmd.Wait() })
 	testkit.Eventually(t, command[0]+" listens", func() string {
 		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
