@@ -21,14 +21,7 @@ type Bundle struct {
 }
 
 // Bundle reads the CA certificates of a Secret.
-func (s *Secrets) Bundle(ref hostmap.SecretRef) *Bundle {
-	if c := s.bundles[ref]; c != nil {
-		return c
-	}
-	c := s.readBundle(ref)
-	s.bundles[ref] = c
-	return c
-}
+func (s *Secrets) Bundle(ref hostmap.SecretRef) *Bundle { return s.bundles.get(ref, s.readBundle) }
 
 func (s *Secrets) readBundle(ref hostmap.SecretRef) *Bundle {
 	secret, reason, message := s.secret(ref)

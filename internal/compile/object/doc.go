@@ -1,5 +1,5 @@
 // Package object says what Services, EndpointSlices and Secrets hold: key pairs,
-// CA bundles, and the endpoints of Service ports. Each object is read once in a
+// CA bundles, users, and the endpoints of Service ports. Each object is read once in a
 // run, whoever names it and however often, and what became of the octets of a
 // Secret is remembered from run to run, failures too.
 //

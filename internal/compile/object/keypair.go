@@ -17,11 +17,11 @@ type KeyPair struct {
 }
 
 // KeyPair reads the key pair of a Secret.
-func (s *Secrets) KeyPair(ref hostmap.SecretRef) *KeyPair {
-	if k := s.keyPairs[ref]; k != nil {
-		return k
-	}
-	k := s.readKeyPair(ref)
+func (s *Secrets) KeyPair(ref hostmap.SecretRef) *KeyPair { return s.keyPairs.get(ref, s.readKeyPair) }
+
+// readKeyPair reads a Secret, and falls back on its last good certificate.
+func (s *Secrets) readKeyPair(ref hostmap.SecretRef) *KeyPair {
+	k := s.parseKeyPair(ref)
 	if k.reason != "" {
 		if k.Certificate = s.lastGood[ref]; k.Certificate != nil {
 			k.message += " The last good certificate is served."
@@ -29,11 +29,10 @@ func (s *Secrets) KeyPair(ref hostmap.SecretRef) *KeyPair {
 			k.message += " Handshakes that need it are refused."
 		}
 	}
-	s.keyPairs[ref] = k
 	return k
 }
 
-func (s *Secrets) readKeyPair(ref hostmap.SecretRef) *KeyPair {
+func (s *Secrets) parseKeyPair(ref hostmap.SecretRef) *KeyPair {
 	secret, reason, message := s.secret(ref)
 	if secret == nil {
 		return &KeyPair{reason: reason, message: message}

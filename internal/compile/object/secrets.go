@@ -16,15 +16,28 @@ type Secrets struct {
 	problems *problem.List
 	objects  map[hostmap.SecretRef]*corev1.Secret
 
-	keyPairs map[hostmap.SecretRef]*KeyPair
-	bundles  map[hostmap.SecretRef]*Bundle
-	users    map[hostmap.SecretRef]*Users
+	keyPairs byRef[KeyPair]
+	bundles  byRef[Bundle]
+	users    byRef[Users]
 	// lastGood are the certificates of the previous map, before is what was
 	// parsed for it.
 	lastGood map[hostmap.SecretRef]*hostmap.Certificate
 	before   hostmap.Parsed
 	// parsed is what this run has used, and the next one need not parse again.
 	parsed hostmap.Parsed
+}
+
+// byRef is what became of the Secrets that some object names.
+type byRef[T any] map[hostmap.SecretRef]*T
+
+// get reads a Secret if it was not read before.
+func (m byRef[T]) get(ref hostmap.SecretRef, read func(hostmap.SecretRef) *T) *T {
+	v := m[ref]
+	if v == nil {
+		v = read(ref)
+		m[ref] = v
+	}
+	return v
 }
 
 // NewSecrets takes the Secrets of a state. now is the time at which the
@@ -34,9 +47,9 @@ func NewSecrets(secrets []*corev1.Secret, previous *hostmap.Map, now time.Time, 
 		now:      now,
 		problems: problems,
 		objects:  make(map[hostmap.SecretRef]*corev1.Secret, len(secrets)),
-		keyPairs: make(map[hostmap.SecretRef]*KeyPair, len(previous.Certificates())),
-		bundles:  make(map[hostmap.SecretRef]*Bundle),
-		users:    make(map[hostmap.SecretRef]*Users),
+		keyPairs: make(byRef[KeyPair], len(previous.Certificates())),
+		bundles:  make(byRef[Bundle]),
+		users:    make(byRef[Users]),
 		lastGood: make(map[hostmap.SecretRef]*hostmap.Certificate, len(previous.Certificates())),
 		before:   previous.Parsed(),
 		parsed: hostmap.Parsed{
@@ -56,7 +69,7 @@ func NewSecrets(secrets []*corev1.Secret, previous *hostmap.Map, now time.Time, 
 // Parsed is what became of the octets that were read in this run.
 func (s *Secrets) Parsed() hostmap.Parsed { return s.parsed }
 
-// secret finds a Secret that certificates are to be read from; nil where there
+// secret finds a Secret that something is to be read from; nil where there
 // is none, with the reason.
 func (s *Secrets) secret(ref hostmap.SecretRef) (secret *corev1.Secret, reason, message string) {
 	secret = s.objects[ref]

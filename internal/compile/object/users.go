@@ -32,14 +32,7 @@ type Users struct {
 }
 
 // Users reads the users of a Secret.
-func (s *Secrets) Users(ref hostmap.SecretRef) *Users {
-	if u := s.users[ref]; u != nil {
-		return u
-	}
-	u := s.readUsers(ref)
-	s.users[ref] = u
-	return u
-}
+func (s *Secrets) Users(ref hostmap.SecretRef) *Users { return s.users.get(ref, s.readUsers) }
 
 func (s *Secrets) readUsers(ref hostmap.SecretRef) *Users {
 	secret, reason, message := s.secret(ref)
