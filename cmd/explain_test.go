@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/cmd/process"
 	"github.com/ingress421/ingress421/internal/hostmap/mapjson"
 	"github.com/ingress421/ingress421/internal/testkit"
@@ -26,7 +27,7 @@ func TestExplain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	found, err := process.Load(t.Context(), process.Config{Manifests: dir, Controller: process.DefaultController})
+	found, err := process.Load(t.Context(), process.Config{Manifests: dir, Controller: v1alpha1.DefaultControllerName})
 	if err != nil {
 		t.Fatal(err)
 	}

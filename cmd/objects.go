@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/cmd/process"
 	"github.com/ingress421/ingress421/internal/compile"
 )
@@ -24,7 +25,7 @@ func (o *objectFlags) register(f *pflag.FlagSet, do, with string) {
 	f.StringVar(&o.to.Manifests, "manifests", "", do+" this folder of Kubernetes YAML instead of a cluster")
 	f.StringVar(&o.to.Kubeconfig, "kubeconfig", "", "the cluster to "+do+"; without it $KUBECONFIG, ~/.kube/config, the pod's own")
 	f.StringSliceVar(&o.namespaces, "namespace", nil, with+" these namespaces only")
-	f.StringVar(&o.to.Controller, "controller-name", process.DefaultController, do+" IngressClasses with this spec.controller")
+	f.StringVar(&o.to.Controller, "controller-name", v1alpha1.DefaultControllerName, do+" IngressClasses with this spec.controller")
 	f.StringVar(&o.defaultCertificate, "default-certificate", "", "Secret (namespace/name) for hosts without one of their own")
 	f.BoolVar(&o.to.AllowSharedHosts, "allow-shared-hosts", false, "let several namespaces have rules for one host")
 	f.StringVar(&o.nginx, "nginx-annotations", "off", "read ingress-nginx's annotations: off, strict (what protects and cannot be honoured closes its paths), lenient")

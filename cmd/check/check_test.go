@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/cmd/check"
-	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/manifests"
 	"github.com/ingress421/ingress421/internal/source"
@@ -78,7 +78,7 @@ func TestTable(t *testing.T) {
 
 func load(t *testing.T, paths ...string) *check.Report {
 	t.Helper()
-	o, err := manifests.Load(t.Context(), source.Config{Controller: compile.DefaultController}, paths...)
+	o, err := manifests.Load(t.Context(), source.Config{Controller: v1alpha1.DefaultControllerName}, paths...)
 	if err != nil {
 		t.Fatal(err)
 	}

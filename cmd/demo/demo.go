@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/cmd/process"
 	"github.com/ingress421/ingress421/proxy"
 )
@@ -39,7 +40,7 @@ func run(ctx context.Context, c Config, script []visit) (err error) {
 	started, ended := make(chan process.Addresses, 1), make(chan error, 1)
 	go func() {
 		ended <- process.Run(ctx, process.Config{
-			Manifests: w.manifests, Controller: process.DefaultController,
+			Manifests: w.manifests, Controller: v1alpha1.DefaultControllerName,
 			HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", MetricsAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0",
 			ExternalHTTPSPort: 443, DrainTimeout: time.Second, AccessLog: proxy.AccessLogOff,
 			Log: c.Log, Stdout: io.Discard, Stderr: c.Stderr,

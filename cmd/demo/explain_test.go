@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/cmd/process"
 	"github.com/ingress421/ingress421/internal/explain"
 )
@@ -20,7 +21,7 @@ func TestExplainIsAsTheDemoSays(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	found, err := process.Load(t.Context(), process.Config{Manifests: w.manifests, Controller: process.DefaultController})
+	found, err := process.Load(t.Context(), process.Config{Manifests: w.manifests, Controller: v1alpha1.DefaultControllerName})
 	if err != nil {
 		t.Fatal(err)
 	}

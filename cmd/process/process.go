@@ -24,32 +24,24 @@ import (
 	"github.com/ingress421/ingress421/proxy"
 )
 
-// DefaultController is the spec.controller of the IngressClasses that are ours.
-const DefaultController = "ingress421.dev/controller"
-
 // Config says what to serve and where. Its values have been checked.
 type Config struct {
-	Manifests          string
-	Kubeconfig         string
-	Namespaces         []string
-	Controller         string
-	HTTPAddr           string
-	HTTPSAddr          string
-	MetricsAddr        string
-	AdminAddr          string
-	PublishService     types.NamespacedName
-	PublishAddresses   []string
-	DefaultCertificate types.NamespacedName
-	ProxyProtocolFrom  []netip.Prefix
-	ExternalHTTPSPort  int
-	AllowSharedHosts   bool
-	Nginx              compile.Nginx   // as in compile.Input
-	Guarded            []string        // as in compile.Input
-	Guard              hostmap.Guarded // zero where Guarded names nothing
-	DrainTimeout       time.Duration
-	AccessLog          string
-	AccessLogEvery     int
-	Limits             hostmap.Limits
+	compile.Options
+	Manifests         string
+	Kubeconfig        string
+	Namespaces        []string
+	HTTPAddr          string
+	HTTPSAddr         string
+	MetricsAddr       string
+	AdminAddr         string
+	PublishService    types.NamespacedName
+	PublishAddresses  []string
+	ProxyProtocolFrom []netip.Prefix
+	ExternalHTTPSPort int
+	DrainTimeout      time.Duration
+	AccessLog         string
+	AccessLogEvery    int
+	Limits            hostmap.Limits
 
 	Log    *slog.Logger
 	Stdout io.Writer // access log; neither may block for long

@@ -17,8 +17,7 @@ import (
 // maps until its context ends. A cluster that c does not lead to is an error
 // at once.
 func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome), self func() hostmap.Self) (func(context.Context) error, error) {
-	common := c.common()
-	common.Self, common.Publish, common.Report = self, publish, report
+	common := source.Config{Options: c.Options, Self: self, Publish: publish, Report: report, Log: c.Log}
 	if c.Manifests != "" {
 		return func(ctx context.Context) error {
 			return manifests.Run(ctx, manifests.Config{Dir: c.Manifests, Config: common})
@@ -37,29 +36,22 @@ func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome),
 	}, nil
 }
 
-// common is what folder and cluster have in common.
-func (c *Config) common() source.Config {
-	return source.Config{
-		Controller: c.Controller, DefaultCertificate: c.DefaultCertificate, AllowSharedHosts: c.AllowSharedHosts,
-		Nginx: c.Nginx, Guarded: c.Guarded, Guard: c.Guard, Log: c.Log,
-	}
-}
-
 // Load reads files and folders, else the folder or the cluster that c names,
 // once, and compiles what is there. Nothing is served and nothing is written.
 func Load(ctx context.Context, c Config, paths ...string) (source.Outcome, error) {
+	common := source.Config{Options: c.Options, Log: c.Log}
 	if len(paths) == 0 && c.Manifests != "" {
 		paths = []string{c.Manifests}
 	}
 	if len(paths) != 0 {
-		return manifests.Load(ctx, c.common(), paths...)
+		return manifests.Load(ctx, common, paths...)
 	}
 	cluster, err := clusterOf(c.Kubeconfig)
 	if err != nil {
 		return source.Outcome{}, err
 	}
 	controllers.RouteLogs(c.Log)
-	return controllers.Load(ctx, controllers.Config{Rest: cluster, Config: c.common(), Namespaces: c.Namespaces})
+	return controllers.Load(ctx, controllers.Config{Rest: cluster, Config: common, Namespaces: c.Namespaces})
 }
 
 // clusterOf finds the cluster as kubectl does: the named file, else

@@ -252,10 +252,10 @@ func victimState(certs pki) compile.Input {
 	}
 	slice.Labels = map[string]string{discoveryv1.LabelServiceName: "web"}
 	return compile.Input{
-		Now: fuzzNow, Controller: compile.DefaultController,
+		Now: fuzzNow, Controller: v1alpha1.DefaultControllerName,
 		Classes: []*networkingv1.IngressClass{{
 			ObjectMeta: metav1.ObjectMeta{Name: class},
-			Spec:       networkingv1.IngressClassSpec{Controller: compile.DefaultController},
+			Spec:       networkingv1.IngressClassSpec{Controller: v1alpha1.DefaultControllerName},
 		}},
 		Ingresses: []*networkingv1.Ingress{ing},
 		Secrets: []*corev1.Secret{
@@ -313,7 +313,7 @@ func (g *generator) fill(in *compile.Input) {
 		})
 	}
 	other := &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: "other"}}
-	other.Spec.Controller = g.pick(compile.DefaultController, compile.DefaultController, "example.com/other")
+	other.Spec.Controller = g.pick(v1alpha1.DefaultControllerName, v1alpha1.DefaultControllerName, "example.com/other")
 	if g.n(2) == 0 {
 		group, ns := v1alpha1.GroupName, "east"
 		other.Spec.Parameters = &networkingv1.IngressClassParametersReference{

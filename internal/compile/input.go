@@ -14,10 +14,6 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
-// DefaultController is the IngressClass.spec.controller that is ours unless a
-// flag says otherwise.
-const DefaultController = "ingress421.dev/controller"
-
 // Nginx says what becomes of the annotations of ingress-nginx.
 type Nginx = ingress.Nginx
 
@@ -34,14 +30,34 @@ func SecretKeys(n Nginx) []string {
 // ParseNginx reads "off", "strict" or "lenient".
 func ParseNginx(word string) (Nginx, bool) { return ingress.ParseNginx(word) }
 
+// Options are what the command line says of how objects are read, whatever they
+// are read from.
+type Options struct {
+	// Controller is the IngressClass.spec.controller that is ours.
+	Controller string
+	// DefaultCertificate names the Secret for handshakes that no site has a
+	// certificate for, where the class names none. Zero: there is none.
+	DefaultCertificate types.NamespacedName
+	// AllowSharedHosts merges the rules that several namespaces have for one
+	// host. Everything else about the host is still said by the namespace that
+	// owns it.
+	AllowSharedHosts bool
+	// Guarded are the names of IngressClasses that another controller serves
+	// behind us, by the Service that Guard is. Nothing is written about their
+	// Ingresses.
+	Guarded []string
+	Guard   hostmap.Guarded
+	// Nginx says what becomes of ingress-nginx's annotations.
+	Nginx Nginx
+}
+
 // Input is the whole state that a host map is built from. The objects of each
 // kind may come in any order, each namespace and name once. Build does not
 // change them and keeps no pointer to them.
 type Input struct {
 	// Now is the time at which the validity of certificates is judged.
 	Now time.Time
-	// Controller is the IngressClass.spec.controller that is ours.
-	Controller string
+	Options
 
 	// Classes are all IngressClasses, those of other controllers too: the
 	// default class may be one of theirs.
@@ -62,20 +78,6 @@ type Input struct {
 	// AnyClass serves every Ingress where no IngressClass exists at all. It is
 	// meant for a folder of manifests, where nobody else would serve them.
 	AnyClass bool
-	// DefaultCertificate names the Secret for handshakes that no site has a
-	// certificate for, where the class names none. Zero: there is none.
-	DefaultCertificate types.NamespacedName
-	// AllowSharedHosts merges the rules that several namespaces have for one
-	// host. Everything else about the host is still said by the namespace that
-	// owns it.
-	AllowSharedHosts bool
-	// Guarded are the names of IngressClasses that another controller serves
-	// behind us, by the Service that Guard is. Nothing is written about their
-	// Ingresses.
-	Guarded []string
-	Guard   hostmap.Guarded
-	// Nginx says what becomes of ingress-nginx's annotations.
-	Nginx Nginx
 	// AllowLoopback lets endpoints be loopback addresses. It is meant for
 	// sources that nobody else writes to; in a cluster whoever may write an
 	// EndpointSlice would reach our own ports.

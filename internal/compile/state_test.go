@@ -16,6 +16,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/compile"
 )
 
@@ -25,10 +26,10 @@ import (
 func cluster(t testing.TB, n int) compile.Input {
 	in := compile.Input{
 		Now:        time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC),
-		Controller: compile.DefaultController,
+		Controller: v1alpha1.DefaultControllerName,
 		Classes: []*networkingv1.IngressClass{{
 			ObjectMeta: metav1.ObjectMeta{Name: "public"},
-			Spec:       networkingv1.IngressClassSpec{Controller: compile.DefaultController},
+			Spec:       networkingv1.IngressClassSpec{Controller: v1alpha1.DefaultControllerName},
 		}},
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

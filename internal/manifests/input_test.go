@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
 )
@@ -31,7 +31,7 @@ ports: [{port: 8080}]
 	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Load(t.Context(), source.Config{Controller: compile.DefaultController}, dir)
+	got, err := Load(t.Context(), source.Config{Controller: v1alpha1.DefaultControllerName}, dir)
 	if err != nil || slices.ContainsFunc(got.Problems, func(p hostmap.Problem) bool { return p.Kind == KindFile }) {
 		t.Fatal(got.Problems, err)
 	}

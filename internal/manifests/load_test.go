@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
 )
@@ -48,7 +48,7 @@ items:
 		t.Fatal(err)
 	}
 	for _, path := range []string{dir, file} {
-		got, err := Load(t.Context(), source.Config{Controller: compile.DefaultController}, path)
+		got, err := Load(t.Context(), source.Config{Controller: v1alpha1.DefaultControllerName}, path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/source"
 )
 
@@ -50,7 +50,7 @@ func TestOldestFileGetsANewHost(t *testing.T) {
 	}
 	age("b.yaml", 2)
 	age("c.yaml", 1)
-	got, err := Load(t.Context(), source.Config{Controller: compile.DefaultController}, dir)
+	got, err := Load(t.Context(), source.Config{Controller: v1alpha1.DefaultControllerName}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

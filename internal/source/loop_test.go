@@ -18,6 +18,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/testkit"
@@ -42,7 +43,7 @@ type lister struct {
 func (s *lister) run(t *testing.T) *Loop {
 	began := time.Now()
 	l := New(Config{
-		Controller: compile.DefaultController,
+		Controller: v1alpha1.DefaultControllerName,
 		Publish: func(*hostmap.Map) {
 			var cost time.Duration
 			s.do(func() { s.at, cost = append(s.at, time.Since(began)), s.cost })
@@ -230,7 +231,7 @@ func TestLoopWakesWhenSomethingIsDue(t *testing.T) {
 
 func TestLoadCompilesOnce(t *testing.T) {
 	s := &lister{host: "not a host", same: true}
-	o, err := Load(t.Context(), Config{Controller: compile.DefaultController}, func(ctx context.Context) (State, error) {
+	o, err := Load(t.Context(), Config{Controller: v1alpha1.DefaultControllerName}, func(ctx context.Context) (State, error) {
 		state, err := s.list(ctx)
 		state.Problems = []hostmap.Problem{{Kind: "Zebra", Name: "z"}, {Kind: "File", Name: "f"}}
 		return state, err

@@ -6,22 +6,13 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
 // Config says what is ours of the objects, and who is told.
 type Config struct {
-	// Controller, DefaultCertificate, AllowSharedHosts, Nginx, Guarded and Guard
-	// are as in [compile.Input].
-	Controller         string
-	DefaultCertificate types.NamespacedName
-	AllowSharedHosts   bool
-	Nginx              compile.Nginx
-	Guarded            []string
-	Guard              hostmap.Guarded
+	compile.Options
 	// Self is this process as it is now, to which nothing is forwarded. It may
 	// be nil.
 	Self func() hostmap.Self
@@ -88,8 +79,7 @@ func Load(ctx context.Context, c Config, list List) (Outcome, error) {
 func (c *Config) compile(previous *hostmap.Map, state State) (o Outcome, next time.Time) {
 	in := state.Input
 	in.Now = time.Now()
-	in.Controller, in.DefaultCertificate, in.AllowSharedHosts = c.Controller, c.DefaultCertificate, c.AllowSharedHosts
-	in.Nginx, in.Guarded, in.Guard = c.Nginx, c.Guarded, c.Guard
+	in.Options = c.Options
 	if c.Self != nil {
 		in.Self = c.Self()
 	}
