@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -24,12 +25,10 @@ func (g *guardFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&g.protocol, "guard-protocol", "http", "http, h2c or https: what --guard-upstream speaks")
 }
 
-var guardProtocols = map[string]hostmap.Protocol{"http": hostmap.HTTP, "h2c": hostmap.H2C, "https": hostmap.HTTPS}
-
 // settle reads what was given and refuses what contradicts itself.
 func (g *guardFlags) settle() ([]string, hostmap.Guarded, error) {
 	var none hostmap.Guarded
-	protocol, ok := guardProtocols[g.protocol]
+	protocol, ok := compile.ParseGuardProtocol(g.protocol)
 	switch {
 	case !ok:
 		return nil, none, usagef("--guard-protocol %q: want http, h2c or https", g.protocol)

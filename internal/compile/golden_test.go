@@ -20,7 +20,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/ingress421/ingress421/internal/compile"
-	"github.com/ingress421/ingress421/internal/compile/class"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -186,7 +185,7 @@ func readOptions(t testing.TB, text string) (in compile.Input) {
 			words := strings.Fields(value)
 			namespace, service, _ := strings.Cut(words[1], "/")
 			name, port, _ := strings.Cut(service, ":")
-			protocol, ok := class.GuardProtocol(words[2])
+			protocol, ok := compile.ParseGuardProtocol(words[2])
 			if !ok {
 				t.Fatalf("bad option %q", line)
 			}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/compile/class"
 	"github.com/ingress421/ingress421/internal/compile/ingress"
 	"github.com/ingress421/ingress421/internal/compile/object"
 	"github.com/ingress421/ingress421/internal/hostmap"
@@ -29,6 +30,12 @@ func SecretKeys(n Nginx) []string {
 
 // ParseNginx reads "off", "strict" or "lenient".
 func ParseNginx(word string) (Nginx, bool) { return ingress.ParseNginx(word) }
+
+// ParseGuardProtocol reads what [Options].Guard speaks: "http", "h2c" or
+// "https".
+func ParseGuardProtocol(word string) (hostmap.Protocol, bool) {
+	return class.ParseGuardProtocol(word)
+}
 
 // Options are what the command line says of how objects are read, whatever they
 // are read from.

@@ -1,6 +1,7 @@
 package class
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -27,7 +28,7 @@ func (r policyReader) guard(g *v1alpha1.GuardSpec, c *hostmap.Class) {
 	if g.Port < 1 || g.Port > 65535 {
 		invalid("port", "%d is not between 1 and 65535", g.Port)
 	}
-	protocol, ok := GuardProtocol(string(g.Protocol))
+	protocol, ok := ParseGuardProtocol(string(cmp.Or(g.Protocol, v1alpha1.GuardHTTP)))
 	if !ok {
 		invalid("protocol", "%s is not one of http, h2c, https", problem.Quote(string(g.Protocol)))
 	}
@@ -36,11 +37,11 @@ func (r policyReader) guard(g *v1alpha1.GuardSpec, c *hostmap.Class) {
 	}
 }
 
-// GuardProtocol reads what a guarded controller speaks; "" is HTTP/1.1 in
-// cleartext.
-func GuardProtocol(word string) (hostmap.Protocol, bool) {
+// ParseGuardProtocol reads what a guarded controller speaks: "http", "h2c" or
+// "https".
+func ParseGuardProtocol(word string) (hostmap.Protocol, bool) {
 	switch v1alpha1.GuardProtocol(word) {
-	case "", v1alpha1.GuardHTTP:
+	case v1alpha1.GuardHTTP:
 		return hostmap.HTTP, true
 	case v1alpha1.GuardH2C:
 		return hostmap.H2C, true
