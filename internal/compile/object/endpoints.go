@@ -24,12 +24,7 @@ type Endpoints struct {
 
 // reach finds the endpoints of a Service port, each once in a run.
 func (all *Services) reach(p servicePort) *Endpoints {
-	if r := all.endpoints[p]; r != nil {
-		return r
-	}
-	r := all.findEndpoints(p)
-	all.endpoints[p] = r
-	return r
+	return all.endpoints.get(p, all.findEndpoints)
 }
 
 func (all *Services) findEndpoints(p servicePort) *Endpoints {

@@ -16,28 +16,15 @@ type Secrets struct {
 	problems *problem.List
 	objects  map[hostmap.SecretRef]*corev1.Secret
 
-	keyPairs byRef[KeyPair]
-	bundles  byRef[Bundle]
-	users    byRef[Users]
+	keyPairs read[hostmap.SecretRef, KeyPair]
+	bundles  read[hostmap.SecretRef, Bundle]
+	users    read[hostmap.SecretRef, Users]
 	// lastGood are the certificates of the previous map, before is what was
 	// parsed for it.
 	lastGood map[hostmap.SecretRef]*hostmap.Certificate
 	before   hostmap.Parsed
 	// parsed is what this run has used, and the next one need not parse again.
 	parsed hostmap.Parsed
-}
-
-// byRef is what became of the Secrets that some object names.
-type byRef[T any] map[hostmap.SecretRef]*T
-
-// get reads a Secret if it was not read before.
-func (m byRef[T]) get(ref hostmap.SecretRef, read func(hostmap.SecretRef) *T) *T {
-	v := m[ref]
-	if v == nil {
-		v = read(ref)
-		m[ref] = v
-	}
-	return v
 }
 
 // NewSecrets takes the Secrets of a state. now is the time at which the
@@ -47,9 +34,9 @@ func NewSecrets(secrets []*corev1.Secret, previous *hostmap.Map, now time.Time, 
 		now:      now,
 		problems: problems,
 		objects:  make(map[hostmap.SecretRef]*corev1.Secret, len(secrets)),
-		keyPairs: make(byRef[KeyPair], len(previous.Certificates())),
-		bundles:  make(byRef[Bundle]),
-		users:    make(byRef[Users]),
+		keyPairs: make(read[hostmap.SecretRef, KeyPair], len(previous.Certificates())),
+		bundles:  make(read[hostmap.SecretRef, Bundle]),
+		users:    make(read[hostmap.SecretRef, Users]),
 		lastGood: make(map[hostmap.SecretRef]*hostmap.Certificate, len(previous.Certificates())),
 		before:   previous.Parsed(),
 		parsed: hostmap.Parsed{

@@ -62,8 +62,8 @@ type Services struct {
 	allowLoopback bool
 	self          hostmap.Self
 
-	services  map[types.NamespacedName]*service
-	endpoints map[servicePort]*Endpoints
+	services  read[types.NamespacedName, service]
+	endpoints read[servicePort, Endpoints]
 	backends  map[backendKey]*hostmap.Backend
 	// before are the backends of the previous map.
 	before map[backendKey]*hostmap.Backend
@@ -92,8 +92,8 @@ func NewServices(in Input) *Services {
 		slices:        make(map[types.NamespacedName][]*discoveryv1.EndpointSlice, len(in.EndpointSlices)),
 		allowLoopback: in.AllowLoopback,
 		self:          in.Self,
-		services:      make(map[types.NamespacedName]*service, len(backends)),
-		endpoints:     make(map[servicePort]*Endpoints, len(backends)),
+		services:      make(read[types.NamespacedName, service], len(backends)),
+		endpoints:     make(read[servicePort, Endpoints], len(backends)),
 		backends:      make(map[backendKey]*hostmap.Backend, len(backends)),
 		before:        make(map[backendKey]*hostmap.Backend, len(backends)),
 	}
@@ -114,11 +114,11 @@ func NewServices(in Input) *Services {
 
 // service reads a Service, each once in a run.
 func (all *Services) service(name types.NamespacedName) *service {
-	if s := all.services[name]; s != nil {
-		return s
-	}
+	return all.services.get(name, all.readService)
+}
+
+func (all *Services) readService(name types.NamespacedName) *service {
 	s := &service{object: all.objects[name]}
-	all.services[name] = s
 	if s.object == nil {
 		return s
 	}
