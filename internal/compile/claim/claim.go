@@ -141,8 +141,8 @@ func objectTo(o hostmap.Object, other *Claimant) string {
 	return o.Kind + " " + problem.Quote(o.NamespacedName())
 }
 
-// certificatesOf returns the Secrets that a claimant names for a host of which
-// it has a part.
+// certificates returns the Secrets that the claimant of a part names for its
+// host.
 func (p *part) certificates(host string) []Certificate {
 	if names := p.by.Certificates.of(host); names != nil || !p.alias {
 		return names

@@ -47,7 +47,7 @@ type clientAuthNotes struct {
 	foreign, off bool
 }
 
-// names are those of the annotations for the Secret and the depth.
+// names are those of the annotations that are read.
 func (n *clientAuthNotes) names() (secret, mode, depth string) {
 	if n.foreign {
 		return nginxPrefix + "auth-tls-secret", nginxPrefix + "auth-tls-verify-client", nginxPrefix + "auth-tls-verify-depth"

@@ -59,18 +59,13 @@ func nginxRows(yield func(*nginxAnnotation) bool) {
 	}
 }
 
-// nginxNamed returns a row, nil where the table has none of that name.
+// nginxNamed returns the row of a name, and makes one where the table has none.
 func nginxNamed(name string) *nginxAnnotation {
 	for row := range nginxRows {
 		if row.name == name {
 			return row
 		}
 	}
-	return nil
-}
-
-// unknownNginx is the row of a name that the table has not.
-func unknownNginx(name string) *nginxAnnotation {
 	protects := slices.ContainsFunc(nginxStems, func(stem string) bool { return strings.HasPrefix(name, stem) })
 	return &nginxAnnotation{name: name, fate: refused, protects: protects, remark: "It is none of ingress-nginx's that are known."}
 }
@@ -90,11 +85,7 @@ func (r *reader) readNginx(ing *ingress) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		short := name[len(nginxPrefix):]
-		row := nginxNamed(short)
-		if row == nil {
-			row = unknownNginx(short)
-		}
+		row := nginxNamed(name[len(nginxPrefix):])
 		if !row.asks(all[name]) && (row.note == nil || r.nginx == NginxOff) {
 			continue
 		}
@@ -137,21 +128,23 @@ func (r *reader) readNginxAnnotation(ing *ingress, row *nginxAnnotation, name, v
 	if _, own := ing.object.Annotations[row.as]; own {
 		return // Ours says more exactly what is wanted.
 	}
-	var err error
-	switch {
-	case row.note != nil:
-		err = row.note(&ing.notes, value)
-	case row.value != nil:
+	if err := ing.notes.readNginx(row, name, value); err != nil {
+		lost("Its value " + problem.Quote(value) + " cannot be used.")
+	}
+}
+
+// readNginx reads the value of a row.
+func (n *notes) readNginx(row *nginxAnnotation, name, value string) error {
+	if row.note != nil {
+		return row.note(n, value)
+	}
+	if row.value != nil {
+		var err error
 		if value, err = row.value(value); err != nil {
-			break
+			return err
 		}
-		fallthrough
-	default:
-		err = ing.notes.read(annotationNamed(row.as), name, value)
 	}
-	if err != nil {
-		lost("Its value " + problem.Quote(ing.object.Annotations[name]) + " cannot be used.")
-	}
+	return n.read(annotationNamed(row.as), name, value)
 }
 
 // NginxEffect is what becomes of an annotation of ingress-nginx's, as far as its
@@ -176,11 +169,7 @@ func (mode Nginx) Effect(name, value string) (effect NginxEffect, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	row := nginxNamed(short)
-	if row == nil {
-		row = unknownNginx(short)
-	}
-	switch {
+	switch row := nginxNamed(short); {
 	case row.fate == unneeded, !row.asks(value):
 		return NginxUnneeded, true
 	case mode != NginxOff && row.fate != refused:
