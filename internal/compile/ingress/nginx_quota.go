@@ -55,6 +55,8 @@ func settleQuota(t *hostmap.Terms, quota hostmap.Quota) {
 // count reads a number of things.
 func count(to *int32, value string) error {
 	n, err := strconv.ParseUint(value, 10, 20)
-	*to = int32(n)
+	if err == nil {
+		*to = int32(n)
+	}
 	return err
 }
