@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/annotations.md")
+var update = flag.Bool("update", false, "rewrite the pages of docs that are made of tables")
 
 // The rows are whole, and no name stands twice.
 func TestAnnotationsAreWhole(t *testing.T) {
@@ -63,8 +63,12 @@ func TestAnnotationsHaveGoldenCases(t *testing.T) {
 
 // docs/annotations.md is made of the table (go test -run Reference -update).
 func TestAnnotationsReference(t *testing.T) {
-	const page = "../../../docs/annotations.md"
-	want := reference()
+	testPage(t, "../../../docs/annotations.md", reference())
+}
+
+// testPage compares a page of the documentation with what is made of a table.
+func testPage(t *testing.T, page, want string) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)

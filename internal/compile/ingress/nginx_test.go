@@ -2,11 +2,9 @@ package ingress
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -118,21 +116,7 @@ func TestNginxValues(t *testing.T) {
 
 // docs/from-ingress-nginx.md is made of the table (go test -run Nginx -update).
 func TestNginxReference(t *testing.T) {
-	const page = "../../../docs/from-ingress-nginx.md"
-	want := nginxReference()
-	if *update {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("-table +page:\n%s", diff)
-	}
+	testPage(t, "../../../docs/from-ingress-nginx.md", nginxReference())
 }
 
 func nginxReference() string {
