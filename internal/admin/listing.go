@@ -45,7 +45,7 @@ type kind struct {
 	Path, Title string
 	// Empty is said where there is none.
 	Empty string
-	// block is the part of page.html that shows rows.
+	// Block is the part of page.html that shows rows.
 	Block string
 	list  func(*pages, State, asked) listing
 }

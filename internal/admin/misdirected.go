@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -98,7 +99,7 @@ func (m *Misdirected) counts() []reasonCount {
 	for _, r := range m.reasons {
 		counts = append(counts, reasonCount{r.reason, r.count})
 	}
-	slices.SortStableFunc(counts, func(a, b reasonCount) int { return int(min(1, max(-1, int64(b.Count)-int64(a.Count)))) })
+	slices.SortStableFunc(counts, func(a, b reasonCount) int { return cmp.Compare(b.Count, a.Count) })
 	return counts
 }
 

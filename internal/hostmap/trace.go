@@ -1,10 +1,10 @@
 package hostmap
 
-// Step is one question of the rule, or of the terms after it.
+// Step is one question of the rule.
 type Step uint8
 
-// The steps, in the order in which [Judge] and [Apply] ask them; beside each its
-// number on the package's page.
+// The steps, in the order in which [Judge] asks them; beside each its number on
+// the package's page.
 const (
 	StepScheme      Step = iota // 1
 	StepTLSPolicy               // 3
