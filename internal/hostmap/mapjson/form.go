@@ -105,6 +105,7 @@ type Terms struct {
 	ConnectTimeout string         `json:"connectTimeout,omitempty"` // as in Go: 30s
 	ReadTimeout    string         `json:"readTimeout,omitempty"`
 	SendTimeout    string         `json:"sendTimeout,omitempty"`
+	CORS           *CORS          `json:"cors,omitempty"`
 	Quota          *Quota         `json:"quota,omitempty"`
 	BasicAuth      *BasicAuth     `json:"basicAuth,omitempty"`
 }
@@ -115,6 +116,16 @@ func (t *Terms) excepted() []netip.Prefix {
 		return nil
 	}
 	return t.Quota.Except
+}
+
+// CORS is what scripts of other origins may do.
+type CORS struct {
+	Origins     string `json:"origins"` // separated by commas
+	Methods     string `json:"methods,omitempty"`
+	Headers     string `json:"headers,omitempty"`
+	Expose      string `json:"expose,omitempty"`
+	Credentials bool   `json:"credentials,omitempty"`
+	MaxAge      string `json:"maxAge,omitempty"` // seconds
 }
 
 // Quota is how much one client may have.

@@ -65,6 +65,9 @@ func world(t *testing.T) *hostmap.Map {
 	asked.Terms = hostmap.Terms{
 		Allow: hostmap.NewRanges(netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")), Deny: hostmap.NewRanges(netip.MustParsePrefix("10.1.0.0/16")),
 		MaxBodySize: 1 << 20, RewriteTarget: "/z/$1",
+		CORS: hostmap.NewCORS(hostmap.CORSTerms{
+			Origins: "https://*.b.test", Methods: "GET", Headers: "X-A", Expose: "X-B", Credentials: true, MaxAge: "600",
+		}),
 		Quota:          hostmap.Quota{PerSecond: 10, PerMinute: 60, Burst: 5, Concurrent: 3, Except: hostmap.NewRanges(netip.MustParsePrefix("10.2.0.0/16"))},
 		BasicAuth:      hostmap.NewBasicAuth(hostmap.BasicAuthTerms{Realm: "vault"}),
 		ConnectTimeout: time.Second, ReadTimeout: 2 * time.Minute, SendTimeout: 1500 * time.Millisecond,

@@ -190,6 +190,9 @@ func readTerms(in *Terms) (t hostmap.Terms, err error) {
 		Allow:    hostmap.NewRanges(in.Allow...), Deny: hostmap.NewRanges(in.Deny...),
 		MaxBodySize: in.MaxBodySize, RewriteTarget: in.RewriteTarget,
 	}
+	if in.CORS != nil {
+		t.CORS = hostmap.NewCORS(hostmap.CORSTerms(*in.CORS))
+	}
 	if q := in.Quota; q != nil {
 		t.Quota = hostmap.Quota{PerSecond: q.PerSecond, PerMinute: q.PerMinute, Burst: q.Burst, Concurrent: q.Concurrent, Except: hostmap.NewRanges(q.Except...)}
 	}

@@ -10,10 +10,10 @@ import (
 )
 
 // Write writes a host map.
-func Write(w io.Writer, m *hostmap.Map) error { return json.NewEncoder(w).Encode(Of(m)) }
+func Write(w io.Writer, m *hostmap.Map) error { return json.NewEncoder(w).Encode(mapOf(m)) }
 
-// Of is the form of a host map.
-func Of(m *hostmap.Map) Map {
+// mapOf is the form of a host map.
+func mapOf(m *hostmap.Map) Map {
 	out := Map{
 		UnservedClass:       m.Class().Name,
 		Classes:             []Class{},
@@ -25,22 +25,22 @@ func Of(m *hostmap.Map) Map {
 	class := func(c *hostmap.Class) {
 		if !seen[c.Name] {
 			seen[c.Name] = true
-			out.Classes = append(out.Classes, ClassOf(c))
+			out.Classes = append(out.Classes, classOf(c))
 		}
 	}
 	class(m.Class())
 	for _, c := range m.Certificates() {
-		out.Certificates = append(out.Certificates, CertificateOf(c))
+		out.Certificates = append(out.Certificates, certificateOf(c))
 	}
 	for _, s := range m.Sites() {
 		class(s.Class)
-		out.Sites = append(out.Sites, SiteOf(s))
+		out.Sites = append(out.Sites, siteOf(s))
 	}
 	return out
 }
 
-// ClassOf is the form of a class.
-func ClassOf(c *hostmap.Class) Class {
+// classOf is the form of a class.
+func classOf(c *hostmap.Class) Class {
 	out := Class{
 		Name: c.Name, Rule: c.Rule.String(), Report: c.Report,
 		UnservedMisdirected: c.UnservedMisdirected, CloseOnMisdirected: c.CloseOnMisdirected,
@@ -57,16 +57,16 @@ func ClassOf(c *hostmap.Class) Class {
 	return out
 }
 
-// CertificateOf is the form of a certificate.
-func CertificateOf(c *hostmap.Certificate) Certificate {
+// certificateOf is the form of a certificate.
+func certificateOf(c *hostmap.Certificate) Certificate {
 	return Certificate{
 		CertificateRef: refOf(c), Key: c.KeyType(), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
 		Names: notNil(c.Names), Leaf: c.KeyPair.Certificate[0],
 	}
 }
 
-// SiteOf is the form of a site.
-func SiteOf(s *hostmap.Site) Site {
+// siteOf is the form of a site.
+func siteOf(s *hostmap.Site) Site {
 	out := Site{
 		Host: s.Host, Namespace: s.Namespace, Class: s.Class.Name, Rule: s.Rule.String(), Report: s.Report,
 		Redirect: s.Terms.HTTPSRedirect, HSTS: s.Terms.HSTS,
@@ -128,6 +128,9 @@ func termsOf(t *hostmap.Terms) *Terms {
 		Allow: t.Allow.Prefixes(), Deny: t.Deny.Prefixes(),
 		MaxBodySize: t.MaxBodySize, RewriteTarget: t.RewriteTarget,
 		ConnectTimeout: duration(t.ConnectTimeout), ReadTimeout: duration(t.ReadTimeout), SendTimeout: duration(t.SendTimeout),
+	}
+	if k := t.CORS.Terms(); k != nil {
+		out.CORS = (*CORS)(k)
 	}
 	if q := &t.Quota; *q != (hostmap.Quota{}) {
 		out.Quota = &Quota{q.PerSecond, q.PerMinute, q.Burst, q.Concurrent, q.Except.Prefixes()}
