@@ -105,8 +105,8 @@ func (e *explainFlags) settle() (err error) {
 	if e.q.Client, err = address("client", e.client); err != nil {
 		return err
 	}
-	if host, _, err := hostmap.Authority(e.q.Authority); !e.serverNameIsNotOwn && err == nil && !hostmap.IsIP(host) {
-		e.q.ServerName = host
+	if !e.serverNameIsNotOwn {
+		e.q.ServerName = explain.ServerName(e.q.Authority)
 	}
 	return nil
 }

@@ -21,6 +21,19 @@ func TestExplain(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"a.yaml": manifest(t, "a", `ingress421.dev/misdirected: same-certificate`, "a.test", ca.Server(t, "a.test")),
+		"web.yaml": `apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec:
+  ports: [{name: http, port: 80}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web, namespace: shop, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [127.0.0.1]}]
+`,
 		"b.yaml": manifest(t, "b", `ingress421.dev/allow-source-range: 10.0.0.0/8`, "b.test", ca.Server(t, "*.test")),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

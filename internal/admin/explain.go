@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/internal/explain"
-	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
 // explanation is the form that asks why, and the answer. Its link holds the
@@ -26,8 +25,8 @@ func askedWhy(r *http.Request) (explanation, explain.Question) {
 	q := r.URL.Query()
 	e := explanation{ServerName: q.Get("server-name"), Authority: q.Get("authority"), Path: q.Get("path"), Peer: q.Get("peer")}
 	question := explain.Question{ServerName: e.ServerName, Authority: e.Authority, Path: e.Path}
-	if host, _, err := hostmap.Authority(e.Authority); e.ServerName == "" && err == nil && !hostmap.IsIP(host) {
-		question.ServerName = host
+	if e.ServerName == "" {
+		question.ServerName = explain.ServerName(e.Authority)
 	}
 	if peer, err := netip.ParseAddr(e.Peer); err == nil {
 		question.Peer = peer

@@ -22,6 +22,11 @@ func (i *inquiry) advice(a *Answer) []string {
 		say("Ask for a path that begins with '/', with no spaces, '#' or '?', and with two hexadecimal digits after each '%%'.")
 		return out
 	}
+	if why := i.unreachable(); why == hostmap.MissingProtection {
+		say("Mend the annotations of %s, or what they name; `ingress421 check` says what is wrong. Until then nobody is let in.", i.v.Route.From)
+	} else if why != "" {
+		say("Mend the backend of %s; `ingress421 check` says what is wrong.", i.v.Route.From)
+	}
 	reason := i.v.Reason
 	if reason == "" && i.v.Reported != "" {
 		reason = i.v.Reported

@@ -1,6 +1,10 @@
 package explain
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/ingress421/ingress421/internal/hostmap"
+)
 
 // Question is a request, and the connection that it comes on.
 type Question struct {
@@ -25,6 +29,24 @@ type Question struct {
 	Client netip.Addr
 	// FromHTTPS tells that the peer says its own client came by https.
 	FromHTTPS bool
+}
+
+// ServerName is that of a connection which is made for an authority, "" where it
+// has none and for what is no authority.
+func ServerName(authority string) string {
+	host, _, err := hostmap.Authority(authority)
+	if err != nil {
+		return ""
+	}
+	return serverNameOf(host)
+}
+
+// serverNameOf is ServerName for a canonical host.
+func serverNameOf(host string) string {
+	if hostmap.IsIP(host) {
+		return "" // RFC 6066 section 3
+	}
+	return host
 }
 
 // Answer says what becomes of a request, and why.
@@ -102,8 +124,8 @@ const noConnection = "no-connection"
 
 // Step is one question, and how it ended for the request.
 type Step struct {
-	// Number is the step's on the page about the rule; "terms" is what comes
-	// after the rule.
+	// Number is the step's on the page about the rule; "terms" and "backend"
+	// are what comes after the rule.
 	Number string `json:"number"`
 	// Name is what it asks about.
 	Name string `json:"name"`

@@ -47,6 +47,7 @@ var (
 	paths    = []string{"/", "/a", "/a/b", "/.well-known/acme-challenge/t", "/a/../b", "a", "/%zz", ""}
 	loopback = netip.MustParseAddr("127.0.0.1")
 	inside   = netip.MustParseAddr("10.1.2.3")
+	pods     = []netip.AddrPort{netip.MustParseAddrPort("10.1.2.3:8080")}
 )
 
 // randomMap has certificates that overlap, policies, rules, terms and owners of
@@ -90,10 +91,16 @@ func randomMap(r *rand.Rand) *hostmap.Map {
 		for range r.IntN(3) {
 			rt := &hostmap.Route{
 				Type: pick(r, hostmap.Prefix, hostmap.Exact), Path: pick(r, "/", "/a"), Default: r.IntN(5) == 0,
-				Backend: &hostmap.Backend{Namespace: "one", Service: "web", Port: "80"}, From: hostmap.Object{Kind: "Ingress", Namespace: "one", Name: "web"},
+				Backend: &hostmap.Backend{Namespace: "one", Service: "web", Port: "80", Endpoints: pods}, From: hostmap.Object{Kind: "Ingress", Namespace: "one", Name: "web"},
 			}
 			if r.IntN(5) == 0 {
 				rt.Type, rt.Path, rt.Regex = hostmap.Regex, "/a(.*)", regex
+			}
+			switch r.IntN(12) {
+			case 0:
+				rt.Backend.Missing = pick(r, hostmap.MissingService, hostmap.MissingPort, hostmap.UnsupportedBackend, hostmap.MissingCA, hostmap.MissingProtection)
+			case 1:
+				rt.Backend.Endpoints = nil
 			}
 			switch r.IntN(6) {
 			case 0:
@@ -148,7 +155,16 @@ func outcome(m *hostmap.Map, q explain.Question) (refused bool, v hostmap.Verdic
 		client = q.Peer
 	}
 	r := hostmap.Request{Scheme: q.Scheme, Host: host, Path: path}
-	return false, hostmap.Apply(hostmap.Judge(m, &f, r), &f, r, hostmap.Client{FromHTTPS: q.FromHTTPS, Address: client, ContentLength: -1})
+	v = hostmap.Apply(hostmap.Judge(m, &f, r), &f, r, hostmap.Client{FromHTTPS: q.FromHTTPS, Address: client, ContentLength: -1})
+	if v.Action == hostmap.ActionServe {
+		switch k := v.Route.Backend; {
+		case k.Missing != "":
+			v.Action, v.Status, v.Reason = hostmap.ActionRefuse, 503, hostmap.Reason(k.Missing)
+		case len(k.Endpoints) == 0:
+			v.Action, v.Status, v.Reason = hostmap.ActionRefuse, 503, "no_endpoints"
+		}
+	}
+	return false, v
 }
 
 // TestExplainsWhatIsServed holds answers to what the wire does, on ten thousand

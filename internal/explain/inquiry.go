@@ -12,6 +12,9 @@ const (
 	reasonPath      = "bad_path"
 )
 
+// noEndpoints is the reason of the 503 that a backend without endpoints gets.
+const noEndpoints = "no_endpoints"
+
 // inquiry is a question on its way to its answer.
 type inquiry struct {
 	m    *hostmap.Map
@@ -94,6 +97,19 @@ func (i *inquiry) judge() {
 	i.v = hostmap.Apply(i.v, &i.f, i.r, hostmap.Client{FromHTTPS: i.q.FromHTTPS, Address: i.q.Client, ContentLength: -1})
 }
 
+// unreachable is the reason of the 503 that a request which may be served gets
+// whatever its backend does; "" for none.
+func (i *inquiry) unreachable() string {
+	if i.v.Action != hostmap.ActionServe || i.v.Route == nil || i.v.Route.Backend == nil {
+		return ""
+	}
+	k := i.v.Route.Backend
+	if k.Missing == "" && len(k.Endpoints) == 0 {
+		return noEndpoints
+	}
+	return k.Missing
+}
+
 func (i *inquiry) verdict() Verdict {
 	v := &i.v
 	out := Verdict{
@@ -103,9 +119,13 @@ func (i *inquiry) verdict() Verdict {
 	if v.Action == hostmap.ActionRedirect {
 		out.Location = v.Location()
 	}
+	reason := i.unreachable()
+	if reason != "" {
+		out.Action, out.Status, out.Reason = hostmap.ActionRefuse.String(), 503, reason
+	}
 	if v.Route != nil {
 		out.Route = v.Route.From.String()
-		if k := v.Route.Backend; k != nil && v.Action == hostmap.ActionServe {
+		if k := v.Route.Backend; k != nil && v.Action == hostmap.ActionServe && reason == "" {
 			out.Backend = k.Namespace + "/" + k.Service + ":" + k.Port
 			out.Path = v.Path
 			if out.Path == "" {
@@ -120,11 +140,7 @@ func (i *inquiry) verdict() Verdict {
 // by a client that shares none.
 func (i *inquiry) fresh() Answer {
 	q := i.q
-	q.ServerName = i.r.Host
-	if hostmap.IsIP(i.r.Host) {
-		q.ServerName = "" // RFC 6066 section 3
-	}
-	q.Scheme = ""
+	q.ServerName, q.Scheme = serverNameOf(i.r.Host), ""
 	f := inquiry{m: i.m, q: q}
 	a := Answer{Connection: f.connect(), Request: f.request()}
 	if a.Connection.Refused != "" {
@@ -137,9 +153,4 @@ func (i *inquiry) fresh() Answer {
 }
 
 // own tells whether the connection is one that was made for the authority.
-func (i *inquiry) own() bool {
-	if hostmap.IsIP(i.r.Host) {
-		return i.hand.ServerName == ""
-	}
-	return i.hand.ServerName == i.r.Host
-}
+func (i *inquiry) own() bool { return i.hand.ServerName == serverNameOf(i.r.Host) }

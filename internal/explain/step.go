@@ -31,6 +31,9 @@ func (i *inquiry) steps() []Step {
 	if s, ok := i.askedStep(); ok {
 		out = append(out, s)
 	}
+	if s, ok := i.backendStep(); ok {
+		out = append(out, s)
+	}
 	return out
 }
 

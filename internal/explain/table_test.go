@@ -20,7 +20,7 @@ func shop() *hostmap.Map {
 	site := func(host, namespace string, edit func(*hostmap.Site), certificates ...*hostmap.Certificate) *hostmap.Site {
 		s := hostmap.Site{Host: host, Namespace: namespace, Class: class, Certificates: certificates}
 		s.Routes = []*hostmap.Route{{
-			Path: "/", Backend: &hostmap.Backend{Namespace: namespace, Service: strings.Split(host, ".")[0], Port: "80"},
+			Path: "/", Backend: &hostmap.Backend{Namespace: namespace, Service: strings.Split(host, ".")[0], Port: "80", Endpoints: pods},
 			From: hostmap.Object{Kind: "Ingress", Namespace: namespace, Name: strings.Split(host, ".")[0]},
 		}}
 		if edit != nil {
@@ -34,6 +34,7 @@ func shop() *hostmap.Map {
 		site("partner.shop.test", "shop", func(s *hostmap.Site) { s.Policy = clientAuth("partners") }, wildcard),
 		site("vault.shop.test", "shop", func(s *hostmap.Site) { s.Policy = hostmap.UnresolvedTLSPolicy(hostmap.ClientAuthRequire) }, wildcard),
 		site("cuckoo.shop.test", "other", nil),
+		site("closed.shop.test", "shop", func(s *hostmap.Site) { s.Routes[0].Backend.Missing = hostmap.MissingProtection }, wildcard),
 		site("news.test", "news", func(s *hostmap.Site) {
 			s.Routes[0].Terms = hostmap.Terms{Allow: hostmap.NewRanges(netip.MustParsePrefix("192.0.2.0/24")), RewriteTarget: "/v2",
 				Quota: hostmap.Quota{PerMinute: 60}, BasicAuth: hostmap.NewBasicAuth(hostmap.BasicAuthTerms{})}
@@ -55,6 +56,7 @@ func TestTable(t *testing.T) {
 		"outside the range":   {ServerName: "news.test", Authority: "news.test", Peer: netip.MustParseAddr("198.51.100.1")},
 		"unserved":            {ServerName: "www.shop.test", Authority: "old.shop.test"},
 		"no such server name": {ServerName: "gone.test", Authority: "gone.test"},
+		"closed":              {ServerName: "closed.shop.test", Authority: "closed.shop.test"},
 		"cleartext":           {Cleartext: true, Authority: "partner.shop.test"},
 		"no host at all":      {ServerName: "www.shop.test", Authority: "a b"},
 	} {
