@@ -143,6 +143,27 @@ func TestMetricReasons(t *testing.T) {
 	}
 }
 
+// docs/investigating.md has every reason that an answer of ours has.
+func TestAnswerReasons(t *testing.T) {
+	page := read(t, "docs/investigating.md")
+	for _, tt := range []struct{ file, prefix string }{
+		{"internal/hostmap/verdict.go", "Reason"},
+		{"internal/hostmap/apply.go", "Reason"},
+		{"internal/hostmap/backend.go", "Missing"},
+		{"internal/hostmap/backend.go", "Unsupported"},
+		{"proxy/gate/reason.go", "reason"},
+		{"proxy/forward/failure.go", "reason"},
+		{"proxy/http1/errors.go", "Why"},
+		{"proxy/upstream/error.go", "Reason"},
+	} {
+		for _, value := range constants(t, tt.file, tt.prefix, text) {
+			if !strings.Contains(page, "`"+value+"`") {
+				t.Errorf("docs/investigating.md says nothing of %s", value)
+			}
+		}
+	}
+}
+
 // registerer gathers what would be registered.
 type registerer []prometheus.Collector
 

@@ -23,7 +23,7 @@ const inNamespace = "EXAMPLES_IN_NAMESPACE"
 func TestReadme(t *testing.T)            { page(t, "examples/README.md", 5) }
 func TestAuditPage(t *testing.T)         { page(t, "docs/audit.md", 2) }
 func TestOperatePage(t *testing.T)       { page(t, "docs/operate.md", 3) }
-func TestInvestigatingPage(t *testing.T) { page(t, "docs/investigating.md", 14) }
+func TestInvestigatingPage(t *testing.T) { page(t, "docs/investigating.md", 15) }
 func TestCheckPage(t *testing.T)         { page(t, "docs/check.md", 1) }
 
 // page runs a page, of which at least some outputs are compared. It does so in a
