@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
 )
@@ -58,17 +59,13 @@ func (w *writer) writePolicies(ctx context.Context, o *source.Outcome) (again bo
 func (w *writer) classesOf(classes []*networkingv1.IngressClass, policy types.NamespacedName) (found map[string]bool, others bool) {
 	found = make(map[string]bool)
 	for _, c := range classes {
-		p := c.Spec.Parameters
-		if p == nil || p.Kind != v1alpha1.AuthorityPolicyKind {
-			continue
-		}
-		if p.APIGroup != nil && *p.APIGroup == v1alpha1.GroupName &&
-			p.Namespace != nil && *p.Namespace == policy.Namespace && p.Name == policy.Name {
-			if c.Spec.Controller == w.Controller {
-				found[c.Name] = true
-			} else {
-				others = true
-			}
+		named, ok := compile.PolicyOf(c)
+		switch {
+		case !ok || named != policy:
+		case c.Spec.Controller == w.Controller:
+			found[c.Name] = true
+		default:
+			others = true
 		}
 	}
 	return found, others

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/internal/compile/claim"
 	"github.com/ingress421/ingress421/internal/compile/class"
@@ -86,6 +87,10 @@ func (in *Input) ours() class.Ours {
 // Owned tells whether an Ingress is ours to report on: whether its class is one
 // of ours, and served by no other controller behind us.
 func Owned(in *Input, object *networkingv1.Ingress) bool { return ingress.Owned(in.ours(), object) }
+
+// PolicyOf names the AuthorityPolicy that the parameters of a class are, where
+// they are one.
+func PolicyOf(ic *networkingv1.IngressClass) (types.NamespacedName, bool) { return class.PolicyOf(ic) }
 
 // same tells whether a map is made of what a spec says.
 func same(m *hostmap.Map, spec *hostmap.Spec) bool {

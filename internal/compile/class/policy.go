@@ -73,16 +73,15 @@ func (r policyReader) defaultCertificate(policy *v1alpha1.AuthorityPolicy) (host
 // policyOf finds the AuthorityPolicy that a class names.
 func (r *resolver) policyOf(ic *networkingv1.IngressClass) *v1alpha1.AuthorityPolicy {
 	on := hostmap.Object{Kind: "IngressClass", Name: ic.Name}
-	p := ic.Spec.Parameters
 	if !namesPolicy(ic) {
 		r.Problems.Add(on, problem.PolicyInvalid, "spec.parameters must name an AuthorityPolicy of %s; the class keeps the options it had, else its hosts are refused.", v1alpha1.GroupName)
 		return nil
 	}
-	if p.Namespace == nil || *p.Namespace == "" || (p.Scope != nil && *p.Scope != networkingv1.IngressClassParametersReferenceScopeNamespace) {
+	key, ok := PolicyOf(ic)
+	if !ok {
 		r.Problems.Add(on, problem.PolicyInvalid, "spec.parameters must have scope Namespace and a namespace; the class keeps the options it had, else its hosts are refused.")
 		return nil
 	}
-	key := types.NamespacedName{Namespace: *p.Namespace, Name: p.Name}
 	policy := r.policies[key]
 	if policy == nil {
 		r.Problems.Add(on, problem.PolicyNotFound, "spec.parameters: AuthorityPolicy %s does not exist, or its namespace is not watched; the class keeps the options it had, else its hosts are refused.", problem.Quote(key.String()))
@@ -94,7 +93,18 @@ func (r *resolver) policyOf(ic *networkingv1.IngressClass) *v1alpha1.AuthorityPo
 // Those of a guarded class may be another controller's own.
 func namesPolicy(ic *networkingv1.IngressClass) bool {
 	p := ic.Spec.Parameters
-	return p.APIGroup != nil && *p.APIGroup == v1alpha1.GroupName && p.Kind == "AuthorityPolicy"
+	return p != nil && p.APIGroup != nil && *p.APIGroup == v1alpha1.GroupName && p.Kind == v1alpha1.AuthorityPolicyKind
+}
+
+// PolicyOf names the AuthorityPolicy that the parameters of a class are, where
+// they are one.
+func PolicyOf(ic *networkingv1.IngressClass) (types.NamespacedName, bool) {
+	p := ic.Spec.Parameters
+	if !namesPolicy(ic) || p.Namespace == nil || *p.Namespace == "" ||
+		p.Scope != nil && *p.Scope != networkingv1.IngressClassParametersReferenceScopeNamespace {
+		return types.NamespacedName{}, false
+	}
+	return types.NamespacedName{Namespace: *p.Namespace, Name: p.Name}, true
 }
 
 // policyReader reads the fields of one AuthorityPolicy. A field that cannot be
