@@ -39,7 +39,7 @@ func (w *writer) writeAddresses(ctx context.Context, o *source.Outcome) (again t
 		return 0
 	}
 	wanted, known := w.addresses(o.Input.Services)
-	idle := idle(o)
+	idle, ownedOf := idle(o), compile.Owned(&o.Input)
 	present := make(map[types.NamespacedName]bool, len(o.Input.Ingresses))
 	for _, listed := range o.Input.Ingresses {
 		if ctx.Err() != nil {
@@ -48,7 +48,7 @@ func (w *writer) writeAddresses(ctx context.Context, o *source.Outcome) (again t
 		name := client.ObjectKeyFromObject(listed)
 		present[name] = true
 		before, ours := w.addressed[name]
-		owned := compile.Owned(&o.Input, listed)
+		owned := ownedOf(listed)
 		target := wanted
 		switch {
 		case !owned && !ours, owned && !idle[name] && !known:

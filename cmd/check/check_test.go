@@ -14,7 +14,9 @@ import (
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/cmd/check"
+	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/compile/problem"
+	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/manifests"
 	"github.com/ingress421/ingress421/internal/source"
 )
@@ -39,9 +41,15 @@ func TestTable(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir, want := t.TempDir(), -1
+			options := compile.Options{Controller: v1alpha1.DefaultControllerName}
 			for i, f := range archive.Files {
-				if f.Name == "want" {
+				switch f.Name {
+				case "want":
 					want = i
+					continue
+				case "guard-class":
+					options.Guarded = strings.Fields(string(f.Data))
+					options.Guard = hostmap.Guarded{Namespace: "nginx", Service: "controller", Port: "80"}
 					continue
 				}
 				name := filepath.Join(dir, f.Name)
@@ -53,7 +61,7 @@ func TestTable(t *testing.T) {
 				}
 			}
 			t.Chdir(dir)
-			report := load(t, ".")
+			report := load(t, options, ".")
 			var out bytes.Buffer
 			if err := report.Table(&out); err != nil {
 				t.Fatal(err)
@@ -76,9 +84,9 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func load(t *testing.T, paths ...string) *check.Report {
+func load(t *testing.T, options compile.Options, paths ...string) *check.Report {
 	t.Helper()
-	o, err := manifests.Load(t.Context(), source.Config{Controller: v1alpha1.DefaultControllerName}, paths...)
+	o, err := manifests.Load(t.Context(), source.Config{Options: options}, paths...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +107,7 @@ spec: {rules: [{host: a.test}]}
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := load(t, file).JSON(&out); err != nil {
+	if err := load(t, compile.Options{Controller: v1alpha1.DefaultControllerName}, file).JSON(&out); err != nil {
 		t.Fatal(err)
 	}
 	var got struct {

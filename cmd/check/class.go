@@ -6,13 +6,13 @@ import (
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
+	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/compile/ingress"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
-
-// annotationClass names the class of an Ingress whose spec does not.
-const annotationClass = "kubernetes.io/ingress.class"
 
 // notOwned says why an Ingress is not ours, and whether somebody else's.
 func (b *builder) notOwned(ing *networkingv1.Ingress) Finding {
@@ -20,8 +20,8 @@ func (b *builder) notOwned(ing *networkingv1.Ingress) Finding {
 	switch {
 	case ing.Spec.IngressClassName != nil:
 		name = *ing.Spec.IngressClassName
-	case ing.Annotations[annotationClass] != "":
-		field, name = annotationField(annotationClass), ing.Annotations[annotationClass]
+	case ing.Annotations[ingress.AnnotationClass] != "":
+		field, name = annotationField(ingress.AnnotationClass), ing.Annotations[ingress.AnnotationClass]
 	default:
 		return Finding{Word: Lost, Message: fmt.Sprintf("It names no class, and no class of %s is the default one; nothing of it is served. Set spec.ingressClassName%s.", b.outcome.Input.Controller, b.oursToName())}
 	}
@@ -50,7 +50,7 @@ func (b *builder) oursToName() string {
 
 // classAnnotation says whether the older way of naming a class is heard.
 func (b *builder) classAnnotation(o *Object, ing *networkingv1.Ingress, value string) {
-	f := Finding{Word: Honoured, Field: annotationField(annotationClass), Value: value}
+	f := Finding{Word: Honoured, Field: annotationField(ingress.AnnotationClass), Value: value}
 	switch {
 	case len(b.outcome.Input.Classes) == 0 && b.outcome.Input.AnyClass:
 		f.Word, f.Message = NotNeeded, "There is no IngressClass, and every Ingress is served."
@@ -71,10 +71,10 @@ func (b *builder) class(class *networkingv1.IngressClass) {
 // policy files whether a policy is any class's.
 func (b *builder) policy(policy *v1alpha1.AuthorityPolicy) {
 	o := b.object(hostmap.Object{Kind: v1alpha1.AuthorityPolicyKind, Namespace: policy.Namespace, Name: policy.Name})
+	name := types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}
 	for _, class := range b.outcome.Input.Classes {
-		p := class.Spec.Parameters
-		if class.Spec.Controller == b.outcome.Input.Controller && p != nil && p.Kind == v1alpha1.AuthorityPolicyKind &&
-			p.Name == policy.Name && p.Namespace != nil && *p.Namespace == policy.Namespace {
+		_, ours := b.ours.Named(&class.Name)
+		if named, ok := compile.PolicyOf(class); ok && ours && named == name {
 			return
 		}
 	}

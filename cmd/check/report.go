@@ -10,6 +10,8 @@ import (
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/compile"
+	"github.com/ingress421/ingress421/internal/compile/class"
+	"github.com/ingress421/ingress421/internal/compile/ingress"
 	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/source"
@@ -77,7 +79,13 @@ func (r *Report) Bad() bool { return r.Words[Lost]+r.Words[Dangerous] != 0 }
 
 // Of makes the report of what was compiled.
 func Of(o *source.Outcome) *Report {
-	b := &builder{outcome: o, objects: make(map[hostmap.Object]*Object), missing: missing(o)}
+	b := &builder{
+		outcome: o, objects: make(map[hostmap.Object]*Object), missing: missing(o),
+		ours: compile.Ours(&o.Input), guarded: make(map[string]bool),
+	}
+	for _, class := range o.Map.Classes() {
+		b.guarded[class.Name] = class.Guarded != hostmap.Guarded{}
+	}
 	for _, ing := range o.Input.Ingresses {
 		b.ingress(ing)
 	}
@@ -99,6 +107,10 @@ type builder struct {
 	outcome *source.Outcome
 	objects map[hostmap.Object]*Object
 	missing []string
+	ours    class.Ours
+	// guarded tells by name which of our classes another controller serves
+	// behind us.
+	guarded map[string]bool
 }
 
 // object returns what is known of an object.
@@ -200,17 +212,23 @@ func annotationField(name string) string { return "metadata.annotations[" + name
 // ingress files what is known of an Ingress beside its problems.
 func (b *builder) ingress(ing *networkingv1.Ingress) {
 	o := b.object(hostmap.Object{Kind: "Ingress", Namespace: ing.Namespace, Name: ing.Name})
-	if !compile.Owned(&b.outcome.Input, ing) {
+	class, ours := b.ours.Named(ingress.ClassName(ing))
+	if !ours {
 		o.add(b.notOwned(ing))
 		return
+	}
+	guarded := b.guarded[class]
+	if guarded {
+		o.add(Finding{Word: NotOurs, Message: "The controller behind the guard serves it; what is judged here is which connection a request may come by."})
 	}
 	for _, name := range slices.Sorted(maps.Keys(ing.Annotations)) {
 		value := ing.Annotations[name]
 		switch {
-		case name == annotationClass:
+		case name == ingress.AnnotationClass:
 			b.classAnnotation(o, ing, value)
 		case strings.HasPrefix(name, v1alpha1.AnnotationPrefix):
 			o.add(Finding{Word: Honoured, Field: annotationField(name), Value: value})
+		case guarded: // it is for that controller
 		default:
 			if f, ok := nginxAnnotation(b.outcome.Input.Nginx, name, value); ok {
 				o.add(f)

@@ -28,7 +28,7 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 	}
 	collected := new(problem.List)
 	secrets := object.NewSecrets(in.Secrets, previous, in.Now, collected)
-	classes := class.Resolve(in.ours(), class.Input{
+	classes := class.Resolve(Ours(&in), class.Input{
 		Policies:           in.Policies,
 		Previous:           previous,
 		DefaultCertificate: hostmap.SecretRef{Namespace: in.DefaultCertificate.Namespace, Name: in.DefaultCertificate.Name},
@@ -79,14 +79,20 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 	return m, collected.Sorted(), secrets.NextChange()
 }
 
-// ours are the classes of this controller.
-func (in *Input) ours() class.Ours {
+// Ours are the classes of this controller, those that it guards among them.
+func Ours(in *Input) class.Ours {
 	return class.Find(in.Classes, in.Controller, in.Guarded, in.AnyClass)
 }
 
-// Owned tells whether an Ingress is ours to report on: whether its class is one
-// of ours, and served by no other controller behind us.
-func Owned(in *Input, object *networkingv1.Ingress) bool { return ingress.Owned(in.ours(), object) }
+// Owned tells of Ingresses whether they are ours to report on: whether their
+// class is one of ours, and served by no other controller behind us.
+func Owned(in *Input) func(*networkingv1.Ingress) bool {
+	ours := Ours(in)
+	return func(object *networkingv1.Ingress) bool {
+		name, ok := ours.Named(ingress.ClassName(object))
+		return ok && !ours.Guards(name)
+	}
+}
 
 // PolicyOf names the AuthorityPolicy that the parameters of a class are, where
 // they are one.

@@ -17,20 +17,20 @@ import (
 func TestOwned(t *testing.T) {
 	in := cluster(t, 1)
 	ing := in.Ingresses[0].DeepCopy()
-	if !compile.Owned(&in, ing) {
+	if !compile.Owned(&in)(ing) {
 		t.Error("an Ingress of our class is not ours")
 	}
 	other := "other"
 	ing.Spec.IngressClassName = &other
-	if compile.Owned(&in, ing) {
+	if compile.Owned(&in)(ing) {
 		t.Error("an Ingress of a class that does not exist is ours")
 	}
 	in.AnyClass = true
-	if compile.Owned(&in, ing) {
+	if compile.Owned(&in)(ing) {
 		t.Error("any-class holds although there are classes")
 	}
 	in.Classes = nil
-	if !compile.Owned(&in, ing) {
+	if !compile.Owned(&in)(ing) {
 		t.Error("any-class does not hold without classes")
 	}
 }

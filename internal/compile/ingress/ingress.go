@@ -85,7 +85,7 @@ func Read(in Input) []*claim.Claimant {
 	out := make([]*claim.Claimant, 0, len(in.Ingresses))
 	r.findRegexHosts(in.Ingresses)
 	for _, object := range r.sorted(in.Ingresses) {
-		if c := r.classes.Of(className(object)); c != nil {
+		if c := r.classes.Of(ClassName(object)); c != nil {
 			out = append(out, r.read(object, c))
 		}
 	}
@@ -115,25 +115,18 @@ func (r *reader) read(object *networkingv1.Ingress, c *class.Class) *claim.Claim
 	return ing.claims
 }
 
-// annotationClass names an Ingress's class where its spec does not.
-const annotationClass = "kubernetes.io/ingress.class"
+// AnnotationClass names an Ingress's class where its spec does not.
+const AnnotationClass = "kubernetes.io/ingress.class"
 
-// className is the name of the class that an Ingress names, nil without one.
-func className(object *networkingv1.Ingress) *string {
+// ClassName is the name of the class that an Ingress names, nil without one.
+func ClassName(object *networkingv1.Ingress) *string {
 	if name := object.Spec.IngressClassName; name != nil {
 		return name
 	}
-	if name, ok := object.Annotations[annotationClass]; ok {
+	if name, ok := object.Annotations[AnnotationClass]; ok {
 		return &name
 	}
 	return nil
-}
-
-// Owned tells whether an Ingress is ours to report on: whether its class is one
-// of ours, and served by no other controller behind us.
-func Owned(ours class.Ours, object *networkingv1.Ingress) bool {
-	name, ok := ours.Named(className(object))
-	return ok && !ours.Guards(name)
 }
 
 // yields tells whether an Ingress goes soon and leaves its hosts to whoever

@@ -188,7 +188,7 @@ func (r *reader) findRegexHosts(ingresses []*networkingv1.Ingress) {
 	}
 	for _, object := range ingresses {
 		regex, _ := strconv.ParseBool(object.Annotations[nginxPrefix+"use-regex"])
-		if !regex && object.Annotations[nginxPrefix+"rewrite-target"] == "" || r.classes.Of(className(object)) == nil {
+		if !regex && object.Annotations[nginxPrefix+"rewrite-target"] == "" || r.classes.Of(ClassName(object)) == nil {
 			continue
 		}
 		for i := range object.Spec.Rules {
