@@ -6,29 +6,14 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // dial does a handshake with a server name that need not be one.
 func (w *world) dial(serverName string, change func(*tls.Config)) (tls.ConnectionState, error) {
-	cfg := &tls.Config{ServerName: serverName, NextProtos: []string{"h2", "http/1.1"}, InsecureSkipVerify: true} //nolint:gosec // a test looks at what it is served
-	if change != nil {
-		change(cfg)
-	}
-	nc, err := tls.Dial("tcp", w.https, cfg)
-	if err != nil {
-		return tls.ConnectionState{}, err
-	}
-	defer nc.Close()
-	// In TLS 1.3 the server's view of the client's certificate, and the session
-	// tickets, come with the first bytes after the handshake.
-	_ = nc.SetReadDeadline(time.Now().Add(10 * time.Second))
-	if _, err := nc.Read(make([]byte, 1)); err != nil {
-		return tls.ConnectionState{}, err
-	}
-	return nc.ConnectionState(), nil
+	return testkit.Handshake(w.https, serverName, change)
 }
 
 // mutual is a map of hosts that ask different things of their clients, below

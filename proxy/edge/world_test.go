@@ -86,22 +86,7 @@ func (w *world) publish(m *hostmap.Map) { w.edge.Published(w.live.Swap(m)) }
 
 // dial does a handshake with a server name that need not be one.
 func (w *world) dial(serverName string, change func(*tls.Config)) (tls.ConnectionState, error) {
-	cfg := &tls.Config{ServerName: serverName, NextProtos: []string{"h2", "http/1.1"}, InsecureSkipVerify: true} //nolint:gosec // a test looks at what it is served
-	if change != nil {
-		change(cfg)
-	}
-	nc, err := tls.Dial("tcp", w.https, cfg)
-	if err != nil {
-		return tls.ConnectionState{}, err
-	}
-	defer nc.Close()
-	// In TLS 1.3 the server's view of the client's certificate, and the session
-	// tickets, come with the first bytes after the handshake.
-	_ = nc.SetReadDeadline(time.Now().Add(10 * time.Second))
-	if _, err := nc.Read(make([]byte, 1)); err != nil {
-		return tls.ConnectionState{}, err
-	}
-	return nc.ConnectionState(), nil
+	return testkit.Handshake(w.https, serverName, change)
 }
 
 // dialH2 opens an HTTP/2 connection.
