@@ -211,8 +211,6 @@ func (c *h2conn) retire() {
 func (c *h2conn) freed() {
 	switch {
 	case len(c.open)+c.reserved > 0:
-		c.set.wake(1)
-		return
 	case c.dead != nil:
 	case c.leaving || c.own:
 		c.appendGoAway(http2.ErrCodeNo)
@@ -222,7 +220,11 @@ func (c *h2conn) freed() {
 		c.idleSince = c.clock()
 		c.arm(c.idleSince + int64(idleHTTP2))
 	}
-	c.set.wake(1)
+	if !c.leaving {
+		// Those who wait know already of one that leaves, and take part in a
+		// dialling: it would end when they look again.
+		c.set.wake(1)
+	}
 }
 
 // fail ends the connection and all its streams; e says of those that were

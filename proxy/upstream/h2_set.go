@@ -37,26 +37,11 @@ type h2set struct {
 type h2dial struct {
 	cancel context.CancelFunc
 	users  int           // guarded by the set's mu
+	c      *h2conn       // guarded by the set's mu; what it has led to, and nobody joins it any more
 	done   chan struct{} // closed at the end; what follows is valid then
 	err    error
-	c      *h2conn
 	http1  bool       // the backend speaks HTTP/1.1
 	given  *http1Conn // guarded by the set's mu; on which it does, for one of them
-}
-
-// useless is 1 if dialling has led to a connection that is gone already.
-func (d *h2dial) useless() int {
-	if d == nil {
-		return 0
-	}
-	select {
-	case <-d.done:
-		if d.c != nil && d.c.state(0) == h2gone {
-			return 1
-		}
-	default:
-	}
-	return 0
 }
 
 // h2waiter is an exchange that waits for a stream.
@@ -97,9 +82,10 @@ func (t *h2set) remove(c *h2conn) {
 	t.wakeLocked(len(t.waiters))
 }
 
-// add takes a new connection in. One that nobody has asked for long, in a Pool
-// that no map names, closes after its first request.
-func (t *h2set) add(nc net.Conn) *h2conn {
+// add takes in a new connection, to which d has led unless it is nil. One that
+// nobody has asked for long, in a Pool that no map names, closes after its first
+// request.
+func (t *h2set) add(nc net.Conn, d *h2dial) {
 	t.mu.Lock()
 	retired := t.retired
 	t.mu.Unlock()
@@ -107,10 +93,14 @@ func (t *h2set) add(nc net.Conn) *h2conn {
 	t.mu.Lock()
 	t.conns = append(t.conns, c)
 	t.current.Store(c)
+	if d != nil {
+		d.c = c
+		t.forget(d)
+	}
 	t.mu.Unlock()
-	// Not before: its SETTINGS wake those who look for it here.
+	// Not before: its SETTINGS wake those who look for it here, and its GOAWAY
+	// those who count it.
 	go c.serve()
-	return c
 }
 
 // retire closes the connections as they become idle.
@@ -133,7 +123,7 @@ func (t *h2set) empty() bool {
 
 // h2wanted is what an exchange asks an h2set for.
 type h2wanted struct {
-	not     *h2conn // any but this one
+	not     *h2conn // any but this one, which was of no use
 	greeted bool    // only one whose SETTINGS have come
 	ctx     context.Context
 	connect time.Duration // for a connection, <= 0: no limit
@@ -150,6 +140,9 @@ type h2found struct {
 // stream finds a connection with a place for a stream.
 func (t *h2set) stream(w h2wanted) (h2found, *Error) {
 	began, useless := time.Now(), 0
+	if w.not != nil {
+		useless = 1
+	}
 	for {
 		if c := t.current.Load(); c != nil && c != w.not && c.reserve(w.greeted) {
 			return h2found{c: c}, nil
@@ -176,13 +169,13 @@ func (t *h2set) stream(w h2wanted) (h2found, *Error) {
 		}
 		d := t.join(w, best)
 		found, err := t.wait(w, me, d, best, began)
-		if d != nil {
-			t.part(d)
+		if d != nil && t.part(d) {
+			useless++
 		}
 		if err != nil || found.http1 {
 			return found, err
 		}
-		if useless += d.useless(); useless == h2Attempts {
+		if useless == h2Attempts {
 			return found, &Error{Reason: ReasonRefused, Err: errGoneAway}
 		}
 	}
@@ -274,18 +267,27 @@ func (t *h2set) join(w h2wanted, best h2state) *h2dial {
 	return d
 }
 
-// part leaves the dialling. When nobody waits for it any more it ends.
-func (t *h2set) part(d *h2dial) {
+// part leaves the dialling, and reports whether it has led to a connection that is
+// gone already. When nobody waits for it any more it ends.
+func (t *h2set) part(d *h2dial) (useless bool) {
 	t.mu.Lock()
 	d.users--
-	last := d.users == 0
-	if last && t.dial == d {
-		t.dial = nil
+	last, c := d.users == 0, d.c
+	if last {
+		t.forget(d)
 	}
 	t.mu.Unlock()
 	if last {
 		d.cancel()
 		t.keep(d)
+	}
+	return c != nil && c.state(0) == h2gone
+}
+
+// forget has nobody join a dialling any more. t.mu is held.
+func (t *h2set) forget(d *h2dial) {
+	if t.dial == d {
+		t.dial = nil
 	}
 }
 
@@ -296,7 +298,7 @@ func (t *h2set) run(ctx context.Context, d *h2dial, timeout time.Duration) {
 	case err != nil:
 		d.err = err
 	case h2:
-		d.c = t.add(nc)
+		t.add(nc, d)
 	default:
 		d.http1 = true
 	}
@@ -304,9 +306,7 @@ func (t *h2set) run(ctx context.Context, d *h2dial, timeout time.Duration) {
 	if d.http1 {
 		d.given = newHTTP1Conn(nc)
 	}
-	if t.dial == d {
-		t.dial = nil
-	}
+	t.forget(d)
 	unused := d.users == 0
 	t.mu.Unlock()
 	close(d.done)

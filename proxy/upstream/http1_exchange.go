@@ -207,7 +207,7 @@ func (e *http1Exchange) dial(ctx context.Context) (c *http1Conn, err error) {
 	case err != nil:
 		return nil, err
 	case h2:
-		p.h2.add(nc)
+		p.h2.add(nc, nil)
 		return nil, errSpeaksH2
 	}
 	return newHTTP1Conn(nc), nil
