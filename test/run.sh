@@ -23,7 +23,7 @@ status=0
 go test -timeout 10m $GOTESTFLAGS ./... || status=$?
 case " $GOTESTFLAGS " in
 # What the race detector cannot look at is not there under it.
-*" -race "*) go test -timeout 2m -run '^TestSocket$' ./proxy || status=$? ;;
+*" -race "*) go test -timeout 2m -run '^Test(Socket|IdleConnectionsHoldSmallStacks)$' ./proxy ./proxy/socket || status=$? ;;
 esac
 
 if [ -s "$NOT_RUN_FILE" ]; then

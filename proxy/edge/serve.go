@@ -6,7 +6,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/message"
 )
 
@@ -32,14 +31,11 @@ func (e *Edge) serveTLS(nc net.Conn) {
 		_ = nc.Close()
 		return
 	}
-	limits := e.limitsOf(c.site)
+	protocol := message.HTTP1
 	if c.Facts.ALPN == message.HTTP2 {
-		data, end := e.cfg.Attach(c)
-		defer end()
-		e.serve(c, message.HTTP2, limits, e.cfg.HTTP2.NewConn(tc, h2Limits(limits), data))
-		return
+		protocol = message.HTTP2
 	}
-	e.serveHTTP1(c, tc, limits)
+	e.serve(c, protocol, tc)
 }
 
 // serveCleartext serves a connection without TLS.
@@ -49,19 +45,7 @@ func (e *Edge) serveCleartext(nc net.Conn) {
 		return
 	}
 	defer e.sources.leave(c.Source)
-	e.serveHTTP1(c, c, e.limitsOf(nil))
-}
-
-// serveHTTP1 serves a connection until it ends.
-func (e *Edge) serveHTTP1(c *Conn, nc net.Conn, limits hostmap.Limits) {
-	if age := limits.MaxConnectionAge; age > 0 {
-		// Give or take a tenth, so that connections of one moment do not all
-		// come back in another.
-		c.retire = time.Now().Add(age*9/10 + rand.N(age/5+1))
-	}
-	data, end := e.cfg.Attach(c)
-	defer end()
-	e.serve(c, message.HTTP1, limits, e.cfg.HTTP1.NewConn(nc, http1Limits(limits), data))
+	e.serve(c, message.HTTP1, c)
 }
 
 // engineConn is a connection of either engine.
@@ -70,10 +54,14 @@ type engineConn interface {
 	Serve() (reason string, err error)
 }
 
-// serve has an engine serve a connection until it ends.
-func (e *Edge) serve(c *Conn, protocol string, limits hostmap.Limits, hc engineConn) {
+// serve has an engine serve a connection until it ends. What connections wait in
+// should need little of the stack: one that needs more than a quarter is not made
+// smaller.
+func (e *Edge) serve(c *Conn, protocol string, nc net.Conn) {
+	data, end := e.cfg.Attach(c)
+	defer end()
+	hc := e.newEngineConn(c, protocol, nc, data)
 	e.observer.Opened(protocol)
-	c.StallTimeout = cmp.Or(limits.StallTimeout, defaultStallTimeout)
 	c.setHTTP(hc)
 	reason, err := hc.Serve()
 	if err != nil {
@@ -83,4 +71,20 @@ func (e *Edge) serve(c *Conn, protocol string, limits hostmap.Limits, hc engineC
 	e.conns.remove(c)
 	e.observer.Ended(protocol)
 	e.observer.Closed(reason)
+}
+
+// newEngineConn makes a connection of the engine that speaks the protocol, with the
+// limits of its site.
+func (e *Edge) newEngineConn(c *Conn, protocol string, nc net.Conn, data any) engineConn {
+	limits := e.limitsOf(c.site)
+	c.StallTimeout = cmp.Or(limits.StallTimeout, defaultStallTimeout)
+	if protocol == message.HTTP2 {
+		return e.cfg.HTTP2.NewConn(nc, h2Limits(limits), data)
+	}
+	if age := limits.MaxConnectionAge; age > 0 {
+		// Give or take a tenth, so that connections of one moment do not all
+		// come back in another.
+		c.retire = time.Now().Add(age*9/10 + rand.N(age/5+1))
+	}
+	return e.cfg.HTTP1.NewConn(nc, http1Limits(limits), data)
 }

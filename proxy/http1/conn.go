@@ -77,7 +77,10 @@ var aLongTimeAgo = time.Unix(1, 0)
 // good order.
 func (c *Conn) Serve() (reason string, err error) {
 	for reason == "" {
-		reason, err = c.serveNext()
+		// Not in serveNext: as long as this waits, each frame of the stack counts.
+		if reason = c.await(); reason == "" {
+			reason, err = c.serveNext()
+		}
 	}
 	c.watch.end(c)
 	c.engine.giveBack(c.buf)
@@ -101,12 +104,9 @@ func bottom(nc net.Conn) net.Conn {
 	}
 }
 
-// serveNext answers the next request. It returns why the connection has ended,
-// "" where it goes on.
+// serveNext answers the request that has begun to come. It returns why the
+// connection has ended, "" where it goes on.
 func (c *Conn) serveNext() (reason string, err error) {
-	if reason := c.await(); reason != "" {
-		return reason, nil
-	}
 	x := &c.x
 	err = c.readHead()
 	switch {
