@@ -155,7 +155,8 @@ func outcome(m *hostmap.Map, q explain.Question) (refused bool, v hostmap.Verdic
 		client = q.Peer
 	}
 	r := hostmap.Request{Scheme: q.Scheme, Host: host, Path: path}
-	v = hostmap.Apply(hostmap.Judge(m, &f, r), &f, r, hostmap.Client{FromHTTPS: q.FromHTTPS, Address: client, ContentLength: -1})
+	v = hostmap.Judge(m, &f, r)
+	hostmap.Apply(&v, &f, &r, hostmap.Client{FromHTTPS: q.FromHTTPS, Address: client, ContentLength: -1})
 	if v.Action == hostmap.ActionServe {
 		switch k := v.Route.Backend; {
 		case k.Missing != "":

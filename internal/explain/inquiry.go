@@ -94,7 +94,7 @@ func (i *inquiry) malformed() string {
 func (i *inquiry) judge() {
 	i.v, i.t = hostmap.JudgeTraced(i.m, &i.f, i.r)
 	// How long a body is, is not asked.
-	i.v = hostmap.Apply(i.v, &i.f, i.r, hostmap.Client{FromHTTPS: i.q.FromHTTPS, Address: i.q.Client, ContentLength: -1})
+	hostmap.Apply(&i.v, &i.f, &i.r, hostmap.Client{FromHTTPS: i.q.FromHTTPS, Address: i.q.Client, ContentLength: -1})
 }
 
 // unreachable is the reason of the 503 that a request which may be served gets

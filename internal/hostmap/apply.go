@@ -42,39 +42,36 @@ type Client struct {
 //     request is refused, 400.
 //
 // It is pure, and allocates only where it rewrites.
-func Apply(v Verdict, f *Facts, r Request, c Client) Verdict {
+func Apply(v *Verdict, f *Facts, r *Request, c Client) {
 	if !f.TLS && v.Site != nil && v.Site.Terms.HTTPSRedirect && v.Reason != ReasonScheme &&
 		!isACME(r.Path) && !(c.FromHTTPS && v.Site.Class.Trusts(f.Peer)) {
-		return Verdict{Action: ActionRedirect, Status: statusPermanentRedirect, Rule: v.Rule, Site: v.Site}
+		*v = Verdict{Action: ActionRedirect, Status: statusPermanentRedirect, Rule: v.Rule, Site: v.Site}
+		return
 	}
 	if v.Action != ActionServe {
-		return v
+		return
 	}
 	t := &v.Route.Terms
-	if *t == (Terms{}) {
-		return v
-	}
 	if t.Ranged() && !t.admits(c.Address) {
 		v.refuse(statusForbidden, ReasonSourceRange)
-		return v
+		return
 	}
 	if t.Redirect.Status != 0 {
 		v.Action, v.Status = ActionRedirect, t.Redirect.Status
-		return v
+		return
 	}
 	if t.MaxBodySize != 0 && c.ContentLength > t.MaxBodySize {
 		v.refuse(statusContentTooLarge, ReasonBodySize)
-		return v
+		return
 	}
 	if t.RewriteTarget != "" {
 		path, err := v.Route.Rewrite(r.Path)
 		if err != nil {
 			v.refuse(statusBadRequest, ReasonRewrite)
-			return v
+			return
 		}
 		v.Path = path
 	}
-	return v
 }
 
 // admits tells whether a client at an address is within the ranges.

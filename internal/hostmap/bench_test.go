@@ -179,7 +179,9 @@ func TestAllocations(t *testing.T) {
 		},
 		"Apply": func() {
 			r := hostmap.Request{Host: f.hosts[7], Path: "/"}
-			verdictSink = hostmap.Apply(hostmap.Judge(f.m, f.facts[7], r), f.facts[7], r, hostmap.Client{})
+			verdictSink = hostmap.Verdict{}
+			hostmap.JudgeInto(&verdictSink, f.m, f.facts[7], &r)
+			hostmap.Apply(&verdictSink, f.facts[7], &r, hostmap.Client{})
 		},
 		"Judge unserved":  func() { verdictSink = hostmap.Judge(m, f.facts[8], hostmap.Request{Host: f.hosts[8], Path: "/"}) },
 		"Judge cleartext": func() { verdictSink = hostmap.Judge(m, &hostmap.Facts{}, hostmap.Request{Host: "x.w.test", Path: "/"}) },

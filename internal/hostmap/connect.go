@@ -45,9 +45,14 @@ func Connect(m *Map, serverName string) Handshake {
 // Handshake is [Connect] for a canonical host, or for a pattern, which stands for
 // the hosts below it that have no site of their own.
 func (m *Map) Handshake(serverName string) Handshake {
-	h := Handshake{ServerName: serverName, Site: m.Site(serverName), Class: m.Class(), Certificates: m.defaults}
-	if h.Site != nil {
-		h.Class = h.Site.Class
+	return m.handshake(serverName, m.find(serverName))
+}
+
+// handshake is Handshake with what was found for the name, nil for nothing.
+func (m *Map) handshake(serverName string, e *entry) Handshake {
+	h := Handshake{ServerName: serverName, Class: m.Class(), Certificates: m.defaults}
+	if e != nil {
+		h.Site, h.Class = e.site, e.site.Class
 		if serverName != "" || len(m.defaults) == 0 {
 			h.Certificates = h.Site.Certificates
 		}

@@ -41,6 +41,8 @@ const (
 	gated traits = 1 << 4
 	// twice: there is a second sure certificate.
 	twice traits = 1 << 5
+	// closing: its class closes connections after a 421.
+	closing traits = 1 << 6
 )
 
 func newEntry(s *Site) entry {
@@ -56,6 +58,9 @@ func newEntry(s *Site) entry {
 	}
 	if s.sure[1] != nil {
 		e.is |= twice
+	}
+	if s.Class.CloseOnMisdirected {
+		e.is |= closing
 	}
 	return e
 }

@@ -11,6 +11,10 @@ func Judge(m *Map, f *Facts, r Request) Verdict {
 	return v
 }
 
+// JudgeInto is Judge for a verdict that is still zero: the wire keeps it where it
+// is, because copying it costs about as much as a step.
+func JudgeInto(v *Verdict, m *Map, f *Facts, r *Request) { m.judge(v, f, r, nil) }
+
 // judge is Judge and its [Trace], which is nil for none.
 func (m *Map) judge(v *Verdict, f *Facts, r *Request, t *Trace) {
 	e := m.find(r.Host)
@@ -26,7 +30,7 @@ func (m *Map) judge(v *Verdict, f *Facts, r *Request, t *Trace) {
 	// that denies the connection's TLS would be believed by the backend.
 	if r.Scheme != "" && !schemeAgrees(r.Scheme, f.TLS) {
 		t.note(StepScheme, GroundOtherScheme)
-		m.misdirect(v, ReasonScheme, false)
+		m.misdirect(v, e, ReasonScheme, false)
 		return
 	}
 	t.note(StepScheme, GroundSameScheme)
@@ -36,7 +40,7 @@ func (m *Map) judge(v *Verdict, f *Facts, r *Request, t *Trace) {
 	ground := e.policyHolds(f.TLS, f.Policy, f.Version)
 	t.note(StepTLSPolicy, ground)
 	if ground.Fails() {
-		m.misdirect(v, ReasonTLSPolicy, f.TLS && m.retry(f, r.Host, e, v.Rule))
+		m.misdirect(v, e, ReasonTLSPolicy, f.TLS && m.retry(f, r.Host, e, v.Rule))
 		return
 	}
 
@@ -48,7 +52,7 @@ func (m *Map) judge(v *Verdict, f *Facts, r *Request, t *Trace) {
 		} else if reason := m.judgeCertificate(f.Leaf, f.ServerName, r.Host, e, v.Rule, t); reason != "" {
 			again := m.retry(f, r.Host, e, v.Rule)
 			if !report {
-				m.misdirect(v, reason, again)
+				m.misdirect(v, e, reason, again)
 				return
 			}
 			// What 4b protects is whoever owns the certificate, who did not
@@ -56,7 +60,7 @@ func (m *Map) judge(v *Verdict, f *Facts, r *Request, t *Trace) {
 			ground := m.vouches(f.Leaf, e)
 			t.report(ground)
 			if ground.Fails() {
-				m.misdirect(v, ReasonOtherCertificate, again)
+				m.misdirect(v, e, ReasonOtherCertificate, again)
 				return
 			}
 			v.Reported, v.Retry = reason, again
@@ -67,7 +71,7 @@ func (m *Map) judge(v *Verdict, f *Facts, r *Request, t *Trace) {
 	if e == nil {
 		t.note(StepServed, GroundUnserved)
 		if m.Class().UnservedMisdirected {
-			m.misdirect(v, ReasonUnserved, false)
+			m.misdirect(v, e, ReasonUnserved, false)
 			return
 		}
 		v.refuse(statusNotFound, ReasonUnserved)
@@ -227,12 +231,13 @@ func (m *Map) Vouches(leaf *Certificate, host string) bool {
 }
 
 // misdirect is a 421, by the class of the authority.
-func (m *Map) misdirect(v *Verdict, reason Reason, retry bool) {
-	class := m.Class()
-	if v.Site != nil {
-		class = v.Site.Class
+func (m *Map) misdirect(v *Verdict, e *entry, reason Reason, retry bool) {
+	v.Retry = retry
+	if e != nil {
+		v.Close = e.is&closing != 0
+	} else {
+		v.Close = m.Class().CloseOnMisdirected
 	}
-	v.Retry, v.Close = retry, class.CloseOnMisdirected
 	v.refuse(statusMisdirected, reason)
 }
 
@@ -241,7 +246,11 @@ func (m *Map) misdirect(v *Verdict, reason Reason, retry bool) {
 // one: it would take the preferred certificate, and it has no better version
 // than the connection's, which is the best of both sides already.
 func (m *Map) retry(f *Facts, host string, e *entry, rule Rule) bool {
-	h := m.Handshake(serverNameOf(host))
+	name, at := serverNameOf(host), e
+	if name != host {
+		at = m.find(name)
+	}
+	h := m.handshake(name, at)
 	if !h.Takes(f.Version) {
 		return false
 	}

@@ -175,7 +175,9 @@ func TestJudge(t *testing.T) {
 
 // settled is what the rule and the terms say together.
 func settled(m *hostmap.Map, f *hostmap.Facts, r hostmap.Request, c hostmap.Client) hostmap.Verdict {
-	return hostmap.Apply(hostmap.Judge(m, f, r), f, r, c)
+	v := hostmap.Judge(m, f, r)
+	hostmap.Apply(&v, f, &r, c)
+	return v
 }
 
 // spoken is a verdict in the words of TestJudge.
@@ -454,7 +456,8 @@ func compare(t *testing.T, m *hostmap.Map, o *oracle, f *hostmap.Facts, q hostma
 		t.Errorf("%+v on %+v:\n got %+v\nwant %+v\nof\n%s", q, *f, got, want, m)
 	}
 	checkTrace(t, m, f, q, v)
-	if got, want := compared(hostmap.Apply(v, f, q, c)), o.settle(f, q, c); got != want {
+	hostmap.Apply(&v, f, &q, c)
+	if got, want := compared(v), o.settle(f, q, c); got != want {
 		t.Errorf("%+v of %+v on %+v, by the terms:\n got %+v\nwant %+v\nof\n%s", q, c, *f, got, want, m)
 	}
 	if rule := o.rule(v.Site); v.Rule != rule {

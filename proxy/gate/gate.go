@@ -134,10 +134,10 @@ func (g *Gate) Authenticate(r *message.Request, c *Case) bool {
 func (g *Gate) judge(r *message.Request, c *Case, path string) {
 	f := &r.Client.Facts
 	q := hostmap.Request{Scheme: r.Scheme, Host: r.Host, Path: path}
-	c.verdict = hostmap.Judge(c.view.Hosts, f, q)
+	hostmap.JudgeInto(&c.verdict, c.view.Hosts, f, &q)
 	// Over TLS what the rule has refused stays so: floods end here.
 	if c.verdict.Action == hostmap.ActionServe || !f.TLS {
-		c.verdict = hostmap.Apply(c.verdict, f, q, clientOfRequest(r, &c.verdict))
+		hostmap.Apply(&c.verdict, f, &q, clientOfRequest(r, &c.verdict))
 	}
 	c.counters = c.view.of(c.verdict.Site)
 	if c.verdict.Reported != "" {

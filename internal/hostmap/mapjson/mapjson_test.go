@@ -127,7 +127,8 @@ func TestMapSurvives(t *testing.T) {
 			f := h.Facts(h.Certificates[0], netip.Addr{})
 			f.Version = tls.VersionTLS13
 			r := hostmap.Request{Scheme: "https", Host: host, Path: path}
-			v = hostmap.Apply(hostmap.Judge(m, &f, r), &f, r, hostmap.Client{Address: netip.MustParseAddr("10.2.3.4")})
+			v = hostmap.Judge(m, &f, r)
+			hostmap.Apply(&v, &f, &r, hostmap.Client{Address: netip.MustParseAddr("10.2.3.4")})
 			if v.Route != nil {
 				route = v.Route.Path + " to " + v.Location()
 			}
