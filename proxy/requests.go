@@ -118,7 +118,8 @@ func (rs *requests) refuse(r *message.Request, status int, why string) {
 
 // done counts and logs a request that is over.
 func (rs *requests) done(q *request) {
-	x := q.ruling.Record(&q.Request)
+	var x observe.Exchange
+	q.ruling.Record(&q.Request, &x)
 	q.passage.Record(&q.Request, &x)
 	rs.observer.Finished(&x)
 }

@@ -52,7 +52,11 @@ func (p *Passage) Open(v *View, to *hostmap.Verdict, ties *Ties) {
 }
 
 // Close makes a passage ready for another request, without giving up its room.
-func (p *Passage) Close() { *p = Passage{interim: p.interim, trailer: p.trailer} }
+func (p *Passage) Close() {
+	interim, trailer := p.interim, p.trailer
+	*p = Passage{}
+	p.interim, p.trailer = interim, trailer
+}
 
 // Endpoint is where the request was sent last; the zero AddrPort: nowhere.
 func (p *Passage) Endpoint() netip.AddrPort { return p.endpoint }

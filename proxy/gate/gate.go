@@ -38,8 +38,8 @@ type Case struct {
 	held held
 }
 
-// Open begins a case, by the host map of a view.
-func (c *Case) Open(v *View) { *c = Case{view: v, counters: v.unserved} }
+// Open begins a case, by the host map of a view. It is new, or was closed.
+func (c *Case) Open(v *View) { c.view, c.counters = v, v.unserved }
 
 // Close forgets the case.
 func (c *Case) Close() {
@@ -47,18 +47,17 @@ func (c *Case) Close() {
 	*c = Case{}
 }
 
-// Verdict is what has become of the request. It is valid until Open.
+// Verdict is what has become of the request. It is valid until Close.
 func (c *Case) Verdict() *hostmap.Verdict { return &c.verdict }
 
-// Record is what there is to tell of a case's request. r may have been answered.
-func (c *Case) Record(r *message.Request) observe.Exchange {
-	return observe.Exchange{
-		Start:    r.Start,
-		Protocol: r.Protocol, Method: r.Method, Authority: r.Authority, Target: r.Target, Header: r.Header,
-		Facts: &r.Client.Facts, Source: netip.AddrPortFrom(r.Client.Source, r.Client.SourcePort),
-		Host: r.Host, Path: r.Path, Verdict: &c.verdict, Site: c.counters,
-		Status: r.Status, Reason: r.Reason, Sent: r.Sent,
-	}
+// Record fills in what there is to tell of a case's request. r may have been
+// answered.
+func (c *Case) Record(r *message.Request, x *observe.Exchange) {
+	x.Start = r.Start
+	x.Protocol, x.Method, x.Authority, x.Target, x.Header = r.Protocol, r.Method, r.Authority, r.Target, r.Header
+	x.Facts, x.Source = &r.Client.Facts, netip.AddrPortFrom(r.Client.Source, r.Client.SourcePort)
+	x.Host, x.Path, x.Verdict, x.Site = r.Host, r.Path, &c.verdict, c.counters
+	x.Status, x.Reason, x.Sent = r.Status, r.Reason, r.Sent
 }
 
 // Admit judges a request whose head is whole. It does not block. true: the
@@ -203,7 +202,8 @@ func errorType(reason hostmap.Reason) string {
 // misdirected tells of a request that the rule refused for a reason, or would have
 // where it is not enforced.
 func (g *Gate) misdirected(r *message.Request, c *Case, reason hostmap.Reason, enforced bool) {
-	x := c.Record(r)
+	var x observe.Exchange
+	c.Record(r, &x)
 	g.observer.Misdirected(&x, reason, enforced)
 }
 

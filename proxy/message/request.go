@@ -105,7 +105,10 @@ func (r *Request) reset() {
 	// whole heads in memory.
 	clear(r.Fields[:cap(r.Fields)])
 	clear(r.tokens[:cap(r.tokens)])
-	*r = Request{Owner: r.Owner, Response: Response{Fields: r.Fields[:0]}, tokens: r.tokens[:0]}
+	// In place: a literal that names fields of r is made beside it and copied.
+	owner, fields, tokens := r.Owner, r.Fields[:0], r.tokens[:0]
+	*r = Request{}
+	r.Owner, r.Fields, r.tokens = owner, fields, tokens
 }
 
 // Get returns the first value of a field.
