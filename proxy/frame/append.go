@@ -42,8 +42,8 @@ func AppendWindowUpdate(b []byte, id, inc uint32) []byte {
 	return binary.BigEndian.AppendUint32(AppendHeader(b, 4, http2.FrameWindowUpdate, 0, id), inc)
 }
 
-// AppendData appends DATA.
-func AppendData(b []byte, id uint32, p []byte, end bool) []byte {
+// appendData appends DATA.
+func appendData(b []byte, id uint32, p []byte, end bool) []byte {
 	var flags http2.Flags
 	if end {
 		flags = http2.FlagDataEndStream
@@ -73,9 +73,9 @@ func AppendGoAway(b []byte, last uint32, code http2.ErrCode, debug string) []byt
 	return append(b, debug...)
 }
 
-// BeginHead appends the header of a HEADERS frame whose length is not known. EndHead
+// beginHead appends the header of a HEADERS frame whose length is not known. endHead
 // has to follow when the header block was appended.
-func BeginHead(b []byte, id uint32, end bool) []byte {
+func beginHead(b []byte, id uint32, end bool) []byte {
 	flags := http2.FlagHeadersEndHeaders
 	if end {
 		flags |= http2.FlagHeadersEndStream
@@ -83,13 +83,13 @@ func BeginHead(b []byte, id uint32, end bool) []byte {
 	return AppendHeader(b, 0, http2.FrameHeaders, flags, id)
 }
 
-// AppendEmptyTable appends what says that our HPACK table is empty (RFC 7541 section
+// appendEmptyTable appends what says that our HPACK table is empty (RFC 7541 section
 // 6.3): a header block must begin with it after the peer has made the table smaller.
-func AppendEmptyTable(b []byte) []byte { return append(b, 0x20) }
+func appendEmptyTable(b []byte) []byte { return append(b, 0x20) }
 
-// EndHead completes the HEADERS frame that begins at start and ends with b. A
+// endHead completes the HEADERS frame that begins at start and ends with b. A
 // header block that is too large for one frame is continued in others.
-func EndHead(b []byte, start int) []byte {
+func endHead(b []byte, start int) []byte {
 	n := len(b) - start - HeaderLen
 	if n > MaxPayload {
 		return splitHead(b, start)

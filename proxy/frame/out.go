@@ -73,17 +73,17 @@ func (o *Out) Append(b []byte) { o.buf = b }
 func (o *Out) BeginHead(id uint32, end bool) []byte {
 	b := o.Buffer()
 	o.head = len(b)
-	b = BeginHead(b, id, end)
+	b = beginHead(b, id, end)
 	if o.shrink {
 		o.shrink = false
-		b = AppendEmptyTable(b)
+		b = appendEmptyTable(b)
 	}
 	return b
 }
 
 // EndHead completes a header block.
 func (o *Out) EndHead(b []byte) {
-	o.buf = EndHead(b, o.head)
+	o.buf = endHead(b, o.head)
 	o.heads++
 }
 
@@ -97,7 +97,7 @@ func (o *Out) data(id uint32, p []byte, end bool) {
 		o.buffers.Put(b)
 		b = larger
 	}
-	o.buf = AppendData(b, id, p, end)
+	o.buf = appendData(b, id, p, end)
 	o.datas++
 }
 

@@ -15,9 +15,9 @@ type Part struct {
 type Sender struct {
 	window     Window
 	id         uint32
-	urgency    uint8
-	waiting    bool // part is not all in the buffer
-	queued     bool // in the queue; otherwise waiting for window
+	urgency    uint8 // RFC 9218's: 0 is the most urgent, 7 the least
+	waiting    bool  // part is not all in the buffer
+	queued     bool  // in the queue; otherwise waiting for window
 	part       Part
 	since      int64 // waiting since, or since octets last moved
 	octets     int64 // of DATA, ever
@@ -40,9 +40,6 @@ func (s *Sender) Open(id uint32, o *Out) { s.id, s.window.n = id, o.initial }
 
 // Stream returns whose half s is.
 func (s *Sender) Stream() Stream { return s.stream }
-
-// Urgency returns RFC 9218's, 0 most urgent and 7 least.
-func (s *Sender) Urgency() uint8 { return s.urgency }
 
 // Waiting tells whether not all of the part is in the buffer yet.
 func (s *Sender) Waiting() bool { return s.waiting }
