@@ -197,10 +197,10 @@ func (a *auditor) share(leaf *hostmap.Certificate) {
 	s := Shared{Fingerprint: hex.EncodeToString(leaf.Fingerprint[:8]), NotAfter: leaf.NotAfter.UTC()}
 	var ways gathered[Outcome]
 	var causes gathered[cause]
-	connections, secrets := make(map[*kind]bool), make(map[hostmap.SecretRef]bool)
+	var connections kindSet
+	secrets := make(map[hostmap.SecretRef]bool)
 	whole := a.ways(leaf, &a.left, func(w way) {
-		if !connections[w.from] {
-			connections[w.from] = true
+		if connections.add(w.from) {
 			for _, h := range w.from.hosts {
 				s.Connections.add(h.name)
 			}
@@ -229,7 +229,7 @@ func (a *auditor) share(leaf *hostmap.Certificate) {
 	}
 	for _, outcome := range ways.order {
 		of := ways.by[outcome]
-		for k := range of.to {
+		for _, k := range of.to.order {
 			for _, h := range k.hosts {
 				if o := (overlap{h.name, of.Result}); !a.overlaps[o] {
 					if !a.overlapping(h.name) {
@@ -261,7 +261,7 @@ func (g *gathered[K]) add(key K, w way) {
 		if g.by == nil {
 			g.by = make(map[K]*wayOf)
 		}
-		of = &wayOf{Way: Way{Outcome: w.outcome}, from: make(map[*kind]bool), to: make(map[*kind]bool)}
+		of = &wayOf{Way: Way{Outcome: w.outcome}}
 		g.by[key] = of
 		g.order = append(g.order, key)
 	}
@@ -271,19 +271,36 @@ func (g *gathered[K]) add(key K, w way) {
 // wayOf is a Way that is being put together, with the kinds that are in it.
 type wayOf struct {
 	Way
-	from, to map[*kind]bool
+	from, to kindSet
+}
+
+// kindSet is a set of kinds, in the order in which they came.
+type kindSet struct {
+	order []*kind
+	has   map[*kind]bool
+}
+
+// add adds a kind, and tells whether it is new.
+func (s *kindSet) add(k *kind) bool {
+	if s.has[k] {
+		return false
+	}
+	if s.has == nil {
+		s.has = make(map[*kind]bool)
+	}
+	s.has[k] = true
+	s.order = append(s.order, k)
+	return true
 }
 
 func (of *wayOf) add(w way) {
 	of.Pairs += w.pairs
-	if !of.from[w.from] {
-		of.from[w.from] = true
+	if of.from.add(w.from) {
 		for _, h := range w.from.hosts {
 			of.From.add(h.name)
 		}
 	}
-	if !of.to[w.to] {
-		of.to[w.to] = true
+	if of.to.add(w.to) {
 		for _, h := range w.to.hosts {
 			of.To.add(h.name)
 		}
@@ -293,7 +310,7 @@ func (of *wayOf) add(w way) {
 // only are the hosts of To that f is true of.
 func (of *wayOf) only(f func(*host) bool) List[string] {
 	var names []string
-	for k := range of.to {
+	for _, k := range of.to.order {
 		for _, h := range k.hosts {
 			if f(h) {
 				names = append(names, h.name)

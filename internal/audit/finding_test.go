@@ -250,3 +250,32 @@ func TestTooManyPairs(t *testing.T) {
 		t.Errorf("pairs: %+v", r.Pairs)
 	}
 }
+
+// Two audits of one map say the same, in the same order.
+func TestSameReport(t *testing.T) {
+	spec := hostmap.Spec{}
+	class := hostmap.BuiltinClass()
+	for i := range 60 {
+		name := fmt.Sprintf("h%02d", i)
+		// Many hosts of one Ingress, then others, of many kinds.
+		from := hostmap.Object{Kind: "Ingress", Namespace: "n", Name: "many"}
+		if i >= listed {
+			from.Name = name
+		}
+		s := hostmap.Site{
+			Host: name + ".test", Namespace: "n", Class: class, Certificates: []*hostmap.Certificate{leaf("n/"+name, "*.test")},
+			Rule: hostmap.RuleServerName, Routes: []*hostmap.Route{{Path: "/", Backend: new(hostmap.Backend), From: from}},
+		}
+		if i%2 == 1 {
+			s.Policy = clientAuth(name)
+		}
+		spec.Sites = append(spec.Sites, hostmap.NewSite(s))
+	}
+	m := hostmap.New(spec)
+	want := Examine(m, Options{Now: midnight, OneAddress: true})
+	for range 5 {
+		if diff := cmp.Diff(want, Examine(m, Options{Now: midnight, OneAddress: true})); diff != "" {
+			t.Fatalf("-want +got:\n%s", diff)
+		}
+	}
+}

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// JSON writes the report as one JSON object, whose names docs/audit.md lists.
+// JSON writes the report as one JSON object.
 func (r *Report) JSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")

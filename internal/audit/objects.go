@@ -34,11 +34,11 @@ func (o *objects) site(s *hostmap.Site) {
 
 // kinds adds those of all hosts of some kinds, in the order of the hosts as far
 // as it goes.
-func (o *objects) kinds(of map[*kind]bool, hosts List[string], m *hostmap.Map) {
+func (o *objects) kinds(of []*kind, hosts List[string], m *hostmap.Map) {
 	for _, name := range hosts.First {
 		o.site(m.Site(name))
 	}
-	for k := range of {
+	for _, k := range of {
 		for _, h := range k.hosts {
 			o.site(h.site)
 		}

@@ -54,8 +54,8 @@ func (a *auditor) pairs(leaf *hostmap.Certificate, c cause, of *wayOf) {
 	}
 	f.Hosts = of.To
 	var o objects
-	o.kinds(of.to, of.To, a.m)
-	for k := range of.from {
+	o.kinds(of.to.order, of.To, a.m)
+	for _, k := range of.from.order {
 		o.add(secretObject(k.hosts[0].facts.Leaf.Secret))
 	}
 	f.Objects = o.list
@@ -92,7 +92,7 @@ func (a *auditor) pairs(leaf *hostmap.Certificate, c cause, of *wayOf) {
 // tells tells whether an ORIGIN frame says on the connections of some ways
 // which hosts not to ask for.
 func (a *auditor) tells(of *wayOf) bool {
-	for k := range of.from {
+	for _, k := range of.from.order {
 		class := a.m.Class()
 		if s := k.hosts[0].site; s != nil {
 			class = s.Class
