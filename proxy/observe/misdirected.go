@@ -2,49 +2,31 @@ package observe
 
 import (
 	"encoding/hex"
+	"io"
 	"strconv"
-	"sync"
 	"time"
+)
+
+// Lines about misdirected requests: at most so many in that time. A flood of 421s
+// would otherwise cost more in the log than on the wire; the metric counts all.
+const (
+	misdirectedLines = 1000
+	misdirectedEvery = time.Second
 )
 
 // misdirectedLog is the lines about misdirected requests.
 type misdirectedLog struct {
 	lines  *lineLog
-	budget budget
+	budget sparing[struct{}]
 }
 
-// budget lets so many lines through a second, and counts the others.
-type budget struct {
-	mu         sync.Mutex
-	second     int64 // guarded by mu
-	used       int   // guarded by mu
-	suppressed int   // guarded by mu
+func newMisdirectedLog(out io.Writer) *misdirectedLog {
+	return &misdirectedLog{lines: newLineLog(out), budget: sparing[struct{}]{lines: misdirectedLines, every: misdirectedEvery}}
 }
 
-// misdirectedPerSecond is how many 421s a second have a line of their own. A
-// flood of them would otherwise cost more in the log than on the wire; the
-// metric counts all.
-const misdirectedPerSecond = 1000
-
-// take tells whether a line may be written, and how many were not before it.
-func (b *budget) take(now time.Time) (ok bool, suppressed int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if s := now.Unix(); s != b.second {
-		b.second, b.used = s, 0
-		suppressed, b.suppressed = b.suppressed, 0
-	}
-	if b.used >= misdirectedPerSecond {
-		b.suppressed++
-		return false, 0
-	}
-	b.used++
-	return true, suppressed
-}
-
-// write writes the line of a request, unless there were many in this second.
+// write writes the line of a request, unless there were many lately.
 func (m *misdirectedLog) write(x *Exchange, l misdirectedLabels) {
-	ok, suppressed := m.budget.take(x.Start)
+	ok, suppressed := m.budget.take(struct{}{}, x.Start)
 	if !ok {
 		return
 	}

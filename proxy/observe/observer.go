@@ -48,7 +48,7 @@ func New(cfg Config) *Observer {
 		refusals: newRefusalLog(cfg.Log),
 	}
 	if cfg.Misdirected != nil {
-		o.misdirected = &misdirectedLog{lines: newLineLog(cfg.Misdirected)}
+		o.misdirected = newMisdirectedLog(cfg.Misdirected)
 	}
 	if cfg.Access != nil {
 		o.access = &accessLog{lines: newLineLog(cfg.Access), format: cfg.AccessFormat, every: uint64(max(cfg.AccessEvery, 0))}
