@@ -34,9 +34,9 @@ type Passage struct {
 	route    *hostmap.Route
 	ties     *Ties
 	backend  *backend
-	hostport string // the host with the client's port, where it named one
-	path     string // instead of the request's, without the query; "" for none
-	endpoint netip.AddrPort
+	hostport string         // the host with the client's port, where it named one
+	path     string         // instead of the request's, without the query; "" for none
+	endpoint netip.AddrPort // where the request was sent last; zero: nowhere
 
 	up      upstream.Request
 	turn    balance.Turn
@@ -57,9 +57,6 @@ func (p *Passage) Close() {
 	*p = Passage{}
 	p.interim, p.trailer = interim, trailer
 }
-
-// Endpoint is where the request was sent last; the zero AddrPort: nowhere.
-func (p *Passage) Endpoint() netip.AddrPort { return p.endpoint }
 
 // target is what the backend is asked for: what was matched, or what the terms have
 // made of it, with the query as it came.
