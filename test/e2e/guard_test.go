@@ -118,9 +118,13 @@ events {}
 http {
   access_log off; client_body_temp_path body; proxy_temp_path proxy;
   fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  map $http_upgrade $connection_upgrade { default upgrade; "" ""; }
   server {
     listen 127.0.0.1:%[1]d;
-    location / { proxy_pass http://127.0.0.1:%[2]d; proxy_http_version 1.1; proxy_set_header Host $host; }
+    location / {
+      proxy_pass http://127.0.0.1:%[2]d; proxy_http_version 1.1; proxy_set_header Host $host;
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
+    }
   }
 }
 `, "-p", ".")
