@@ -8,6 +8,7 @@ ROUNDS  ?= 5
 SCALE   ?= 1
 FUZZTIME ?= 20s
 SOAK    ?= 10m
+HOSTS   ?=
 # More flags for `go test`, such as -count=1 to run tests whose result is cached.
 GOTESTFLAGS ?=
 # A folder of the Go vulnerability database as a file:// URL, where the live one
@@ -92,6 +93,12 @@ bench: ## Run the benchmarks (BENCH: a pattern of their names)
 bench-peers: build bin/tools/caddy ## Compare with nginx, HAProxy, Caddy and Go's reverse proxy; writes docs/bench (ROUNDS=5 SCALE=1 BEFORE=an earlier binary)
 	go build -o bin/peers ./test/peers
 	bin/peers -rounds $(ROUNDS) -scale $(SCALE) $(if $(BEFORE),-before $(BEFORE)) -o docs/bench
+
+.PHONY: bench-scale
+bench-scale: build kube ## Measure 1,000, 10,000 and 100,000 hosts on a real API server; writes docs/bench (HOSTS=1000,100000: those sizes)
+	go test -c -o bin/scale.test ./test/scale
+	cd test/scale && SCALE=1 SCALE_HOSTS=$(HOSTS) SCALE_OUT=$(CURDIR)/docs/bench sh ../../hack/netns.sh \
+		taskset -c 1 $(CURDIR)/bin/scale.test -test.run '^TestScale$$' -test.v -test.timeout 0
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
