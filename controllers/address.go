@@ -59,7 +59,7 @@ func (w *writer) writeAddresses(ctx context.Context, o *source.Outcome) (again t
 		now, err := w.present(ctx, listed)
 		if err != nil {
 			if w.failed("Ingress", name, err) {
-				again = retry
+				again = sooner(again, retry)
 			}
 			continue
 		}
@@ -74,12 +74,12 @@ func (w *writer) writeAddresses(ctx context.Context, o *source.Outcome) (again t
 			// It is so already; or it is no longer ours to clear.
 			before.seen = true
 		case ours && owned && same(before.addresses, target) && time.Since(before.at) < truce:
-			again = max(again, truce-time.Since(before.at))
+			again = sooner(again, truce-time.Since(before.at))
 			continue
 		default:
 			if err := w.patchAddresses(ctx, listed, target); err != nil {
 				if w.failed("Ingress", name, err) {
-					again = retry
+					again = sooner(again, retry)
 				}
 				continue
 			}

@@ -143,6 +143,21 @@ func (w *world) ingress(name, host, secret string) *networkingv1.Ingress {
 	return i
 }
 
+// parameters has the class name an AuthorityPolicy of the namespace.
+func (w *world) parameters(policy string) *networkingv1.IngressClass {
+	w.t.Helper()
+	class := new(networkingv1.IngressClass)
+	if err := w.Get(w.t.Context(), client.ObjectKey{Name: w.class}, class); err != nil {
+		w.t.Fatal(err)
+	}
+	group, scope := v1alpha1.GroupName, "Namespace"
+	class.Spec.Parameters = &networkingv1.IngressClassParametersReference{
+		APIGroup: &group, Kind: v1alpha1.AuthorityPolicyKind, Name: policy, Namespace: &w.namespace, Scope: &scope,
+	}
+	w.update(class)
+	return class
+}
+
 func (w *world) service(name string) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: w.meta(name),

@@ -38,6 +38,11 @@ type Config struct {
 	// Without it this process writes.
 	LeaderElection  bool
 	LeaderNamespace string
+
+	// Overlaps returns, by class, the hosts of a map that share certificates, for
+	// the status of AuthorityPolicies. It may take seconds and is called by one
+	// goroutine of the replica that writes. Nil: nothing is written of them.
+	Overlaps func(*hostmap.Map) map[string]Overlaps
 }
 
 // Requests per second to the API server. Only status and events need any

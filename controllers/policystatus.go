@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -26,21 +27,32 @@ const maxMessage = 4096
 // name, clears that of those that no class names, and tells whether to try
 // again.
 func (w *writer) writePolicies(ctx context.Context, o *source.Outcome) (again bool) {
+	ours := compile.Ours(&o.Input)
+	var counts map[string]*servedCount
 	for _, listed := range o.Input.Policies {
 		name := client.ObjectKeyFromObject(listed)
-		classes, others := w.classesOf(o.Input.Classes, name)
+		classes, others := classesOf(o.Input.Classes, ours.Named, name)
 		if len(classes) == 0 && others || ctx.Err() != nil {
 			continue // Another controller may write it.
 		}
 		var now v1alpha1.AuthorityPolicy
 		err := w.client.Get(ctx, name, &now)
 		if err == nil {
+			if counts == nil {
+				counts = served(o.Map)
+			}
 			status := now.Status.DeepCopy()
-			status.Hosts, status.Certificates = served(o.Map, classes)
+			status.Hosts, status.Certificates = together(counts, classes)
 			if len(classes) != 0 {
 				meta.SetStatusCondition(&status.Conditions, accepted(o.Problems, listed))
+				if found, known := w.overlaps.of(classes); known {
+					meta.SetStatusCondition(&status.Conditions, found.condition(listed.Generation))
+					status.Overlaps = found.First
+				}
 			} else {
 				meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionAccepted)
+				meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionOverlapping)
+				status.Overlaps = nil
 			}
 			if equality.Semantic.DeepEqual(*status, now.Status) { // No conditions are empty conditions.
 				continue
@@ -54,42 +66,59 @@ func (w *writer) writePolicies(ctx context.Context, o *source.Outcome) (again bo
 	return again
 }
 
-// classesOf are the names of our classes that name the policy, and whether
-// classes of other controllers do.
-func (w *writer) classesOf(classes []*networkingv1.IngressClass, policy types.NamespacedName) (found map[string]bool, others bool) {
+// classesOf are the names of our classes that name the policy, those that are
+// guarded among them, and whether classes of other controllers do.
+func classesOf(classes []*networkingv1.IngressClass, ours func(name *string) (string, bool), policy types.NamespacedName) (found map[string]bool, others bool) {
 	found = make(map[string]bool)
 	for _, c := range classes {
-		named, ok := compile.PolicyOf(c)
-		switch {
-		case !ok || named != policy:
-		case c.Spec.Controller == w.Controller:
+		if named, ok := compile.PolicyOf(c); !ok || named != policy {
+			continue
+		}
+		if _, ok := ours(&c.Name); ok {
 			found[c.Name] = true
-		default:
+		} else {
 			others = true
 		}
 	}
 	return found, others
 }
 
-// served counts the hosts of some classes, and the certificates they are
-// served with.
-func served(m *hostmap.Map, classes map[string]bool) (hosts, certificates int32) {
-	seen := make(map[*hostmap.Certificate]bool)
+// servedCount counts the hosts of a class, and has the certificates that they
+// are served with.
+type servedCount struct {
+	hosts        int32
+	certificates map[*hostmap.Certificate]bool
+}
+
+// served counts what is served, by class.
+func served(m *hostmap.Map) map[string]*servedCount {
+	counts := make(map[string]*servedCount)
 	for _, s := range m.Sites() {
-		if !classes[s.Class.Name] {
-			continue
+		n := counts[s.Class.Name]
+		if n == nil {
+			n = &servedCount{certificates: make(map[*hostmap.Certificate]bool)}
+			counts[s.Class.Name] = n
 		}
 		if s.Host != "" {
-			hosts++
+			n.hosts++
 		}
 		for _, c := range s.Certificates {
-			if !seen[c] {
-				seen[c] = true
-				certificates++
-			}
+			n.certificates[c] = true
 		}
 	}
-	return hosts, certificates
+	return counts
+}
+
+// together counts the hosts of some classes, and their certificates once each.
+func together(counts map[string]*servedCount, classes map[string]bool) (hosts, certificates int32) {
+	seen := make(map[*hostmap.Certificate]bool)
+	for class := range classes {
+		if n := counts[class]; n != nil {
+			hosts += n.hosts
+			maps.Copy(seen, n.certificates)
+		}
+	}
+	return hosts, int32(len(seen))
 }
 
 // accepted is the condition that says whether the policy can be used as it is
@@ -112,10 +141,11 @@ func accepted(problems []hostmap.Problem, policy *v1alpha1.AuthorityPolicy) meta
 	return c
 }
 
-// patchPolicy replaces the status of one policy, but for its overlaps.
+// patchPolicy replaces the status of one policy.
 func (w *writer) patchPolicy(ctx context.Context, name types.NamespacedName, status *v1alpha1.AuthorityPolicyStatus) error {
 	text, err := json.Marshal(map[string]any{"status": map[string]any{
 		"conditions": status.Conditions, "hosts": status.Hosts, "certificates": status.Certificates,
+		"overlaps": status.Overlaps,
 	}})
 	if err != nil {
 		return fmt.Errorf("encode status: %w", err)

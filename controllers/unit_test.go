@@ -238,3 +238,54 @@ func TestGathererLeavesTheRuntimeOut(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be written is tried again in seconds, though somebody else's
+// status is left alone for longer.
+func TestFailedWriteIsNotHeldUpByATruce(t *testing.T) {
+	for _, tt := range []struct{ a, b, want time.Duration }{
+		{0, 0, 0}, {retry, 0, retry}, {0, truce, truce}, {truce, retry, retry}, {retry, truce, retry},
+	} {
+		if got := sooner(tt.a, tt.b); got != tt.want {
+			t.Errorf("sooner of %v and %v is %v, want %v", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+// Finding overlaps takes long for many hosts, and is rested after.
+func TestOverlapsAreFoundAtABoundedRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cost := 100 * time.Millisecond
+		var at []time.Duration
+		began := time.Now()
+		s := &overlaps{outcomes: newMailbox(), wake: make(chan struct{}, 1), find: func(*hostmap.Map) map[string]Overlaps {
+			at = append(at, time.Since(began))
+			time.Sleep(cost)
+			return nil
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); s.run(ctx) }()
+		var o source.Outcome
+		for range 60 { // a minute, in which the map changes every second
+			o.Map = hostmap.New(hostmap.Spec{})
+			s.outcomes.put(o)
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Minute)
+		s.outcomes.put(o) // The same again.
+		time.Sleep(time.Minute)
+		cancel()
+		<-done
+		for i := range at {
+			if i != 0 && at[i]-at[i-1] < overlapsShare*cost {
+				t.Errorf("found at %v, want %v between", at, overlapsShare*cost)
+			}
+		}
+		if len(at) < 5 || len(at) > 8 {
+			t.Errorf("found %d times, want about 6: at %v", len(at), at)
+		}
+		if _, known := s.of(nil); !known {
+			t.Error("nothing is known, want that there is none")
+		}
+	})
+}

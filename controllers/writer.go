@@ -42,6 +42,7 @@ type writer struct {
 	outcomes *mailbox
 	wake     chan struct{} // a status has changed, ours or not; holds one
 	events   *events
+	overlaps *overlaps
 	record   bool // the record of owners can be read
 
 	last      *source.Outcome                  // the newest that was taken
@@ -54,12 +55,14 @@ func newWriter(c *Config, mgr manager.Manager) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	wake := make(chan struct{}, 1)
 	return &writer{
 		Config:    c,
 		client:    mgr.GetClient(),
 		outcomes:  newMailbox(),
-		wake:      make(chan struct{}, 1),
+		wake:      wake,
 		events:    events,
+		overlaps:  &overlaps{find: c.Overlaps, outcomes: newMailbox(), wake: wake},
 		addressed: make(map[types.NamespacedName]written),
 	}, nil
 }
@@ -69,8 +72,9 @@ func (w *writer) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { w.events.run(ctx) })
+	wg.Go(func() { w.overlaps.run(ctx) })
 	if w.last != nil {
-		w.events.outcomes.put(*w.last)
+		w.pass(*w.last)
 	}
 	timer := time.NewTimer(0) // A new leader begins with what it knows.
 	defer timer.Stop()
@@ -81,7 +85,7 @@ func (w *writer) run(ctx context.Context) {
 			return
 		case o := <-w.outcomes.c:
 			w.last = &o
-			w.events.outcomes.put(o)
+			w.pass(o)
 			timer.Reset(max(0, time.Until(paced)))
 		case <-w.wake:
 			timer.Reset(max(0, time.Until(paced)))
@@ -97,15 +101,29 @@ func (w *writer) run(ctx context.Context) {
 	}
 }
 
+// pass hands an outcome on to those who work beside the writing of status.
+func (w *writer) pass(o source.Outcome) {
+	w.events.outcomes.put(o)
+	w.overlaps.outcomes.put(o)
+}
+
 // write writes what differs and returns when to do so again, 0 for never.
 func (w *writer) write(ctx context.Context, o *source.Outcome) time.Duration {
 	again := w.writeAddresses(ctx, o)
 	for _, failed := range []bool{w.writePolicies(ctx, o), w.writeOwners(ctx, o)} {
 		if failed {
-			again = max(again, retry)
+			again = sooner(again, retry)
 		}
 	}
 	return again
+}
+
+// sooner is the lesser of two waits, of which 0 is one without end.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // failed logs what could not be written, and tells whether to try again. An

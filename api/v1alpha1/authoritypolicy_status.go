@@ -7,18 +7,18 @@ const (
 	// ConditionAccepted is True when the policy can be used as it stands, and
 	// False, with what is wrong in the message, when a part of it cannot.
 	ConditionAccepted = "Accepted"
-	// ConditionOverlapping is reserved for True when certificates of the class
-	// cover hosts of each other's sites, so that clients may share connections.
-	// It is not written.
+	// ConditionOverlapping is True when certificates cover hosts of the class
+	// beside others, so that clients may send requests for them over connections
+	// that were made for the others. It is not there until that is known.
 	ConditionOverlapping = "Overlapping"
 
 	// ReasonAccepted: nothing is wrong.
 	ReasonAccepted = "Accepted"
 	// ReasonInvalid: a value cannot be used; the message says which.
 	ReasonInvalid = "Invalid"
-	// ReasonOverlap, reserved: at least two hosts share coverage.
+	// ReasonOverlap: at least two hosts share coverage.
 	ReasonOverlap = "Overlap"
-	// ReasonNoOverlap, reserved: no two hosts share coverage.
+	// ReasonNoOverlap: no two hosts share coverage.
 	ReasonNoOverlap = "NoOverlap"
 )
 
@@ -59,7 +59,8 @@ type Overlap struct {
 	// +required
 	Effect OverlapEffect `json:"effect"`
 
-	// reason is the reason word of the 421 when effect is Refused.
+	// reason is the reason word of the 421 when effect is Refused, and of the
+	// one that would be when only the rule "report" or "off" lets it pass.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason,omitempty"`
@@ -69,7 +70,7 @@ type Overlap struct {
 // IngressClass names; all others have none.
 type AuthorityPolicyStatus struct {
 	// conditions: Accepted says whether the policy can be used as it is
-	// written. Overlapping is reserved, and not written.
+	// written, Overlapping whether its hosts share certificates with others.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -84,8 +85,8 @@ type AuthorityPolicyStatus struct {
 	// +optional
 	Certificates int32 `json:"certificates"`
 
-	// overlaps is reserved for pairs of hosts that share coverage, and not
-	// written.
+	// overlaps are some pairs of hosts that share a certificate, those that are
+	// refused first: each host once for each certificate and effect.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=50

@@ -79,7 +79,10 @@ type AuthorityPolicySpec struct {
 // +kubebuilder:printcolumn:name="Enforcement",type=string,JSONPath=`.spec.misdirected.enforcement`
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
 // +kubebuilder:printcolumn:name="Hosts",type=integer,JSONPath=`.status.hosts`
-// +kubebuilder:printcolumn:name="Certificates",type=integer,JSONPath=`.status.certificates`,priority=1
+// +kubebuilder:printcolumn:name="Certificates",type=integer,JSONPath=`.status.certificates`
+// +kubebuilder:printcolumn:name="Overlapping",type=string,JSONPath=`.status.conditions[?(@.type=="Overlapping")].status`
+// +kubebuilder:printcolumn:name="Problem",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`,priority=1
+// +kubebuilder:printcolumn:name="Overlaps",type=string,JSONPath=`.status.conditions[?(@.type=="Overlapping")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type AuthorityPolicy struct {
 	metav1.TypeMeta `json:",inline"`

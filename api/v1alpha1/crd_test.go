@@ -88,7 +88,8 @@ spec: {misdirected: {rule: server-name, enforcement: Report}}
 	if _, err := c.Kubectl(t.Context(), object, "create", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
-	status := `{"status":{"hosts":3,"certificates":2,"conditions":[{"type":"Accepted","status":"True","reason":"Accepted","message":"","lastTransitionTime":"2026-01-02T03:04:05Z"}]}}`
+	status := `{"status":{"hosts":3,"certificates":2,"conditions":[{"type":"Accepted","status":"True","reason":"Accepted","message":"","lastTransitionTime":"2026-01-02T03:04:05Z"},
+		{"type":"Overlapping","status":"True","reason":"Overlap","message":"","lastTransitionTime":"2026-01-02T03:04:05Z"}]}}`
 	if _, err := c.Kubectl(t.Context(), "", "-n", namespace, "patch", "authoritypolicy", "strict", "--subresource=status", "--type=merge", "-p", status); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ spec: {misdirected: {rule: server-name, enforcement: Report}}
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "NAME RULE ENFORCEMENT ACCEPTED HOSTS AGE strict server-name Report True 3"
+	want := "NAME RULE ENFORCEMENT ACCEPTED HOSTS CERTIFICATES OVERLAPPING AGE strict server-name Report True 3 2 True"
 	if got := strings.Join(strings.Fields(out), " "); !strings.HasPrefix(got, want) {
 		t.Errorf("kubectl get ingress421:\n%s\nwant %q", out, want)
 	}

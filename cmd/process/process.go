@@ -108,7 +108,8 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 		recorder.Record(o.Map, o.Problems, o.Took)
 		first()
 	}
-	follow, err := c.source(server.Publish, report, self.current)
+	overlaps := func(m *hostmap.Map) map[string]controllers.Overlaps { return overlapsOf(recorder.Audit(m)) }
+	follow, err := c.source(server.Publish, report, overlaps, self.current)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // source watches the folder or the cluster that c names and publishes host
 // maps until its context ends. A cluster that c does not lead to is an error
 // at once.
-func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome), self func() hostmap.Self) (func(context.Context) error, error) {
+func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome), overlaps func(*hostmap.Map) map[string]controllers.Overlaps, self func() hostmap.Self) (func(context.Context) error, error) {
 	common := source.Config{Options: c.Options, Self: self, Publish: publish, Report: report, Log: c.Log}
 	if c.Manifests != "" {
 		return func(ctx context.Context) error {
@@ -32,6 +32,7 @@ func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome),
 		return controllers.Run(ctx, controllers.Config{
 			Rest: cluster, Config: common, Namespaces: c.Namespaces,
 			PublishService: c.PublishService, PublishAddresses: c.PublishAddresses, LeaderElection: true,
+			Overlaps: overlaps,
 		})
 	}, nil
 }

@@ -53,6 +53,26 @@ func (a *audits) report(m *hostmap.Map) (r *audit.Report, present bool) {
 	return a.last, a.of == m
 }
 
+// wait returns an audit of m, which it has made where the last one is of
+// another map.
+func (a *audits) wait(m *hostmap.Map) *audit.Report {
+	a.mu.Lock()
+	for a.of != m {
+		if running := a.running; running != nil { // of whatever map: one at a time
+			a.mu.Unlock()
+			<-running
+			a.mu.Lock()
+			continue
+		}
+		a.running = make(chan struct{})
+		a.mu.Unlock()
+		a.make(m)
+		a.mu.Lock()
+	}
+	defer a.mu.Unlock()
+	return a.last
+}
+
 func (a *audits) make(m *hostmap.Map) {
 	began := time.Now()
 	r := audit.Examine(m, audit.Options{Now: began, OneAddress: true})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ingress421/ingress421/internal/audit"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -127,6 +128,10 @@ func (r *Recorder) State() State {
 	defer r.mu.Unlock()
 	return r.state
 }
+
+// Audit returns an audit of m, and makes it first where none of it is known. One
+// of many hosts takes seconds; pages and metrics have the same one then.
+func (r *Recorder) Audit(m *hostmap.Map) *audit.Report { return r.audits.wait(m) }
 
 // logChanges logs what is new and what is over, both lists being in order or
 // not.

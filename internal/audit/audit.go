@@ -36,6 +36,9 @@ type Report struct {
 	// host counts for each.
 	Overlapping int    `json:"overlapping"`
 	Overlaps    Counts `json:"overlaps"`
+	// Classes are the same by the name of their hosts' class, "" for hosts of no
+	// class.
+	Classes map[string]*ClassOverlaps `json:"-"`
 	// Pairs are the same, each host with each that the connection may have been
 	// made for.
 	Pairs Counts `json:"pairs"`
@@ -111,9 +114,10 @@ func Examine(m *hostmap.Map, o Options) *Report {
 		index: x, options: o, left: maxWork,
 		report: &Report{
 			At: o.Now.UTC(), OneAddress: o.OneAddress, Hosts: len(x.hosts), Certificates: len(m.Certificates()),
-			Findings: []Finding{}, Shared: []Shared{},
+			Findings: []Finding{}, Shared: []Shared{}, Classes: make(map[string]*ClassOverlaps),
 		},
-		findings: make(map[findingKey]*Finding), overlaps: make(map[overlap]bool), byLeaf: make(map[fingerprint][]*host),
+		findings: make(map[findingKey]*Finding), overlaps: make(map[overlap]bool),
+		examples: make(map[string]*examples), byLeaf: make(map[fingerprint][]*host),
 	}
 	for _, h := range x.hosts {
 		if h.facts != nil {
@@ -128,6 +132,9 @@ func Examine(m *hostmap.Map, o Options) *Report {
 	r := a.report
 	for _, f := range a.findings {
 		r.Findings = append(r.Findings, *f)
+	}
+	for class, of := range r.Classes {
+		of.First = a.examples[class].first()
 	}
 	slices.SortFunc(r.Findings, Finding.compare)
 	slices.SortStableFunc(r.Shared, func(p, q Shared) int {
@@ -171,26 +178,11 @@ type auditor struct {
 	report   *Report
 	findings map[findingKey]*Finding
 	overlaps map[overlap]bool
+	examples map[string]*examples    // by class
 	byLeaf   map[fingerprint][]*host // by what their connections are served
 }
 
 type fingerprint = [32]byte
-
-// overlapping tells whether a host is counted in Overlaps by now.
-func (a *auditor) overlapping(host string) bool {
-	for _, r := range [...]Result{Served, Misrouted, Reported, Misdirected} {
-		if a.overlaps[overlap{host, r}] {
-			return true
-		}
-	}
-	return false
-}
-
-// overlap is a host counted in Overlaps.
-type overlap struct {
-	host   string
-	result Result
-}
 
 // share looks at the pairs under a leaf.
 func (a *auditor) share(leaf *hostmap.Certificate) {
@@ -211,6 +203,7 @@ func (a *auditor) share(leaf *hostmap.Certificate) {
 		}
 		ways.add(w.outcome, w)
 		*a.report.Pairs.at(w.outcome.Result) += w.pairs
+		a.exemplify(w)
 		if c := a.cause(w); c.reason != "" {
 			causes.add(c, w)
 		}
@@ -231,13 +224,7 @@ func (a *auditor) share(leaf *hostmap.Certificate) {
 		of := ways.by[outcome]
 		for _, k := range of.to.order {
 			for _, h := range k.hosts {
-				if o := (overlap{h.name, of.Result}); !a.overlaps[o] {
-					if !a.overlapping(h.name) {
-						a.report.Overlapping++
-					}
-					a.overlaps[o] = true
-					*a.report.Overlaps.at(of.Result)++
-				}
+				a.count(h, of.Result)
 			}
 		}
 		s.Ways = append(s.Ways, of.Way)
