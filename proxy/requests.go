@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/http"
 	"sync"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
@@ -11,6 +12,9 @@ import (
 	"github.com/ingress421/ingress421/proxy/observe"
 )
 
+// reasonMemory: there is no room for another request.
+const reasonMemory = "memory"
+
 // requests leads each request through the rooms: from the engines by the gate to
 // a backend, and what became of it to the observer.
 type requests struct {
@@ -19,6 +23,7 @@ type requests struct {
 	gate      *gate.Gate
 	forwarder *forward.Forwarder
 	observer  *observe.Observer
+	memory    *memory
 	pool      sync.Pool // *request
 }
 
@@ -45,9 +50,9 @@ func attach(c *edge.Conn) (data any, end func()) {
 	return cl, cl.ties.Close
 }
 
-func newRequests(current func() *live, o *observe.Observer, externalHTTPSPort int) *requests {
+func newRequests(current func() *live, o *observe.Observer, m *memory, externalHTTPSPort int) *requests {
 	rs := &requests{
-		current: current, observer: o,
+		current: current, observer: o, memory: m,
 		gate: gate.New(o, externalHTTPSPort), forwarder: forward.New(externalHTTPSPort),
 	}
 	rs.Handler = message.Handler{
@@ -86,6 +91,12 @@ func (rs *requests) admit(r *message.Request) bool {
 		r.SetClose()
 	}
 	if !rs.gate.Admit(r, &q.ruling) {
+		rs.done(q)
+		return false
+	}
+	if rs.memory.Scarce() {
+		rs.observer.StreamRefused(reasonMemory)
+		r.AnswerError(http.StatusServiceUnavailable, reasonMemory, "proxy_internal_error")
 		rs.done(q)
 		return false
 	}

@@ -83,6 +83,7 @@ type Server struct {
 	endpoints *balance.Registry
 	observer  *observe.Observer
 	requests  *requests
+	memory    *memory
 	edge      *edge.Edge
 
 	now       atomic.Pointer[live]
@@ -119,6 +120,7 @@ func New(cfg Config) (*Server, error) {
 	up.SendTimeout = cmp.Or(up.SendTimeout, cfg.Limits.SendTimeout)
 	s := &Server{
 		cfg:       cfg,
+		memory:    newMemory(cfg.Log),
 		published: make(chan struct{}),
 	}
 	to := observe.Config{Log: cfg.Log, Misdirected: cfg.MisdirectedLog, Registerer: cfg.Registerer}
@@ -134,7 +136,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(s.endpoints)
 	}
-	s.requests = newRequests(s.current, s.observer, cfg.ExternalHTTPSPort)
+	s.requests = newRequests(s.current, s.observer, s.memory, cfg.ExternalHTTPSPort)
 	s.edge = edge.New(edge.Config{
 		Hosts:             func() *hostmap.Map { return s.current().Hosts },
 		Limits:            cfg.Limits,
@@ -148,6 +150,7 @@ func New(cfg Config) (*Server, error) {
 			Origins: s.origins,
 			Cut:     func(_ *h2.Conn, why string) { s.observer.StreamRefused(why) },
 		},
+		Full:     s.memory.Full,
 		Observer: s.observer,
 		Log:      cfg.Log,
 	})
@@ -234,7 +237,12 @@ func (s *Server) Listen(ctx context.Context) (http, https net.Listener, err erro
 // are still taken until every connection is told or DrainTimeout is over.
 func (s *Server) Run(ctx context.Context, httpLn, httpsLn net.Listener) error {
 	<-s.published
+	serving, served := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { s.memory.watch(serving) })
 	err := s.edge.Serve(ctx, httpLn, httpsLn)
+	served()
+	watch.Wait()
 	s.upstream.Close()
 	s.observer.Close()
 	return err

@@ -33,6 +33,8 @@ type Config struct {
 	// HTTP1 and HTTP2 serve the connections.
 	HTTP1 *http1.Engine
 	HTTP2 *h2.Engine
+	// Full tells whether there is no room for another connection.
+	Full func() bool
 	// Observer is told of connections and handshakes. Log takes what is only
 	// for those who look for it.
 	Observer *observe.Observer

@@ -15,6 +15,8 @@ const (
 	closedProxyHeader = "proxy_header"
 	// closedSourceLimit: their source has as many as it may.
 	closedSourceLimit = "source_limit"
+	// closedMemory: there is no room for another one.
+	closedMemory = "memory"
 )
 
 // enter registers an accepted connection, unless it is turned away. Whoever was
@@ -24,6 +26,10 @@ func (e *Edge) enter(nc net.Conn) (c *Conn, ok bool) {
 	e.conns.add(c)
 	if err := headerError(nc); err != nil {
 		e.turnAway(c, closedProxyHeader, err)
+		return nil, false
+	}
+	if e.cfg.Full() {
+		e.turnAway(c, closedMemory, nil)
 		return nil, false
 	}
 	if !e.sources.enter(c.Source, e.limitsOf(nil).MaxConnectionsPerSource) {

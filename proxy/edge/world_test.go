@@ -51,8 +51,8 @@ func newWorld(t testing.TB, m *hostmap.Map, change func(*Config)) *world {
 			Handle: func(x *http1.Exchange) { _ = x.Respond(200, ok, nil) },
 			Refuse: func(x *http1.Exchange, status int, _ string) { _ = x.Respond(status, ok, nil) },
 		},
-		HTTP2:    &h2.Engine{Admit: func(s *h2.Stream) bool { return s.Respond(200, nil, nil) == nil }},
-		Observer: observer, Log: log,
+		HTTP2: &h2.Engine{Admit: func(s *h2.Stream) bool { return s.Respond(200, nil, nil) == nil }},
+		Full:  func() bool { return false }, Observer: observer, Log: log,
 	}
 	if change != nil {
 		change(&cfg)

@@ -41,7 +41,11 @@ func (s *stage) frameConn(t testing.TB, host string, settings ...http2.Setting) 
 	if _, err := tc.Write(frames(nil, settings...)); err != nil {
 		t.Fatal(err)
 	}
-	c := &frameConn{nc: nc, rw: tc, fr: http2.NewFramer(tc, tc)}
+	return newFrameConn(nc, tc)
+}
+
+func newFrameConn(beneath net.Conn, rw io.ReadWriter) *frameConn {
+	c := &frameConn{nc: beneath, rw: rw, fr: http2.NewFramer(rw, rw)}
 	c.enc = hpack.NewEncoder(&c.buf)
 	return c
 }

@@ -166,12 +166,18 @@ func needDescriptors(t testing.TB, n int) {
 // rss is the resident memory of the process, in octets.
 func rss(t testing.TB, p *testkit.Process) int {
 	t.Helper()
+	return memoryOf(t, p, "VmRSS:")
+}
+
+// memoryOf is what a line of the process's status says, in octets.
+func memoryOf(t testing.TB, p *testkit.Process, title string) int {
+	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 	if err != nil {
 		require.Missing(t, "/proc (Linux)")
 	}
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); f[0] == "VmRSS:" && len(f) == 3 && f[2] == "kB" {
+		if f := strings.Fields(line); f[0] == title && len(f) == 3 && f[2] == "kB" {
 			n, err := strconv.Atoi(f[1])
 			if err != nil {
 				t.Fatal(err)
@@ -179,7 +185,7 @@ func rss(t testing.TB, p *testkit.Process) int {
 			return n << 10
 		}
 	}
-	t.Fatalf("no VmRSS in\n%s", text)
+	t.Fatalf("no %s in\n%s", title, text)
 	return 0
 }
 
