@@ -93,6 +93,7 @@ a second one ends the process.`,
 	f.StringVar(&publishService, "publish-service", "", "write the addresses of this Service (namespace/name) into Ingress status")
 	f.StringSliceVar(&publishAddresses, "publish-address", nil, "write these addresses into Ingress status")
 	f.StringSliceVar(&proxyProtocolFrom, "proxy-protocol-from", nil, "peers (CIDR) that must send a PROXY protocol header")
+	f.StringVar(&c.Zone, "zone", "", "the zone of this node: endpoints that their EndpointSlices hint are for it are tried first")
 	f.IntVar(&c.ExternalHTTPSPort, "external-https-port", 443, "the port by which clients reach --https-addr")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", time.Minute, "how long requests may take to finish after SIGTERM")
 	f.StringVar(&c.AccessLog, "access-log", proxy.AccessLogOff, "off, json or text; to standard output")

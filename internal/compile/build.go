@@ -49,6 +49,7 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 			Previous:       previous,
 			AllowLoopback:  in.AllowLoopback,
 			Self:           in.Self,
+			Zone:           in.Zone,
 			Problems:       collected,
 		}),
 		Problems: collected,

@@ -197,6 +197,8 @@ func readOptions(t testing.TB, text string) (in compile.Input) {
 				t.Fatalf("bad option %q", line)
 			}
 			in.Nginx = nginx
+		case "zone":
+			in.Zone = value
 		case "own-address":
 			in.Self.Addresses = append(in.Self.Addresses, netip.MustParseAddr(value))
 		case "listener":

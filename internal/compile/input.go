@@ -56,6 +56,9 @@ type Options struct {
 	Guard   hostmap.Guarded
 	// Nginx says what becomes of ingress-nginx's annotations.
 	Nginx Nginx
+	// Zone is the zone of this node (the label topology.kubernetes.io/zone), by
+	// which hints in EndpointSlices are heard; "" hears none.
+	Zone string
 }
 
 // Input is the whole state that a host map is built from. The objects of each

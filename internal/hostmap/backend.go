@@ -62,8 +62,12 @@ type Backend struct {
 	CAs *x509.CertPool
 	// CAID identifies the content of CAs.
 	CAID [sha256.Size]byte
-	// Endpoints are the addresses that take requests, sorted.
+	// Endpoints are the addresses that take requests, those that are near first,
+	// each of the two kinds sorted.
 	Endpoints []netip.AddrPort
+	// Near is how many of them are meant for the zone of this node, and take
+	// requests before the rest; 0: no difference is made.
+	Near int
 	// Missing is why there can be no endpoints, "" where there can.
 	Missing string
 }

@@ -158,6 +158,9 @@ func (r *Route) text(b *strings.Builder) {
 			b.WriteString(e.String())
 		}
 	}
+	if k.Near != 0 {
+		fmt.Fprintf(b, " near=%d", k.Near)
+	}
 	r.Terms.text(b)
 	fmt.Fprintf(b, " %s=%s\n", strings.ToLower(r.From.Kind), r.From.NamespacedName())
 }

@@ -27,9 +27,18 @@
 //
 // # Where a request begins
 //
-// The endpoints take turns. A request counts once, however often it is tried, so
-// that a retry never moves where the next request begins. The turn of an endpoint
-// that rests is dealt out among the others evenly, not to its neighbour.
+// The endpoints take turns, but that of two, the one whose turn it is and one
+// drawn by lot, the one with fewer requests in flight is taken: equal endpoints
+// get equal shares, and one that is slow, here or for others' requests, gets what
+// it can take. A request counts once, however often it is tried, so that a retry
+// never moves where the next request begins. The turn of an endpoint that rests is
+// dealt out among the others evenly, not to its neighbour.
+//
+// Where some are near, that is meant for this node's zone, they take the turns
+// among themselves. The others get what those cannot take.
+//
+// An endpoint that is new beside others, or was at rest, warms up for ten seconds:
+// it takes a tenth of its turns, and then more by and by.
 //
 // # Resting
 //

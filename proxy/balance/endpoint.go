@@ -44,6 +44,8 @@ type endpoint struct {
 	rest atomic.Int64
 	// fails is how often it has failed since it answered last. Written under mu.
 	fails atomic.Int32
+	// warming is since when it takes less than its share; 0: it does not.
+	warming atomic.Int64
 
 	mu     sync.Mutex
 	rests  int   // guarded by mu; in a row
@@ -123,6 +125,7 @@ func (e *endpoint) answer(sent, now int64) (rested time.Duration, told bool) {
 	if e.rest.Swap(0) == 0 {
 		return 0, false
 	}
+	e.warming.Store(now)
 	told, e.told = e.told, false
 	return time.Duration(now - e.began), told
 }

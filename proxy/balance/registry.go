@@ -48,10 +48,11 @@ func (r *Registry) Backend(b *hostmap.Backend) *Backend {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k := backendKey{b.Namespace, b.Service, b.Port, b.Protocol, b.ServerName, b.CAID}
+	now := r.clock(time.Now())
 	l := r.ledgers[k]
 	if l == nil {
 		l = &ledger{key: k}
-		l.budget.start(r.clock(time.Now()))
+		l.budget.start(now)
 		r.ledgers[k] = l
 	}
 	resolved := &Backend{registry: r, ledger: l, members: make([]member, len(b.Endpoints))}
@@ -67,9 +68,16 @@ func (r *Registry) Backend(b *hostmap.Backend) *Backend {
 		e := r.endpoints[id]
 		if e == nil {
 			e = &endpoint{addr: addr}
+			if l.newest.Load() != nil {
+				e.warming.Store(now)
+			}
 			r.endpoints[id] = e
 		}
 		resolved.members[i] = member{e, r.upstream.Pool(t)}
+	}
+	resolved.near = resolved.members
+	if b.Near != 0 {
+		resolved.near = resolved.members[:b.Near]
 	}
 	l.newest.Store(resolved)
 	return resolved

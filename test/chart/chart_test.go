@@ -84,6 +84,8 @@ func TestFlags(t *testing.T) {
 		{"annotations of ingress-nginx", []string{"nginxAnnotations=strict"}, []string{"--nginx-annotations=strict"}, nil},
 		{"shared hosts", []string{"allowSharedHosts=true"}, []string{"--allow-shared-hosts"}, nil},
 		{"port for redirects", []string{"externalHttpsPort=8443"}, []string{"--external-https-port=8443"}, nil},
+		{"zone", []string{"zone=eu-1a"}, []string{"--zone=eu-1a"}, nil},
+		{"zone of the node", nil, []string{"--zone=$(NODE_ZONE)"}, nil},
 		{"drain", []string{"drainSeconds=120"}, []string{"--drain-timeout=120s"}, nil},
 		{"logs", []string{"accessLog=json", "logLevel=debug"}, []string{"--access-log=json", "--log-level=debug"}, nil},
 		{

@@ -98,7 +98,7 @@ func (all *Services) Backend(service types.NamespacedName, port Port, to *Upstre
 	if key.missing != "" {
 		backend.Missing = key.missing
 	} else if found.missing == "" {
-		backend.Endpoints = found.addresses
+		backend.Endpoints, backend.Near = found.addresses, found.near
 	}
 	return all.keepBackend(key, &backend), found
 }
@@ -117,7 +117,7 @@ func (all *Services) keepBackend(key backendKey, k *hostmap.Backend) *hostmap.Ba
 	if known := all.backends[key]; known != nil {
 		return known
 	}
-	if old := all.before[key]; old != nil && old.Missing == k.Missing && slices.Equal(old.Endpoints, k.Endpoints) {
+	if old := all.before[key]; old != nil && old.Missing == k.Missing && old.Near == k.Near && slices.Equal(old.Endpoints, k.Endpoints) {
 		k = old
 	}
 	all.backends[key] = k

@@ -15,6 +15,9 @@ import (
 // Endpoints are what became of a Service port.
 type Endpoints struct {
 	addresses []netip.AddrPort
+	// near is how many of them, the first, are for this node's zone (see
+	// hostmap.Backend).
+	near int
 	// missing is why there can be none (see hostmap.Backend).
 	missing string
 	// Reason and Message are the problem that it makes for every object which
@@ -62,11 +65,13 @@ func (all *Services) findEndpoints(p servicePort) *Endpoints {
 			Message: p.title() + " has with port " + plain(p.String()) + " more than " + problem.Thousands(maxServiceEndpoints) + " endpoints, those of all its ports together that Ingresses name; this port and further ones are not served. Divide the Service.",
 		}
 	}
-	r := &Endpoints{addresses: all.endpointsOf(s, ports, false)}
+	r := &Endpoints{addresses: all.endpointsOf(s, ports, readyOnes)}
 	if len(r.addresses) == 0 {
 		// Every pod is on its way out (KEP-1669): those that still serve are
 		// better than none.
-		r.addresses = all.endpointsOf(s, ports, true)
+		r.addresses = all.endpointsOf(s, ports, drainingOnes)
+	} else {
+		r.nearFirst(all.nearOf(s, ports))
 	}
 	if len(r.addresses) == 0 {
 		r.Reason, r.Message = s.whyNone(p.title(), port)
@@ -77,25 +82,46 @@ func (all *Services) findEndpoints(p servicePort) *Endpoints {
 // title names the Service in messages.
 func (p servicePort) title() string { return "Service " + problem.Quote(p.service.String()) }
 
+// nearOf returns the endpoints that are for this node's zone; none where all are
+// for everybody. As for kube-proxy, hints count if every endpoint that is ready
+// has some: while they are being written a few must not get all (KEP-2433).
+func (all *Services) nearOf(s *service, ports []slicePort) []netip.AddrPort {
+	if all.zone == "" || slices.ContainsFunc(ports, func(p slicePort) bool { return p.unhinted }) {
+		return nil
+	}
+	return all.endpointsOf(s, ports, nearOnes)
+}
+
+// nearFirst puts some of the endpoints before the others.
+func (r *Endpoints) nearFirst(near []netip.AddrPort) {
+	if len(near) == 0 || len(near) == len(r.addresses) {
+		return
+	}
+	rest := slices.DeleteFunc(r.addresses, func(e netip.AddrPort) bool {
+		_, found := slices.BinarySearchFunc(near, e, netip.AddrPort.Compare)
+		return found
+	})
+	r.addresses, r.near = slices.Concat(near, rest), len(near)
+}
+
+// Which addresses of a slice are looked for.
+func readyOnes(a *sliceAddresses) []netip.Addr    { return a.ready }
+func drainingOnes(a *sliceAddresses) []netip.Addr { return a.draining }
+func nearOnes(a *sliceAddresses) []netip.Addr     { return a.near }
+
 // endpointsOf returns the endpoints of some ports of slices, sorted. None is
 // this process.
-func (all *Services) endpointsOf(s *service, ports []slicePort, draining bool) []netip.AddrPort {
-	of := func(p slicePort) []netip.Addr {
-		if draining {
-			return p.draining
-		}
-		return p.ready
-	}
+func (all *Services) endpointsOf(s *service, ports []slicePort, of func(*sliceAddresses) []netip.Addr) []netip.AddrPort {
 	n := 0
 	for _, p := range ports {
-		n += len(of(p))
+		n += len(of(p.sliceAddresses))
 	}
 	if n == 0 {
 		return nil
 	}
 	out := make([]netip.AddrPort, 0, n)
 	for _, p := range ports {
-		for _, a := range of(p) {
+		for _, a := range of(p.sliceAddresses) {
 			e := netip.AddrPortFrom(a, p.number)
 			if all.self.Is(e) {
 				all.problems.Add(objectOf(p.slice), problem.EndpointRefused, "Nothing is forwarded to the address %q at port %d, where this ingress controller itself listens.", a, p.number)

@@ -47,6 +47,10 @@ type slicePort struct {
 type sliceAddresses struct {
 	slice           *discoveryv1.EndpointSlice
 	ready, draining []netip.Addr
+	// near are those of ready that hints say are for this node's zone; unhinted
+	// tells that some say nothing.
+	near     []netip.Addr
+	unhinted bool
 }
 
 // Services are those of a state with their EndpointSlices, read when they are
@@ -61,6 +65,7 @@ type Services struct {
 	// to which nothing is forwarded.
 	allowLoopback bool
 	self          hostmap.Self
+	zone          string
 
 	services  read[types.NamespacedName, service]
 	endpoints read[servicePort, Endpoints]
@@ -79,7 +84,9 @@ type Input struct {
 	// AllowLoopback lets endpoints be loopback addresses.
 	AllowLoopback bool
 	// Self is this process, to which nothing is forwarded.
-	Self     hostmap.Self
+	Self hostmap.Self
+	// Zone is that of this node, "" where it is not known.
+	Zone     string
 	Problems *problem.List
 }
 
@@ -92,6 +99,7 @@ func NewServices(in Input) *Services {
 		slices:        make(map[types.NamespacedName][]*discoveryv1.EndpointSlice, len(in.EndpointSlices)),
 		allowLoopback: in.AllowLoopback,
 		self:          in.Self,
+		zone:          in.Zone,
 		services:      make(read[types.NamespacedName, service], len(backends)),
 		endpoints:     make(read[servicePort, Endpoints], len(backends)),
 		backends:      make(map[backendKey]*hostmap.Backend, len(backends)),
@@ -253,6 +261,9 @@ func (all *Services) readSlice(s *service, addresses *sliceAddresses, slice *dis
 		n := len(*to)
 		*to = all.addAddresses(*to, slice, e.Addresses)
 		s.refused = s.refused || len(*to)-n != len(e.Addresses)
+		if to == &addresses.ready {
+			addresses.hint((*to)[n:], e.Hints, all.zone)
+		}
 	}
 	for _, p := range slice.Ports {
 		if p.Port == nil || *p.Port < 1 || *p.Port > 65535 || p.Protocol != nil && *p.Protocol != corev1.ProtocolTCP {
@@ -263,6 +274,17 @@ func (all *Services) readSlice(s *service, addresses *sliceAddresses, slice *dis
 			name = *p.Name
 		}
 		s.ports = append(s.ports, slicePort{addresses, name, uint16(*p.Port)})
+	}
+}
+
+// hint notes whether addresses that are ready are meant for a zone.
+func (a *sliceAddresses) hint(added []netip.Addr, hints *discoveryv1.EndpointHints, zone string) {
+	if hints == nil || len(hints.ForZones) == 0 {
+		a.unhinted = true
+		return
+	}
+	if slices.Contains(hints.ForZones, discoveryv1.ForZone{Name: zone}) {
+		a.near = append(a.near, added...)
 	}
 }
 

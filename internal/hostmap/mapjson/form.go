@@ -152,4 +152,5 @@ type Backend struct {
 	CA         string           `json:"ca,omitempty"`
 	Missing    string           `json:"missing,omitempty"`
 	Endpoints  []netip.AddrPort `json:"endpoints"`
+	Near       int              `json:"near,omitempty"` // how many of them, the first, are for this node's zone
 }

@@ -161,7 +161,10 @@ func readRoute(in Route) (*hostmap.Route, error) {
 	if rt.Terms, err = readTerms(in.Terms); err != nil {
 		return nil, err
 	}
-	k := &hostmap.Backend{Port: in.Backend.Port, ServerName: in.Backend.ServerName, Missing: in.Backend.Missing, Endpoints: in.Backend.Endpoints}
+	k := &hostmap.Backend{Port: in.Backend.Port, ServerName: in.Backend.ServerName, Missing: in.Backend.Missing, Endpoints: in.Backend.Endpoints, Near: in.Backend.Near}
+	if k.Near < 0 || k.Near > len(k.Endpoints) {
+		return nil, errors.New("a backend with more endpoints that are near than it has")
+	}
 	k.Namespace, k.Service, _ = strings.Cut(in.Backend.Service, "/")
 	if k.Protocol, err = readProtocol(in.Backend.Protocol); err != nil {
 		return nil, err

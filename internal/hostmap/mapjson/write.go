@@ -97,7 +97,7 @@ func routeOf(r *hostmap.Route) Route {
 		Type: r.Type.String(), Path: r.Path, Ingress: r.From.NamespacedName(), Terms: termsOf(&r.Terms),
 		Backend: Backend{
 			Service: k.Namespace + "/" + k.Service, Port: k.Port, Protocol: k.Protocol.String(),
-			ServerName: k.ServerName, Missing: k.Missing, Endpoints: notNil(k.Endpoints),
+			ServerName: k.ServerName, Missing: k.Missing, Endpoints: notNil(k.Endpoints), Near: k.Near,
 		},
 	}
 	if r.Default {
