@@ -48,6 +48,10 @@ test-browsers: build test/browsers/node_modules ## Test with real browsers and o
 	BROWSERS=1 NOT_RUN_FILE=$(CURDIR)/bin/browsers/not-run go test -timeout 20m $(GOTESTFLAGS) ./test/browsers $(if $(UPDATE),-update)
 	@if [ -s bin/browsers/not-run ]; then echo "Not run here, for want of:"; sort -u bin/browsers/not-run; fi
 
+.PHONY: test-conformance
+test-conformance: build kube $(KUBE)/kube-controller-manager ## Play the public conformance scenarios of Ingress controllers
+	CONFORMANCE=1 go test -timeout 5m -v $(GOTESTFLAGS) ./test/conformance
+
 test/browsers/node_modules: test/browsers/package.json test/browsers/package-lock.json test/browsers/.npmrc
 	if command -v npm >/dev/null; then cd $(@D) && npm ci && touch node_modules; fi
 
@@ -150,5 +154,7 @@ $(KUBE)/etcd: $(call module,kube)
 	$(call tool,kube,go.etcd.io/etcd/server/v3)
 $(KUBE)/kube-apiserver: $(call module,kube)
 	$(call tool,kube,k8s.io/kubernetes/cmd/kube-apiserver,$(kube_version))
+$(KUBE)/kube-controller-manager: $(call module,kube)
+	$(call tool,kube,k8s.io/kubernetes/cmd/kube-controller-manager,$(kube_version))
 $(KUBE)/kubectl: $(call module,kube)
 	$(call tool,kube,k8s.io/kubernetes/cmd/kubectl,$(kube_version))

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,7 +26,6 @@ import (
 	"github.com/ingress421/ingress421/proxy"
 	"github.com/ingress421/ingress421/proxy/upstream"
 	"github.com/ingress421/ingress421/test/kube"
-	"github.com/ingress421/ingress421/test/require"
 )
 
 var cluster kube.Shared
@@ -185,39 +183,13 @@ func clusterStage(t testing.TB) *stage {
 
 func TestCluster(t *testing.T) { play(t, clusterStage(t)) }
 
-// inNamespace is set in the process that has a network of its own.
-const inNamespace = "E2E_IN_NAMESPACE"
-
 // TestClusterWithBinary plays in a network namespace, with API server, binary
 // and pods, because only there pods can have addresses that an API server
 // takes.
 func TestClusterWithBinary(t *testing.T) {
-	if os.Getenv(inNamespace) == "" {
-		testkit.Binary(t)
-		cluster.Get(t) // names what is missing for it
-		unshare := require.Tool(t, "unshare")
-		require.Tool(t, "ip")
-		if err := exec.CommandContext(t.Context(), unshare, "-rn", "true").Run(); err != nil {
-			require.Missing(t, "network namespaces for users (unshare -rn)")
-		}
-		cmd := exec.CommandContext(t.Context(), unshare, "-rn", os.Args[0], "-test.run=^TestClusterWithBinary$", "-test.v", "-test.timeout=5m")
-		cmd.Env = append(os.Environ(), inNamespace+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		} else {
-			t.Logf("%s", out)
-		}
+	testkit.Binary(t)
+	if !kube.InNetwork(t) {
 		return
-	}
-	for _, args := range [][]string{
-		{"link", "set", "lo", "up"},
-		{"addr", "add", "10.244.0.1/16", "dev", "lo"},
-		// The API server looks for its own address along the default route.
-		{"route", "add", "default", "dev", "lo"},
-	} {
-		if out, err := exec.CommandContext(t.Context(), require.Tool(t, "ip"), args...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %v: %v\n%s", args, err, out)
-		}
 	}
 	c := cluster.Get(t)
 	s, controller := newAPIStage(t, c)

@@ -2,11 +2,14 @@
 // processes on loopback, without containers, through controller-runtime's
 // envtest. Both are built from their Go modules by `make kube` (tools/kube).
 //
-// No controller runs beside them: nobody makes EndpointSlices out of Services,
+// By itself nothing else runs: nobody makes EndpointSlices out of Services,
 // nobody empties a deleted namespace (Cluster.Namespace does that itself), and
-// no kubelet makes pods. The API server refuses EndpointSlices with loopback
-// addresses, so give the data plane under test a dialer of your own, or run it
-// in a network namespace in which the addresses of the slices are local.
+// no kubelet makes pods. A test that needs them has the controllers of
+// kube-controller-manager that it names (Cluster.Controllers), and a stand-in
+// for scheduler and kubelet (Cluster.Pods). The API server refuses
+// EndpointSlices with loopback addresses, so give the data plane under test a
+// dialer of your own, or run the test in a network namespace in which the
+// addresses of pods are local (InNetwork).
 //
 // A package whose tests share one cluster declares
 //

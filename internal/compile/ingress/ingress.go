@@ -109,10 +109,20 @@ func (r *reader) read(object *networkingv1.Ingress, c *class.Class) *claim.Claim
 		r.readRules(ing)
 		r.readTLS(ing)
 		r.addAliases(ing)
+		ing.yieldRest()
 		r.reportUnreachable(ing)
 	}
 	ing.claims.Says, ing.claims.Beyond = ing.notes.says, ing.limit.over
 	return ing.claims
+}
+
+// yieldRest leaves the default site, where the Ingress is being deleted, even to
+// nobody: it would go on answering for all hosts that nobody serves, for as long
+// as its namespace takes to go, and without pods, which go first.
+func (ing *ingress) yieldRest() {
+	if ing.claims.Yields {
+		ing.claims.Claims = slices.DeleteFunc(ing.claims.Claims, func(c claim.Claim) bool { return c.Host == "" })
+	}
 }
 
 // AnnotationClass names an Ingress's class where its spec does not.
