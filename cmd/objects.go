@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"slices"
+
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -26,6 +28,8 @@ func (o *objectFlags) register(f *pflag.FlagSet, do, with string) {
 	f.StringVar(&o.to.Kubeconfig, "kubeconfig", "", "the cluster to "+do+"; without it $KUBECONFIG, ~/.kube/config, the pod's own")
 	f.StringSliceVar(&o.namespaces, "namespace", nil, with+" these namespaces only")
 	f.StringVar(&o.to.Controller, "controller-name", v1alpha1.DefaultControllerName, do+" IngressClasses with this spec.controller")
+	f.StringSliceVar(&o.to.ClassNames, "ingress-class", nil, "and these, by name, whatever their spec.controller: classes of a controller that ran before")
+	f.BoolVar(&o.to.Classless, "watch-ingress-without-class", false, "and Ingresses that name no class, whatever the default class is")
 	f.StringVar(&o.defaultCertificate, "default-certificate", "", "Secret (namespace/name) for hosts without one of their own")
 	f.BoolVar(&o.to.AllowSharedHosts, "allow-shared-hosts", false, "let several namespaces have rules for one host")
 	f.StringVar(&o.nginx, "nginx-annotations", "off", "read ingress-nginx's annotations: off, strict (what protects and cannot be honoured closes its paths), lenient")
@@ -55,6 +59,13 @@ func (o *objectFlags) settle(f *pflag.FlagSet) (err error) {
 		return usagef("--manifests does not go with --kubeconfig or --namespace")
 	case c.Controller == "":
 		return usagef("--controller-name: want the spec.controller of the IngressClasses to take")
+	case f.Changed("ingress-class") && len(c.ClassNames) == 0 || slices.Contains(c.ClassNames, ""):
+		return usagef("--ingress-class: want names of IngressClasses, separated by commas")
+	}
+	for _, name := range c.ClassNames {
+		if slices.Contains(c.Guarded, name) {
+			return usagef("--ingress-class %q: it is guarded (--guard-class), and either this controller serves it or that one does", name)
+		}
 	}
 	for _, namespace := range c.Namespaces {
 		// An empty one would stand for all.

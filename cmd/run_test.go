@@ -28,6 +28,8 @@ func TestRunChecksFlags(t *testing.T) {
 		{[]string{"--manifests", ""}, exitUsage},
 		{[]string{"--controller-name", ""}, exitUsage},
 		{[]string{"--guard-class", "nginx"}, exitUsage},
+		{[]string{"--ingress-class", "nginx,"}, exitUsage},
+		{[]string{"--ingress-class", "nginx", "--guard-class", "nginx", "--guard-upstream", "nginx/controller:80"}, exitUsage},
 		{[]string{"--guard-upstream", "nginx/controller:80"}, exitUsage},
 		{[]string{"--guard-upstream", "controller:80", "--guard-class", "nginx"}, exitUsage},
 		{[]string{"--guard-upstream", "nginx/controller:http", "--guard-class", "nginx"}, exitUsage},

@@ -47,6 +47,9 @@ func TestTable(t *testing.T) {
 				case "want":
 					want = i
 					continue
+				case "ingress-class":
+					options.ClassNames, options.Classless = strings.Fields(string(f.Data)), true
+					continue
 				case "guard-class":
 					options.Guarded = strings.Fields(string(f.Data))
 					options.Guard = hostmap.Guarded{Namespace: "nginx", Service: "controller", Port: "80"}

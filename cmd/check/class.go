@@ -23,11 +23,11 @@ func (b *builder) notOwned(ing *networkingv1.Ingress) Finding {
 	case ing.Annotations[ingress.AnnotationClass] != "":
 		field, name = annotationField(ingress.AnnotationClass), ing.Annotations[ingress.AnnotationClass]
 	default:
-		return Finding{Word: Lost, Message: fmt.Sprintf("It names no class, and no class of %s is the default one; nothing of it is served. Set spec.ingressClassName%s.", b.outcome.Input.Controller, b.oursToName())}
+		return Finding{Word: Lost, Message: fmt.Sprintf("It names no class, and no class of %s is the default one; nothing of it is served. Set spec.ingressClassName%s, or run with --watch-ingress-without-class.", b.outcome.Input.Controller, b.oursToName())}
 	}
 	for _, class := range b.outcome.Input.Classes {
 		if class.Name == name {
-			return Finding{Word: NotOurs, Field: field, Message: fmt.Sprintf("Class %q belongs to the controller %q, not to %q; nothing of it is served here.", name, class.Spec.Controller, b.outcome.Input.Controller)}
+			return Finding{Word: NotOurs, Field: field, Message: fmt.Sprintf("Class %q belongs to the controller %q, not to %q; nothing of it is served here without --ingress-class %s.", name, class.Spec.Controller, b.outcome.Input.Controller, name)}
 		}
 	}
 	return Finding{Word: Lost, Field: field, Message: fmt.Sprintf("There is no IngressClass %q; nothing of it is served. Correct the name%s.", name, b.oursToName())}
@@ -37,7 +37,7 @@ func (b *builder) notOwned(ing *networkingv1.Ingress) Finding {
 func (b *builder) oursToName() string {
 	var names []string
 	for _, class := range b.outcome.Input.Classes {
-		if class.Spec.Controller == b.outcome.Input.Controller {
+		if _, ours := b.ours.Named(&class.Name); ours && !b.ours.Guards(class.Name) {
 			names = append(names, class.Name)
 		}
 	}
@@ -63,7 +63,7 @@ func (b *builder) classAnnotation(o *Object, ing *networkingv1.Ingress, value st
 // class files whose a class is.
 func (b *builder) class(class *networkingv1.IngressClass) {
 	o := b.object(hostmap.Object{Kind: "IngressClass", Name: class.Name})
-	if class.Spec.Controller != b.outcome.Input.Controller {
+	if _, ours := b.ours.Named(&class.Name); !ours || b.ours.Guards(class.Name) {
 		o.add(Finding{Word: NotOurs, Field: "spec.controller", Message: fmt.Sprintf("It belongs to the controller %q, not to %q.", class.Spec.Controller, b.outcome.Input.Controller)})
 	}
 }

@@ -82,7 +82,9 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 
 // Ours are the classes of this controller, those that it guards among them.
 func Ours(in *Input) class.Ours {
-	return class.Find(in.Classes, in.Controller, in.Guarded, in.AnyClass)
+	return class.Find(in.Classes, class.Selection{
+		Controller: in.Controller, Named: in.ClassNames, Guarded: in.Guarded, Classless: in.Classless, Any: in.AnyClass,
+	})
 }
 
 // Owned tells of Ingresses whether they are ours to report on: whether their

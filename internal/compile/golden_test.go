@@ -168,6 +168,10 @@ func readOptions(t testing.TB, text string) (in compile.Input) {
 			in.Now = now
 		case "controller":
 			in.Controller = value
+		case "class-names":
+			in.ClassNames = strings.Split(value, ",")
+		case "classless":
+			in.Classless = true
 		case "any-class":
 			in.AnyClass = true
 		case "shared-hosts":

@@ -42,6 +42,12 @@ func ParseGuardProtocol(word string) (hostmap.Protocol, bool) {
 type Options struct {
 	// Controller is the IngressClass.spec.controller that is ours.
 	Controller string
+	// ClassNames are IngressClasses that are ours whatever their
+	// spec.controller, as are those that only Ingresses name.
+	ClassNames []string
+	// Classless lets Ingresses that name no class be ours, whatever the default
+	// class is.
+	Classless bool
 	// DefaultCertificate names the Secret for handshakes that no site has a
 	// certificate for, where the class names none. Zero: there is none.
 	DefaultCertificate types.NamespacedName

@@ -81,6 +81,7 @@ func TestFlags(t *testing.T) {
 		{"guard", []string{"guard.classes={traefik,old}", "guard.upstream=traefik/traefik:80", "namespaces={shop}"}, []string{
 			"--guard-class=traefik,old", "--guard-upstream=traefik/traefik:80", "--guard-protocol=http", "--namespace=ingress421,shop,traefik",
 		}, nil},
+		{"classes of others", []string{"classNames={nginx,legacy}", "watchIngressWithoutClass=true"}, []string{"--ingress-class=nginx,legacy", "--watch-ingress-without-class"}, nil},
 		{"annotations of ingress-nginx", []string{"nginxAnnotations=strict"}, []string{"--nginx-annotations=strict"}, nil},
 		{"shared hosts", []string{"allowSharedHosts=true"}, []string{"--allow-shared-hosts"}, nil},
 		{"port for redirects", []string{"externalHttpsPort=8443"}, []string{"--external-https-port=8443"}, nil},

@@ -21,31 +21,47 @@ type Ours struct {
 	// standard takes objects that name no class. It is nil where there is none,
 	// or where it is another controller's.
 	standard *networkingv1.IngressClass
-	any      bool
+	// classless lets objects that name no class be ours whatever is standard.
+	classless bool
+	any       bool
 	// guarded are the names of the classes that another controller serves
 	// behind us.
 	guarded []string
 }
 
-// Find finds those of a controller among all IngressClasses: the default class
-// may be another one's. The guarded ones are ours too, whoever's they are, and
-// where there is no such object: controllers of old have classes that are but a
-// name in an annotation. anyClass lets every object be ours where there is no
-// IngressClass at all.
-func Find(all []*networkingv1.IngressClass, controller string, guarded []string, anyClass bool) Ours {
+// Selection says which classes are ours.
+type Selection struct {
+	// Controller is the spec.controller of ours.
+	Controller string
+	// Named and Guarded are ours whoever's they are, and where there is no such
+	// object: controllers of old have classes that are but a name in an
+	// annotation. The guarded ones another controller serves behind us.
+	Named, Guarded []string
+	// Classless lets objects that name no class be ours whatever the default
+	// class is.
+	Classless bool
+	// Any lets every object be ours where there is no IngressClass at all.
+	Any bool
+}
+
+// Find finds ours among all IngressClasses: the default class may be another
+// controller's.
+func Find(all []*networkingv1.IngressClass, s Selection) Ours {
 	c := Ours{
-		byName:  make(map[string]*networkingv1.IngressClass),
-		any:     anyClass && len(all) == 0 && len(guarded) == 0,
-		guarded: guarded,
+		byName:    make(map[string]*networkingv1.IngressClass),
+		classless: s.Classless,
+		any:       s.Any && len(all) == 0 && len(s.Guarded) == 0 && len(s.Named) == 0,
+		guarded:   s.Guarded,
 	}
-	for _, name := range guarded {
+	names := slices.Concat(s.Named, s.Guarded)
+	for _, name := range names {
 		c.byName[name] = &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	}
 	for _, ic := range all {
 		if ic.Annotations[networkingv1.AnnotationIsDefaultIngressClass] == "true" && newer(ic, c.standard) {
 			c.standard = ic
 		}
-		if ic.Spec.Controller == controller || slices.Contains(guarded, ic.Name) {
+		if ic.Spec.Controller == s.Controller || slices.Contains(names, ic.Name) {
 			c.byName[ic.Name] = ic
 		}
 	}
@@ -77,6 +93,8 @@ func (c *Ours) Named(name *string) (string, bool) {
 		return "", true
 	case name != nil:
 		ic = c.byName[*name]
+	case c.standard == nil && c.classless:
+		return c.speaker(), true
 	default:
 		ic = c.standard
 	}
@@ -84,6 +102,21 @@ func (c *Ours) Named(name *string) (string, bool) {
 		return "", false
 	}
 	return ic.Name, true
+}
+
+// speaker is the class that holds where nothing names one: the only class of
+// ours, else the default class. Where several are ours and none is the default
+// no one of them can speak for all, and the built-in one holds.
+func (c *Ours) speaker() string {
+	if len(c.byName) == 1 {
+		for name := range c.byName {
+			return name
+		}
+	}
+	if c.standard != nil {
+		return c.standard.Name
+	}
+	return ""
 }
 
 // Guards tells whether a class is another controller's, which serves it behind
@@ -166,20 +199,8 @@ func (c *Classes) Of(name *string) *Class {
 }
 
 // Unserved is the class that judges authorities no site serves, and whose
-// default certificate they meet: the only class of ours, else the default
-// class. Where several are ours and none is the default no one of them can
-// speak for all, and the built-in one holds.
-func (c *Classes) Unserved() *Class {
-	if len(c.Ours.byName) == 1 {
-		for name := range c.Ours.byName {
-			return c.byName[name]
-		}
-	}
-	if c.standard != nil {
-		return c.byName[c.standard.Name]
-	}
-	return c.byName[""]
-}
+// default certificate they meet.
+func (c *Classes) Unserved() *Class { return c.byName[c.speaker()] }
 
 // All are all classes of ours, used or not.
 func (c *Classes) All() []*hostmap.Class {

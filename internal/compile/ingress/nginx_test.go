@@ -43,7 +43,7 @@ func readOne(name, value string, mode Nginx) (*hostmap.Route, bool, []hostmap.Pr
 				}}},
 			}}}},
 		}},
-		Classes:  class.Resolve(class.Find(nil, "", nil, true), class.Input{Previous: m, Secrets: secrets, Problems: problems}),
+		Classes:  class.Resolve(class.Find(nil, class.Selection{Any: true}), class.Input{Previous: m, Secrets: secrets, Problems: problems}),
 		Secrets:  secrets,
 		Services: object.NewServices(object.Input{Previous: m, Problems: problems}),
 		Previous: m,
