@@ -124,7 +124,7 @@ var rooms = []room{
 	},
 	{
 		path:   "proxy/gate/...",
-		may:    []string{"internal/hostmap", "proxy/h2", "proxy/message", "proxy/observe", xnet, "github.com/tg123/go-htpasswd"},
+		may:    []string{"internal/hostmap", "proxy/message", "proxy/observe", xnet, "github.com/tg123/go-htpasswd"},
 		reason: "who is let in follows from the host map and from what the request says, not from where it would go; how passwords are hashed is for a library to know",
 	},
 	{

@@ -19,20 +19,20 @@ import (
 // becomes of a request before it reaches the wire.
 type nowhere struct{}
 
-func (nowhere) Read([]byte) (int, error)                                  { return 0, nil }
-func (nowhere) Trailer() []hpack.HeaderField                              { return nil }
-func (nowhere) WriteInterim(int, []hpack.HeaderField) error               { return nil }
-func (nowhere) WriteHeader(int, []hpack.HeaderField, bool) error          { return nil }
-func (nowhere) Respond(int, []hpack.HeaderField, []byte) error            { return nil }
-func (nowhere) RespondBlock(*h2.Block, []hpack.HeaderField, []byte) error { return nil }
-func (nowhere) Write(p []byte) (int, error)                               { return len(p), nil }
-func (nowhere) WriteEnd([]byte) error                                     { return nil }
-func (nowhere) WriteTrailer([]hpack.HeaderField) error                    { return nil }
-func (nowhere) Reset(http2.ErrCode)                                       {}
-func (nowhere) OnCancel(h2.Canceler)                                      {}
-func (nowhere) SetClose()                                                 {}
-func (nowhere) StopRead()                                                 {}
-func (nowhere) ForgetHead()                                               {}
+func (nowhere) Read([]byte) (int, error)                                       { return 0, nil }
+func (nowhere) Trailer() []hpack.HeaderField                                   { return nil }
+func (nowhere) WriteInterim(int, []hpack.HeaderField) error                    { return nil }
+func (nowhere) WriteHeader(int, []hpack.HeaderField, bool) error               { return nil }
+func (nowhere) Respond(int, []hpack.HeaderField, []byte) error                 { return nil }
+func (nowhere) RespondBlock(*message.Block, []hpack.HeaderField, []byte) error { return nil }
+func (nowhere) Write(p []byte) (int, error)                                    { return len(p), nil }
+func (nowhere) WriteEnd([]byte) error                                          { return nil }
+func (nowhere) WriteTrailer([]hpack.HeaderField) error                         { return nil }
+func (nowhere) Reset(http2.ErrCode)                                            {}
+func (nowhere) OnCancel(h2.Canceler)                                           {}
+func (nowhere) SetClose()                                                      {}
+func (nowhere) StopRead()                                                      {}
+func (nowhere) ForgetHead()                                                    {}
 
 // BenchmarkAdmit is what a request costs between its head and its forwarding,
 // and what a 421 costs in all but its octets.

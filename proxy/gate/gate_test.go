@@ -11,7 +11,6 @@ import (
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/gate"
-	"github.com/ingress421/ingress421/proxy/h2"
 	"github.com/ingress421/ingress421/proxy/message"
 	"github.com/ingress421/ingress421/proxy/message/messagetest"
 	"github.com/ingress421/ingress421/proxy/observe"
@@ -161,4 +160,4 @@ func TestMisdirectedAllocatesNothing(t *testing.T) {
 // quiet is an exchange that keeps nothing.
 type quiet struct{ messagetest.Exchange }
 
-func (*quiet) RespondBlock(*h2.Block, []hpack.HeaderField, []byte) error { return nil }
+func (*quiet) RespondBlock(*message.Block, []hpack.HeaderField, []byte) error { return nil }

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
-	"github.com/ingress421/ingress421/proxy/h2"
 	"github.com/ingress421/ingress421/proxy/message"
 )
 
@@ -20,7 +19,7 @@ var fieldProblem = message.Field("content-type", "application/problem+json")
 type misdirectedAnswer struct {
 	reason                          hostmap.Reason
 	text, problem                   []byte
-	textHead, problemHead, grpcHead *h2.Block
+	textHead, problemHead, grpcHead *message.Block
 }
 
 // sentence says what a reason means to whoever reads the response.
@@ -66,13 +65,13 @@ func newMisdirectedAnswers() (answers misdirectedAnswers) {
 			problem: []byte(`{"type":"https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20","title":"Misdirected Request","status":421,"detail":"` +
 				sentence(reason) + `","reason":"` + string(reason) + `"}` + "\n"),
 		}
-		head := func(contentType hpack.HeaderField, body []byte) *h2.Block {
-			return h2.NewBlock(http.StatusMisdirectedRequest,
+		head := func(contentType hpack.HeaderField, body []byte) *message.Block {
+			return message.NewBlock(http.StatusMisdirectedRequest,
 				contentType, message.FieldNoStore, status, message.FieldServer, message.Field("content-length", strconv.Itoa(len(body))))
 		}
 		a.textHead = head(message.FieldText, a.text)
 		a.problemHead = head(fieldProblem, a.problem)
-		a.grpcHead = h2.NewBlock(http.StatusMisdirectedRequest,
+		a.grpcHead = message.NewBlock(http.StatusMisdirectedRequest,
 			message.FieldGRPC, message.FieldNoStore, status, message.FieldServer,
 			message.Field("grpc-status", "14"), message.Field("grpc-message", "misdirected request: "+string(reason)))
 		answers = append(answers, a)

@@ -81,7 +81,13 @@ func (x *Exchange) Respond(status int, h []hpack.HeaderField, body []byte) error
 	if room > largeBuffer {
 		room = smallBuffer
 	}
-	b := x.appendHead(x.c.engine.borrow(room)[:0], status, h, true, len(body))
+	return x.sendWhole(x.appendHead(x.c.engine.borrow(room)[:0], status, h, true, len(body)), body)
+}
+
+// sendWhole sends a head, which is borrowed, and all of the content. Callers hold
+// writeMu.
+func (x *Exchange) sendWhole(b, body []byte) error {
+	x.writeMu.Check()
 	if x.bodied && x.length >= 0 && x.length != int64(len(body)) {
 		// The client would take what is too much for its next response.
 		x.c.engine.giveBack(b)
@@ -265,6 +271,14 @@ func (x *Exchange) appendHead(b []byte, status int, h []hpack.HeaderField, whole
 		}
 		b = appendField(b, f.Name, f.Value)
 	}
+	return x.appendEnd(b, told, whole, n)
+}
+
+// appendEnd appends to a head how the end of its content is told, unless it is
+// told already, what becomes of the connection, and the empty line. Callers hold
+// writeMu.
+func (x *Exchange) appendEnd(b []byte, told, whole bool, n int) []byte {
+	x.writeMu.Check()
 	switch {
 	case told:
 	case !x.bodied:
@@ -291,8 +305,12 @@ func (x *Exchange) appendHead(b []byte, status int, h []hpack.HeaderField, whole
 // appendStatus appends a status line (RFC 9112 section 4). A client of HTTP/1.0
 // is answered in it.
 func (x *Exchange) appendStatus(b []byte, status int) []byte {
+	return appendStatus(b, max(x.minor, 0), status)
+}
+
+func appendStatus(b []byte, minor, status int) []byte {
 	b = append(b, "HTTP/1."...)
-	b = append(b, '0'+byte(max(x.minor, 0)), ' ')
+	b = append(b, '0'+byte(minor), ' ')
 	b = strconv.AppendInt(b, int64(status), 10)
 	b = append(b, ' ')
 	b = append(b, http.StatusText(status)...)

@@ -5,8 +5,6 @@ import (
 	"strconv"
 
 	"golang.org/x/net/http2/hpack"
-
-	"github.com/ingress421/ingress421/proxy/h2"
 )
 
 // Field is a field of a response of our own.
@@ -67,7 +65,7 @@ func (r *Request) Finish(body []byte) {
 
 // FinishBlock sends a whole response of our own whose header is ready made. Status
 // says what is in it.
-func (r *Request) FinishBlock(b *h2.Block, body []byte) {
+func (r *Request) FinishBlock(b *Block, body []byte) {
 	r.Fields = r.Fields[:0]
 	body = r.complete(body)
 	_ = r.ex.RespondBlock(b, r.Fields, body)

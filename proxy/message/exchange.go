@@ -16,7 +16,7 @@ type Exchange interface {
 	WriteInterim(status int, h []hpack.HeaderField) error
 	WriteHeader(status int, h []hpack.HeaderField, end bool) error
 	Respond(status int, h []hpack.HeaderField, body []byte) error
-	RespondBlock(b *h2.Block, more []hpack.HeaderField, body []byte) error
+	RespondBlock(b *Block, more []hpack.HeaderField, body []byte) error
 	Write(p []byte) (int, error)
 	WriteEnd(p []byte) error
 	WriteTrailer(h []hpack.HeaderField) error

@@ -3,7 +3,6 @@ package message
 import (
 	"errors"
 	"os"
-	"slices"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -63,8 +62,8 @@ func (e *http1Exchange) Write(p []byte) (int, error) {
 }
 
 // RespondBlock implements Exchange.
-func (e *http1Exchange) RespondBlock(b *h2.Block, more []hpack.HeaderField, body []byte) error {
-	return e.Respond(b.Status(), slices.Concat(b.Fields(), more), body)
+func (e *http1Exchange) RespondBlock(b *Block, more []hpack.HeaderField, body []byte) error {
+	return e.Exchange.RespondBlock(b.http1, more, body)
 }
 
 // OnCancel implements Exchange.

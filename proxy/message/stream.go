@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/ingress421/ingress421/proxy/h2"
 )
@@ -16,6 +17,11 @@ var _ Exchange = h2Exchange{}
 
 // SetClose implements Exchange.
 func (e h2Exchange) SetClose() { e.Conn().Drain() }
+
+// RespondBlock implements Exchange.
+func (e h2Exchange) RespondBlock(b *Block, more []hpack.HeaderField, body []byte) error {
+	return e.Stream.RespondBlock(b.h2, more, body)
+}
 
 // AdmitStream judges a request on the read loop of its connection: h2's Admit.
 func (h *Handler) AdmitStream(st *h2.Stream) (answered bool) {

@@ -62,7 +62,7 @@ func (x *Exchange) Respond(status int, h []hpack.HeaderField, body []byte) error
 }
 
 // RespondBlock implements message.Exchange.
-func (x *Exchange) RespondBlock(b *h2.Block, more []hpack.HeaderField, body []byte) error {
+func (x *Exchange) RespondBlock(b *message.Block, more []hpack.HeaderField, body []byte) error {
 	return x.Respond(b.Status(), append(append([]hpack.HeaderField(nil), b.Fields()...), more...), body)
 }
 
