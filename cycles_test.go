@@ -53,6 +53,7 @@ var hubs = []hub{
 	{"internal/compile/object", "backend.go", "a Service, its ports and its addresses are remembered as one value"},
 	{"internal/compile/object", "endpoints.go", "a Service, its ports and its addresses are remembered as one value"},
 	{"internal/compile/object", "secrets.go", "what is parsed of a Secret is remembered beside it"},
+	{"internal/compile/snippet", "snippet.go", "the reader, whose methods stand by what they read"},
 	{"internal/hostmap", "map.go", "Map, which the rule reads and which knows for the ORIGIN frame what the rule would say"},
 	{"internal/hostmap", "trace.go", "the steps of the rule, which Judge tells as it takes them"},
 	{"internal/manifests", "decode.go", "an object and the place that it is written at name each other"},

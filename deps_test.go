@@ -202,7 +202,7 @@ var rooms = []room{
 	},
 	{
 		path:   "internal/compile/ingress",
-		may:    []string{"internal/compile/claim", "internal/compile/class", "internal/compile/object", "internal/compile/problem", "internal/hostmap", "api/...", "k8s.io/api/networking/...", "k8s.io/apimachinery/..."},
+		may:    []string{"internal/compile/claim", "internal/compile/class", "internal/compile/object", "internal/compile/problem", "internal/compile/snippet", "internal/hostmap", "api/...", "k8s.io/api/networking/...", "k8s.io/apimachinery/..."},
 		never:  pure,
 		reason: "the one room that knows Ingresses turns them into claims",
 	},
@@ -223,6 +223,12 @@ var rooms = []room{
 		may:    []string{"internal/compile/problem", "internal/hostmap", "k8s.io/api/core/...", "k8s.io/api/discovery/...", "k8s.io/apimachinery/..."},
 		never:  pure,
 		reason: "what Services, EndpointSlices and Secrets hold is the same whoever names them",
+	},
+	{
+		path:   "internal/compile/snippet",
+		may:    []string{"internal/hostmap"},
+		never:  append(pure, forbidden{"k8s.io/...", "nginx's configuration knows no objects"}),
+		reason: "what a piece of nginx's configuration asks for is said in terms of the host map",
 	},
 	{
 		path:   "internal/compile/problem",

@@ -94,8 +94,30 @@ func (i *inquiry) malformed() string {
 func (i *inquiry) judge() {
 	i.v, i.t = hostmap.JudgeTraced(i.m, &i.f, i.r)
 	// How long a body is, is not asked.
-	hostmap.Apply(&i.v, &i.f, &i.r, hostmap.Client{FromHTTPS: i.q.FromHTTPS, Address: i.q.Client, ContentLength: -1})
+	hostmap.Apply(&i.v, &i.f, &i.r, hostmap.Client{FromHTTPS: i.q.FromHTTPS, Address: i.q.Client, ContentLength: -1, Variables: i})
 }
+
+// Variable is the value of a variable of terms, "" for what was not asked about.
+func (i *inquiry) Variable(name string) string {
+	switch name {
+	case "host", "http_host":
+		return i.r.Host
+	case "scheme", "pass_access_scheme":
+		return i.connectionScheme()
+	case "uri", "request_uri":
+		return i.r.Path
+	case "request_method":
+		return i.q.Method
+	case "remote_addr", "the_real_ip":
+		if i.q.Client.IsValid() {
+			return i.q.Client.String()
+		}
+	}
+	return ""
+}
+
+// unknown tells whether it is not known what a variable of terms is.
+func (i *inquiry) unknown(name string) bool { return name != "" && i.Variable(name) == "" }
 
 // unreachable is the reason of the 503 that a request which may be served gets
 // whatever its backend does; "" for none.
@@ -117,7 +139,7 @@ func (i *inquiry) verdict() Verdict {
 		Rule: v.Rule.String(), Retry: v.Retry, Close: v.Close,
 	}
 	if v.Action == hostmap.ActionRedirect {
-		out.Location = v.Location()
+		out.Location = hostmap.Expand(v.Location(), i)
 	}
 	reason := i.unreachable()
 	if reason != "" {

@@ -54,14 +54,16 @@ func nameOf(s hostmap.Step) string {
 func (i *inquiry) termsStep() (Step, bool) {
 	s := Step{Number: "terms", Name: "terms", Outcome: "holds"}
 	v := &i.v
-	switch {
+	switch a := v.Answer.First(); {
+	case a != nil:
+		s.Ground, s.Why = "answer", i.answersText(a)+"."
 	case v.Action == hostmap.ActionRedirect && v.Route == nil:
 		s.Ground, s.Why = "https-redirect", i.siteText()+" sends requests in cleartext to https."
 	case v.Action == hostmap.ActionRedirect:
 		s.Ground, s.Why = "redirect", fmt.Sprintf("%s redirects to %s.", v.Route.From, v.Location())
 	case v.Reason == hostmap.ReasonSourceRange:
 		s.Outcome, s.Ground = "fails", "source-range"
-		s.Why = fmt.Sprintf("%s is not in a source range that %s lets in%s.", i.clientText(), v.Route.From, rangesText(&v.Route.Terms))
+		s.Why = fmt.Sprintf("%s is not in a source range that %s lets in%s.", i.clientText(), v.Route.From, rangesText(v.Ranges()))
 	case v.Reason == hostmap.ReasonRewrite:
 		s.Outcome, s.Ground = "fails", "rewrite"
 		s.Why = fmt.Sprintf("The path, rewritten to %s, would have dot segments.", v.Route.Terms.RewriteTarget)
@@ -82,6 +84,13 @@ func (i *inquiry) askedStep() (Step, bool) {
 	}
 	var asks []string
 	t := &v.Route.Terms
+	for _, answers := range [...]hostmap.Answers{v.Site.Terms.Answers, t.Answers} {
+		for a := range answers.All() {
+			if i.unknown(a.When.Of) {
+				asks = append(asks, fmt.Sprintf("answers %d where %s", a.Status, a.When))
+			}
+		}
+	}
 	if t.Quota != (hostmap.Quota{}) {
 		asks = append(asks, "lets one client have "+t.Quota.String()+" (else 503)")
 	}
@@ -98,6 +107,19 @@ func (i *inquiry) askedStep() (Step, bool) {
 		Number: "terms", Name: "what else is asked", Outcome: "holds", Ground: "asks",
 		Why: fmt.Sprintf("%s %s.", v.Route.From, strings.Join(asks, ", and ")),
 	}, true
+}
+
+// answersText says who answers a request in place of the backend.
+func (i *inquiry) answersText(a *hostmap.Answer) string {
+	by := i.siteText()
+	if i.v.Route != nil {
+		by = i.v.Route.From.String()
+	}
+	text := fmt.Sprintf("%s answers %d", by, a.Status)
+	if a.When != (hostmap.Condition{}) {
+		text += " where " + a.When.String()
+	}
+	return text
 }
 
 func (i *inquiry) clientText() string {

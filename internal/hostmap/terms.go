@@ -20,10 +20,20 @@ type Terms struct {
 	// section 7.2). The wire.
 	HSTS string
 
+	// Answers, of a site or a route, stand in for the backend where their
+	// conditions hold. Apply.
+	Answers Answers
+	// ResponseFields, of a site and of a route, are what is done to the fields
+	// of responses, our own too but for 421s: those of the site first. What a
+	// site adds is not added where the route adds something, as nginx has it.
+	// RequestFields, of a route, are what is done to those that the backend
+	// gets. The wire.
+	ResponseFields, RequestFields FieldEdits
 	// Redirect, of a route, answers in place of the backend. Apply.
 	Redirect Redirect
-	// Allow and Deny, of a route, are where its clients may and may not be.
-	// Nothing in Allow is everywhere; what is in both is denied. Apply.
+	// Allow and Deny, of a route, are where its clients may and may not be; of a
+	// site, for the routes that have neither. Nothing in Allow is everywhere;
+	// what is in both is denied. Apply.
 	Allow, Deny Ranges
 	// CORS, of a route, answers browsers that ask what scripts of other origins
 	// may do, and says so in every response. The wire.
@@ -49,7 +59,7 @@ type Redirect struct {
 	// Status is 301, 302, 303, 307 or 308; 0 is no redirect.
 	Status int
 	// Target is the value of Location as it is sent: a URL, or an absolute
-	// path.
+	// path. It may be a template (see [Expand]).
 	Target string
 }
 
@@ -63,6 +73,15 @@ func (t *Terms) text(b *strings.Builder) {
 	}
 	if t.HSTS != "" {
 		fmt.Fprintf(b, " hsts=%q", t.HSTS)
+	}
+	if t.Answers != (Answers{}) {
+		fmt.Fprintf(b, " answers=%s", t.Answers)
+	}
+	if t.RequestFields != (FieldEdits{}) {
+		fmt.Fprintf(b, " request-fields=%s", t.RequestFields)
+	}
+	if t.ResponseFields != (FieldEdits{}) {
+		fmt.Fprintf(b, " response-fields=%s", t.ResponseFields)
 	}
 	if t.Redirect.Status != 0 {
 		fmt.Fprintf(b, " redirect=%d:%q", t.Redirect.Status, t.Redirect.Target)

@@ -36,9 +36,11 @@ const (
 	ActionRedirect
 	// ActionRefuse answers with an error.
 	ActionRefuse
+	// ActionAnswer answers as the terms say.
+	ActionAnswer
 )
 
-var actionNames = [...]string{"serve", "redirect", "refuse"}
+var actionNames = [...]string{"serve", "redirect", "refuse", "answer"}
 
 func (a Action) String() string { return actionNames[a] }
 
@@ -66,12 +68,15 @@ type Verdict struct {
 	// Site is the authority's, nil where none serves it.
 	Site *Site
 	// Route is what the path has matched; nil where the request was refused
-	// before that, where nothing matches, and where all of the site's requests
-	// are redirected.
+	// before that, where nothing matches, and where the site answers: by an https
+	// redirect or by its terms.
 	Route *Route
 	// Path is what the backend is asked for where Apply has rewritten the
 	// request's path, else "".
 	Path string
+	// Answer is the first of these where one of the terms' answers is given,
+	// else there is none.
+	Answer Answers
 }
 
 // Misdirected tells whether the verdict is a 421.

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,7 @@ func (h *hop) requestFields(r *message.Request, p *Passage, trusted bool) []hpac
 		// RFC 9440 section 2.2. Only to a site that asked for it.
 		out = append(out, message.Field("client-cert", c.Certificate))
 	}
+	out = message.EditFields(out, r.RequestEdits, http.StatusOK)
 	r.Header = out
 	return out
 }

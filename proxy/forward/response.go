@@ -113,6 +113,7 @@ func responseFields(r *message.Request, x *upstream.Exchange) []hpack.HeaderFiel
 		out = append(out, message.Field(message.NameHSTS, r.HSTS))
 	}
 	out = append(out, r.CORS...)
+	out = message.EditFields(out, r.ResponseEdits, x.Status)
 	if x.ContentLength >= 0 && x.Status != http.StatusSwitchingProtocols {
 		out = append(out, message.Field("content-length", strconv.FormatInt(x.ContentLength, 10)))
 	}

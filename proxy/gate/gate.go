@@ -36,6 +36,8 @@ type Case struct {
 	counters *observe.Site
 	// held is what the request holds of a quota.
 	held held
+	// variables are those of the request, for the terms.
+	variables variables
 }
 
 // Open begins a case, by the host map of a view. It is new, or was closed.
@@ -134,9 +136,12 @@ func (g *Gate) judge(r *message.Request, c *Case, path string) {
 	f := &r.Client.Facts
 	q := hostmap.Request{Scheme: r.Scheme, Host: r.Host, Path: path}
 	hostmap.JudgeInto(&c.verdict, c.view.Hosts, f, &q)
+	if site := c.verdict.Site; site != nil {
+		c.variables = variables{r, site.Class}
+	}
 	// Over TLS what the rule has refused stays so: floods end here.
 	if c.verdict.Action == hostmap.ActionServe || !f.TLS {
-		hostmap.Apply(&c.verdict, f, &q, clientOfRequest(r, &c.verdict))
+		hostmap.Apply(&c.verdict, f, &q, clientOfRequest(r, c))
 	}
 	c.counters = c.view.of(c.verdict.Site)
 	if c.verdict.Reported != "" {
@@ -147,39 +152,64 @@ func (g *Gate) judge(r *message.Request, c *Case, path string) {
 		// connection is not one that speaks for the host.
 		r.HSTS = site.Terms.HSTS
 	}
+	if c.verdict.Site != nil && !c.verdict.Misdirected() {
+		c.settleEdits(r)
+	}
+}
+
+// settleEdits settles what is done to the fields of a request and its response,
+// while the request is as it came.
+func (c *Case) settleEdits(r *message.Request) {
+	v := &c.verdict
+	chain := [...]hostmap.FieldEdits{v.Site.Terms.ResponseFields, {}, {}}
+	if v.Route != nil {
+		chain[1] = v.Route.Terms.ResponseFields
+		r.RequestEdits = c.variables.settle(r.RequestEdits, v.Route.Terms.RequestFields, true)
+	}
+	if a := v.Answer.First(); a != nil {
+		chain[2] = a.Fields
+	}
+	if chain == ([3]hostmap.FieldEdits{}) {
+		return
+	}
+	adds := 0 // the innermost that adds something: others do not
+	for i, edits := range chain {
+		if edits.Adds() {
+			adds = i
+		}
+	}
+	for i, edits := range chain {
+		r.ResponseEdits = c.variables.settle(r.ResponseEdits, edits, i == adds)
+	}
 }
 
 // clientOfRequest is what the terms are told of who sent a request.
-func clientOfRequest(r *message.Request, v *hostmap.Verdict) hostmap.Client {
+func clientOfRequest(r *message.Request, c *Case) hostmap.Client {
 	client := hostmap.Client{FromHTTPS: !r.Client.Facts.TLS && r.SaysHTTPS(), ContentLength: r.ContentLength}
 	if r.Tunnel != "" && !r.ByUpgrade() {
 		client.ContentLength = 0 // what comes is the tunnel's
 	}
-	if v.Route != nil && v.Route.Terms.Ranged() {
+	v := &c.verdict
+	if v.Site == nil {
+		return client
+	}
+	client.Variables = &c.variables
+	if v.Route != nil && v.Ranges().Ranged() {
 		client.Address = addressOf(r, v.Site.Class)
 	}
 	return client
 }
 
-// addressOf is where the client of a request is: what the peer says where it is a
-// trusted gateway, the gateway itself where it says nothing. What it says and
-// cannot be read is nowhere, so that a client behind it passes for nobody.
-func addressOf(r *message.Request, class *hostmap.Class) netip.Addr {
-	if !class.Trusts(r.Client.Facts.Peer) {
-		return r.Client.Source
-	}
-	said := r.Forwarded()
-	if said.Chain == "" && said.RealIP == "" {
-		return r.Client.Source
-	}
-	return said.Client(class)
-}
-
 // answer answers by a verdict that is not to serve.
 func (g *Gate) answer(r *message.Request, c *Case) {
-	switch v := &c.verdict; {
+	v := &c.verdict
+	if a := v.Answer.First(); a != nil {
+		answerByTerms(r, &c.variables, a)
+		return
+	}
+	switch {
 	case v.Action == hostmap.ActionRedirect:
-		redirect(r, v, g.httpsAt)
+		redirect(r, v, &c.variables, g.httpsAt)
 	case v.Misdirected():
 		g.misdirected(r, c, v.Reason, true)
 		g.answers.answer(r, v)

@@ -9,8 +9,8 @@ import (
 
 // redirect sends the client to where the verdict says. httpsAt is what stands
 // behind the host in our own URLs.
-func redirect(r *message.Request, v *hostmap.Verdict, httpsAt string) {
-	location := v.Location()
+func redirect(r *message.Request, v *hostmap.Verdict, by *variables, httpsAt string) {
+	location := hostmap.Expand(v.Location(), by)
 	if location == "" {
 		location = "https://" + r.Host + httpsAt + r.Path
 	}

@@ -79,6 +79,7 @@ func (r *Request) complete(body []byte) []byte {
 		r.Fields = append(r.Fields, Field(NameHSTS, r.HSTS))
 	}
 	r.Fields = append(r.Fields, r.CORS...)
+	r.Fields = EditFields(r.Fields, r.ResponseEdits, r.Status)
 	if r.Method == http.MethodHead {
 		body = nil
 	}

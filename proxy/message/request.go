@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/proxy/field"
 )
 
@@ -77,6 +78,9 @@ type For struct {
 	Host string
 	Port uint16 // as the client named it, 0 where it did not
 	Path string // with the query
+	// RequestEdits are done to the fields that the backend gets, ResponseEdits to
+	// those of the response. Their values are settled.
+	RequestEdits, ResponseEdits []hostmap.FieldEdit
 }
 
 // Response is what has become of a request.
@@ -105,10 +109,14 @@ func (r *Request) reset() {
 	// whole heads in memory.
 	clear(r.Fields[:cap(r.Fields)])
 	clear(r.tokens[:cap(r.tokens)])
+	clear(r.RequestEdits[:cap(r.RequestEdits)])
+	clear(r.ResponseEdits[:cap(r.ResponseEdits)])
 	// In place: a literal that names fields of r is made beside it and copied.
 	owner, fields, tokens := r.Owner, r.Fields[:0], r.tokens[:0]
+	request, response := r.RequestEdits[:0], r.ResponseEdits[:0]
 	*r = Request{}
 	r.Owner, r.Fields, r.tokens = owner, fields, tokens
+	r.RequestEdits, r.ResponseEdits = request, response
 }
 
 // Get returns the first value of a field.

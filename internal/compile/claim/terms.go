@@ -19,7 +19,13 @@ type Terms struct {
 	NoRedirect, ForceRedirect bool
 	// HSTS is the value of Strict-Transport-Security, "" for none.
 	HSTS string
+	// Server is what else holds for all of its requests.
+	Server ServerTerms
 }
+
+// ServerTerms are the terms of a site that its routes may have too: answers,
+// fields of responses and source ranges.
+type ServerTerms hostmap.Terms
 
 // Says is what an object says of all its hosts.
 type Says struct {
@@ -95,7 +101,11 @@ func (t *Terms) rule(class *hostmap.Class) (rule hostmap.Rule, report bool) {
 // because whoever wants TLS must not be served without it.
 func (t *Terms) site(entered bool) hostmap.Terms {
 	return hostmap.Terms{
-		HTTPSRedirect: t.ForceRedirect || entered && !t.NoRedirect,
-		HSTS:          t.HSTS,
+		HTTPSRedirect:  t.ForceRedirect || entered && !t.NoRedirect,
+		HSTS:           t.HSTS,
+		Answers:        t.Server.Answers,
+		ResponseFields: t.Server.ResponseFields,
+		Allow:          t.Server.Allow,
+		Deny:           t.Server.Deny,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ingress421/ingress421/internal/compile/claim"
 	"github.com/ingress421/ingress421/internal/compile/object"
 	"github.com/ingress421/ingress421/internal/compile/problem"
+	"github.com/ingress421/ingress421/internal/compile/snippet"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
@@ -131,9 +132,11 @@ type notes struct {
 	// verify tells that backends are verified, by the CAs in caSecret.
 	verify   bool
 	caSecret string
-	// The following are ingress-nginx's. appRoot is where the path "/" is sent,
+	// The following are ingress-nginx's. object is whose they are. appRoot is where the path "/" is sent,
 	// "" where it is not.
+	object       hostmap.Object
 	redirectCode redirectCodes
+	snippet      snippet.Snippet
 	proxySSL     proxySSL
 	cors         corsNotes
 	quota        hostmap.Quota

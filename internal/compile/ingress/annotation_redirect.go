@@ -71,6 +71,9 @@ func redirect(t *hostmap.Terms, status int, target string) error {
 			return errUnlisted
 		}
 	}
+	if hostmap.IsTemplate(target) {
+		return errUnlisted
+	}
 	u, err := url.Parse(target)
 	switch {
 	case err != nil:

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,7 @@ var nginxStems = []string{"auth-", "limit-", "whitelist-", "allowlist-", "denyli
 // nginxFamilies is the table of ingress-nginx's names.
 var nginxFamilies = [...][]nginxAnnotation{
 	nginxAnnotations,
+	nginxSnippetAnnotations,
 	nginxPasswordAnnotations,
 	nginxQuotaAnnotations,
 	nginxCORSAnnotations,
@@ -76,6 +78,7 @@ func (r *reader) readNginx(ing *ingress) {
 	if ing.guarded != nil {
 		return
 	}
+	ing.notes.object = ing.claims.Object
 	all := ing.object.Annotations
 	var names []string
 	for name := range all {
@@ -98,6 +101,7 @@ func (r *reader) readNginx(ing *ingress) {
 		r.readNginxAnnotation(ing, row, name, all[name])
 	}
 	ing.notes.cors.settle(&ing.notes.terms)
+	settleSnippet(&ing.notes.terms, &ing.notes.snippet.Terms)
 	settleQuota(&ing.notes.terms, ing.notes.quota)
 	r.settlePassword(ing)
 	if ing.notes.redirectCode.permanent != 0 && ing.notes.terms.Redirect.Status == permanentRedirect {
@@ -128,7 +132,11 @@ func (r *reader) readNginxAnnotation(ing *ingress, row *nginxAnnotation, name, v
 	if _, own := ing.object.Annotations[row.as]; own {
 		return // Ours says more exactly what is wanted.
 	}
-	if err := ing.notes.readNginx(row, name, value); err != nil {
+	var why lostError
+	switch err := ing.notes.readNginx(row, name, value); {
+	case errors.As(err, &why):
+		lost(string(why))
+	case err != nil:
 		lost("Its value " + problem.Quote(value) + " cannot be used.")
 	}
 }

@@ -55,8 +55,6 @@ var nginxAnnotations = []nginxAnnotation{
 	{name: "ssl-prefer-server-ciphers", fate: unneeded, remark: "Go chooses them."},
 	{name: "from-to-www-redirect", fate: refused, idle: []string{"false"}, remark: "Write an Ingress for the other name, with permanent-redirect."},
 	{name: "http2-push-preload", fate: unneeded, remark: "Browsers have given push up."},
-	{name: "server-snippet", fate: refused, protects: true, idle: []string{""}, remark: "Snippets of nginx are not understood."},
-	{name: "stream-snippet", fate: refused, protects: true, idle: []string{""}, remark: "Snippets of nginx are not understood."},
 	{name: "whitelist-source-range", fate: same, as: v1alpha1.AnnotationAllowSourceRange, protects: true, idle: []string{"0.0.0.0/0", "0.0.0.0/0,::/0", "::/0,0.0.0.0/0"}},
 	{name: "allowlist-source-range", fate: same, as: v1alpha1.AnnotationAllowSourceRange, protects: true, idle: []string{"0.0.0.0/0", "0.0.0.0/0,::/0", "::/0,0.0.0.0/0"}},
 	{name: "denylist-source-range", fate: same, as: v1alpha1.AnnotationDenySourceRange, protects: true, idle: []string{""}},
@@ -75,7 +73,6 @@ var nginxAnnotations = []nginxAnnotation{
 	{name: "auth-keepalive-timeout", fate: refused, remark: "It goes with auth-url."},
 	{name: "auth-keepalive-share-vars", fate: refused, remark: "It goes with auth-url."},
 	{name: "auth-always-set-cookie", fate: refused, remark: "It goes with auth-url."},
-	{name: "auth-snippet", fate: refused, protects: true, idle: []string{""}, remark: "Snippets of nginx are not understood."},
 	{name: "enable-global-auth", fate: refused, idle: []string{"true", "false"}, remark: "There is no global authentication."},
 	{name: "limit-rate", fate: refused, idle: []string{"0", ""}, remark: "How fast responses are sent is not limited."},
 	{name: "limit-rate-after", fate: refused, idle: []string{"0", ""}, remark: "How fast responses are sent is not limited."},
@@ -98,14 +95,20 @@ var nginxAnnotations = []nginxAnnotation{
 			return nil
 		},
 	},
-	{name: "permanent-redirect", fate: same, as: v1alpha1.AnnotationPermanentRedirect},
+	{
+		name: "permanent-redirect", fate: same, as: v1alpha1.AnnotationPermanentRedirect,
+		note: func(n *notes, value string) error { return nginxRedirect(&n.terms, permanentRedirect, value) },
+	},
 	{
 		name:   "permanent-redirect-code",
 		fate:   near,
 		remark: "301, 302, 303, 307 and 308.",
 		note:   func(n *notes, value string) error { return redirectCode(&n.redirectCode.permanent, value) },
 	},
-	{name: "temporal-redirect", fate: same, as: v1alpha1.AnnotationTemporalRedirect},
+	{
+		name: "temporal-redirect", fate: same, as: v1alpha1.AnnotationTemporalRedirect,
+		note: func(n *notes, value string) error { return nginxRedirect(&n.terms, temporalRedirect, value) },
+	},
 	{
 		name:   "temporal-redirect-code",
 		fate:   near,
@@ -114,7 +117,6 @@ var nginxAnnotations = []nginxAnnotation{
 	},
 	{name: "preserve-trailing-slash", fate: unneeded, remark: "No slash is added nor taken."},
 	{name: "relative-redirects", fate: unneeded, remark: "A redirect is sent as it is written."},
-	{name: "configuration-snippet", fate: refused, protects: true, idle: []string{""}, remark: "Snippets of nginx are not understood."},
 	{name: "custom-headers", fate: refused, idle: []string{""}, remark: "Fields are not added to responses."},
 	{name: "custom-http-errors", fate: refused, idle: []string{""}, remark: "Errors are answered by whoever makes them."},
 	{name: "default-backend", fate: refused, idle: []string{""}, remark: "A Service without endpoints is answered 503."},

@@ -136,6 +136,24 @@ these annotations are the guarded controller's, and are not touched.
 In ingress-nginx one Ingress with ` + "`use-regex` or `rewrite-target`" + ` makes all paths of its hosts regular expressions that are not
 case-sensitive and match from the path's beginning on, whatever their type. So it is here, for the Ingresses of the same namespace.
 The syntax is [RE2's](https://github.com/google/re2/wiki/Syntax): a path with a look-ahead is a problem and is left out.
+
+## Snippets
+
+A snippet is read as data and does what it says there, if all of it is understood:
+
+- ` + "`more_set_headers`, `more_clear_headers`, `add_header`, `proxy_hide_header`" + ` for responses, our own too; ` + "`proxy_set_header`, `more_set_input_headers`," + `
+  ` + "`more_clear_input_headers`" + ` for requests to backends. Fields that frame messages and ` + "`Host`" + ` are not changed.
+- ` + "`client_max_body_size`, `proxy_connect_timeout`, `proxy_read_timeout`, `proxy_send_timeout`" + `.
+- ` + "`return`" + ` with a status, a text or a URL; ` + "`rewrite`" + ` that redirects all paths, or one.
+- ` + "`deny` and `allow`" + `, what is denied first, and ` + "`all`" + ` at the end.
+- ` + "`if`" + ` around a ` + "`return`" + `, on one variable: alone, with ` + "`=`, `!=`" + `, or with a regular expression that stands for a few texts
+  (` + "`~* (bot|crawler)`, `~ ^/admin`, `~ \\.git$`" + `).
+- ` + "`location`" + ` in a ` + "`server-snippet`" + `, around ` + "`deny all` or `return`" + `. It holds for the host, whichever Ingress a path is of, and for all
+  that a backend may read as that path (` + "`//metrics`, `/%6detrics`" + `).
+- What needs nothing here: buffers, logs, gzip, HTTP versions, the fields by which nginx lets WebSockets pass.
+
+Variables are ` + "`$host`, `$http_host`, `$http_NAME`, `$scheme`, `$pass_access_scheme`, `$request_uri`, `$uri`, `$args`, `$is_args`, `$request_method`,\n`$remote_addr`, `$the_real_ip`, `$namespace` and `$ingress_name`" + `. ` + "`return`" + ` is given only after the rule has let a request in, and after source
+ranges: a 421 and a 403 stay.
 `)
 	for _, part := range []struct {
 		fate         fate

@@ -70,6 +70,7 @@ type Site struct {
 	Report       bool             `json:"report"`
 	Redirect     bool             `json:"redirect"` // of cleartext requests to https
 	HSTS         string           `json:"hsts,omitempty"`
+	Terms        *Terms           `json:"terms,omitempty"` // that routes may have too
 	ClientAuth   *ClientAuth      `json:"clientAuth,omitempty"`
 	Certificates []CertificateRef `json:"certificates"`
 	Routes       []Route          `json:"routes"`
@@ -108,6 +109,37 @@ type Terms struct {
 	CORS           *CORS          `json:"cors,omitempty"`
 	Quota          *Quota         `json:"quota,omitempty"`
 	BasicAuth      *BasicAuth     `json:"basicAuth,omitempty"`
+	Answers        []Answer       `json:"answers,omitempty"`
+	RequestFields  []FieldEdit    `json:"requestFields,omitempty"`
+	ResponseFields []FieldEdit    `json:"responseFields,omitempty"`
+}
+
+// Answer is a response in place of the backend's, on a condition.
+type Answer struct {
+	When   *Condition  `json:"when,omitempty"`
+	Status int         `json:"status"`
+	Text   string      `json:"text,omitempty"` // Location, or content
+	Type   string      `json:"type,omitempty"`
+	Fields []FieldEdit `json:"fields,omitempty"`
+}
+
+// Condition compares a variable with texts.
+type Condition struct {
+	Of       string   `json:"of"`
+	Texts    []string `json:"texts"`
+	Start    bool     `json:"start,omitempty"`
+	End      bool     `json:"end,omitempty"`
+	Fold     bool     `json:"fold,omitempty"`
+	Not      bool     `json:"not,omitempty"`
+	Location bool     `json:"location,omitempty"`
+}
+
+// FieldEdit is one thing that is done to the header of a message.
+type FieldEdit struct {
+	Op           string `json:"op"` // set, add or remove
+	Name         string `json:"name"`
+	Value        string `json:"value,omitempty"`
+	Unsuccessful bool   `json:"unsuccessful,omitempty"` // added whatever the status
 }
 
 // excepted are the clients without a quota.

@@ -68,8 +68,15 @@ func world(t *testing.T) *hostmap.Map {
 		CORS: hostmap.NewCORS(hostmap.CORSTerms{
 			Origins: "https://*.b.test", Methods: "GET", Headers: "X-A", Expose: "X-B", Credentials: true, MaxAge: "600",
 		}),
-		Quota:          hostmap.Quota{PerSecond: 10, PerMinute: 60, Burst: 5, Concurrent: 3, Except: hostmap.NewRanges(netip.MustParsePrefix("10.2.0.0/16"))},
-		BasicAuth:      hostmap.NewBasicAuth(hostmap.BasicAuthTerms{Realm: "vault"}),
+		Quota:     hostmap.Quota{PerSecond: 10, PerMinute: 60, Burst: 5, Concurrent: 3, Except: hostmap.NewRanges(netip.MustParsePrefix("10.2.0.0/16"))},
+		BasicAuth: hostmap.NewBasicAuth(hostmap.BasicAuthTerms{Realm: "vault"}),
+		Answers: hostmap.NewAnswers(
+			hostmap.Answer{Status: 301, Text: "https://b.test${uri}", When: hostmap.Condition{Of: "host", Texts: "x\ny", Start: true, End: true, Fold: true, Not: true}},
+			hostmap.Answer{Status: 204, Fields: hostmap.NewFieldEdits(hostmap.FieldEdit{Name: "x-a", Value: "1"}), When: hostmap.Condition{Of: "uri", Texts: "/never", Location: true}},
+			hostmap.Answer{Status: 200, Text: "{}", Type: "application/json", When: hostmap.Condition{Of: "uri", Texts: "nor this"}},
+		),
+		RequestFields:  hostmap.NewFieldEdits(hostmap.FieldEdit{Op: hostmap.RemoveField, Name: "x-b"}),
+		ResponseFields: hostmap.NewFieldEdits(hostmap.FieldEdit{Op: hostmap.AddField, Name: "x-c", Value: "${host}", Unsuccessful: true}),
 		ConnectTimeout: time.Second, ReadTimeout: 2 * time.Minute, SendTimeout: 1500 * time.Millisecond,
 	}
 	var err error
@@ -86,7 +93,7 @@ func world(t *testing.T) *hostmap.Map {
 		Defaults:     []*hostmap.Certificate{a},
 		Certificates: []*hostmap.Certificate{a, b},
 		Sites: []*hostmap.Site{
-			hostmap.NewSite(hostmap.Site{Host: "a.test", Namespace: "shop", Class: plain, Certificates: []*hostmap.Certificate{a}, Terms: hostmap.Terms{HTTPSRedirect: true, HSTS: "max-age=60"}, Routes: []*hostmap.Route{
+			hostmap.NewSite(hostmap.Site{Host: "a.test", Namespace: "shop", Class: plain, Certificates: []*hostmap.Certificate{a}, Terms: hostmap.Terms{HTTPSRedirect: true, HSTS: "max-age=60", Deny: hostmap.NewRanges(netip.MustParsePrefix("10.9.0.0/16"))}, Routes: []*hostmap.Route{
 				route(hostmap.Exact, "/x", web), route(hostmap.Prefix, "/", missing), asked, moved,
 			}}),
 			hostmap.NewSite(hostmap.Site{

@@ -106,12 +106,15 @@ func readClass(in Class) (*hostmap.Class, error) {
 func (d *decoder) site(in Site) (*hostmap.Site, error) {
 	site := hostmap.Site{
 		Host: in.Host, Namespace: in.Namespace, Class: d.classes[in.Class], Report: in.Report,
-		Terms: hostmap.Terms{HTTPSRedirect: in.Redirect, HSTS: in.HSTS},
 	}
 	if site.Class == nil {
 		return nil, fmt.Errorf("class %q is missing", in.Class)
 	}
 	var err error
+	if site.Terms, err = readTerms(in.Terms); err != nil {
+		return nil, err
+	}
+	site.Terms.HTTPSRedirect, site.Terms.HSTS = in.Redirect, in.HSTS
 	if site.Rule, err = readRule(in.Rule); err != nil {
 		return nil, err
 	}
@@ -193,6 +196,9 @@ func readTerms(in *Terms) (t hostmap.Terms, err error) {
 		Allow:    hostmap.NewRanges(in.Allow...), Deny: hostmap.NewRanges(in.Deny...),
 		MaxBodySize: in.MaxBodySize, RewriteTarget: in.RewriteTarget,
 	}
+	if err = readAnswers(&t, in); err != nil {
+		return t, err
+	}
 	if in.CORS != nil {
 		t.CORS = hostmap.NewCORS(hostmap.CORSTerms(*in.CORS))
 	}
@@ -218,6 +224,39 @@ func readTerms(in *Terms) (t hostmap.Terms, err error) {
 		}
 	}
 	return t, nil
+}
+
+// readAnswers reads what is answered, and what is done to fields.
+func readAnswers(t *hostmap.Terms, in *Terms) (err error) {
+	var all []hostmap.Answer
+	for _, a := range in.Answers {
+		out := hostmap.Answer{Status: a.Status, Text: a.Text, Type: a.Type}
+		if out.Fields, err = readEdits(a.Fields); err != nil {
+			return err
+		}
+		if c := a.When; c != nil {
+			out.When = hostmap.Condition{Of: c.Of, Texts: strings.Join(c.Texts, "\n"), Start: c.Start, End: c.End, Fold: c.Fold, Not: c.Not, Location: c.Location}
+		}
+		all = append(all, out)
+	}
+	t.Answers = hostmap.NewAnswers(all...)
+	if t.RequestFields, err = readEdits(in.RequestFields); err != nil {
+		return err
+	}
+	t.ResponseFields, err = readEdits(in.ResponseFields)
+	return err
+}
+
+func readEdits(in []FieldEdit) (hostmap.FieldEdits, error) {
+	out := make([]hostmap.FieldEdit, 0, len(in))
+	for _, e := range in {
+		op, err := parse(e.Op, hostmap.SetField, hostmap.AddField, hostmap.RemoveField)
+		if err != nil {
+			return hostmap.FieldEdits{}, err
+		}
+		out = append(out, hostmap.FieldEdit{Op: op, Name: e.Name, Value: e.Value, Unsuccessful: e.Unsuccessful})
+	}
+	return hostmap.NewFieldEdits(out...), nil
 }
 
 func (d *decoder) find(refs []CertificateRef) ([]*hostmap.Certificate, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
@@ -72,6 +73,9 @@ func siteOf(s *hostmap.Site) Site {
 		Redirect: s.Terms.HTTPSRedirect, HSTS: s.Terms.HSTS,
 		Certificates: refsOf(s.Certificates), Routes: []Route{},
 	}
+	shared := s.Terms
+	shared.HTTPSRedirect, shared.HSTS = false, ""
+	out.Terms = termsOf(&shared)
 	if p := s.Policy; p.Mode != hostmap.ClientAuthNone || p.Unresolved {
 		out.ClientAuth = &ClientAuth{p.Mode.String(), p.Depth, hex.EncodeToString(p.ID[:]), p.Unresolved}
 	}
@@ -129,6 +133,10 @@ func termsOf(t *hostmap.Terms) *Terms {
 		MaxBodySize: t.MaxBodySize, RewriteTarget: t.RewriteTarget,
 		ConnectTimeout: duration(t.ConnectTimeout), ReadTimeout: duration(t.ReadTimeout), SendTimeout: duration(t.SendTimeout),
 	}
+	out.RequestFields, out.ResponseFields = editsOf(t.RequestFields), editsOf(t.ResponseFields)
+	for a := range t.Answers.All() {
+		out.Answers = append(out.Answers, answerOf(&a))
+	}
 	if k := t.CORS.Terms(); k != nil {
 		out.CORS = (*CORS)(k)
 	}
@@ -137,6 +145,21 @@ func termsOf(t *hostmap.Terms) *Terms {
 	}
 	if a := t.BasicAuth.Terms(); a != nil {
 		out.BasicAuth = &BasicAuth{a.Realm}
+	}
+	return out
+}
+
+func answerOf(a *hostmap.Answer) Answer {
+	out := Answer{Status: a.Status, Text: a.Text, Type: a.Type, Fields: editsOf(a.Fields)}
+	if c := a.When; c != (hostmap.Condition{}) {
+		out.When = &Condition{c.Of, strings.Split(c.Texts, "\n"), c.Start, c.End, c.Fold, c.Not, c.Location}
+	}
+	return out
+}
+
+func editsOf(edits hostmap.FieldEdits) (out []FieldEdit) {
+	for e := range edits.All() {
+		out = append(out, FieldEdit{e.Op.String(), e.Name, e.Value, e.Unsuccessful})
 	}
 	return out
 }
