@@ -41,7 +41,7 @@ func (e *Edge) Serve(ctx context.Context, httpLn, httpsLn net.Listener) error {
 // which must not keep others waiting.
 func (e *Edge) accept(ln net.Listener, serve func(net.Conn)) error {
 	for {
-		nc, err := acceptNext(ln)
+		nc, err := acceptNext(ln, e.log)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -49,8 +50,8 @@ func headerError(nc net.Conn) error {
 }
 
 // acceptNext is Accept that outlasts a shortage of descriptors or memory,
-// which ends when connections do.
-func acceptNext(ln net.Listener) (net.Conn, error) {
+// which ends when connections do. One that lasts is logged, each second.
+func acceptNext(ln net.Listener, log *slog.Logger) (net.Conn, error) {
 	for delay := 5 * time.Millisecond; ; delay = min(2*delay, time.Second) {
 		nc, err := ln.Accept()
 		if err == nil {
@@ -59,6 +60,9 @@ func acceptNext(ln net.Listener) (net.Conn, error) {
 		var ne net.Error
 		if !errors.As(err, &ne) || errors.Is(err, net.ErrClosed) {
 			return nil, err
+		}
+		if delay == time.Second {
+			log.Warn("connections have to wait", "error", err)
 		}
 		<-time.After(delay) // the kernel has no event for it
 	}
