@@ -2,6 +2,7 @@ package hostmap
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -22,6 +23,22 @@ type SecretRef struct {
 }
 
 func (r SecretRef) String() string { return r.Namespace + "/" + r.Name }
+
+func (r SecretRef) compare(o SecretRef) int {
+	if c := strings.Compare(r.Namespace, o.Namespace); c != 0 {
+		return c
+	}
+	return strings.Compare(r.Name, o.Name)
+}
+
+// compare orders certificates by Secret. Equal are those that were parsed from the
+// same bytes of one.
+func (c *Certificate) compare(o *Certificate) int {
+	if by := c.Secret.compare(o.Secret); by != 0 {
+		return by
+	}
+	return cmp.Or(bytes.Compare(c.Fingerprint[:], o.Fingerprint[:]), bytes.Compare(c.Sum[:], o.Sum[:]))
+}
 
 // Certificate is a parsed key pair with what is asked of it on every request.
 // It is immutable.

@@ -4,7 +4,10 @@
 // request against it.
 //
 // Everything here is pure. A [Map] is made once from sites and never changes;
-// whoever wants other behaviour makes another Map and publishes it. Whatever
+// whoever wants other behaviour makes another Map and publishes it. [New] makes
+// one of everything, an [Editor] one of another map and of what is different,
+// at the cost of that: the two share the rest. [Map.SitesSince] and its like
+// tell what is different. Whatever
 // compares a name with a name (the server name of a TLS handshake, the host of
 // an Ingress, a name in a certificate, the authority of a request) first sends
 // it through [Host], or through [Authority] and [Pattern] which stand around

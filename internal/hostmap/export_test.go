@@ -1,5 +1,7 @@
 package hostmap
 
+import "fmt"
+
 // PEMCertificates reads the certificates of a text as chains and bundles are
 // read, without parsing them.
 func PEMCertificates(text []byte) (out [][]byte, err error) {
@@ -29,4 +31,12 @@ func Grounds() func(yield func(Ground) bool) {
 			}
 		}
 	}
+}
+
+// Strict are the hosts that the ORIGIN frame is asked about, with their kinds.
+func (m *Map) Strict() (out []string) {
+	for s := range m.strict.sites.all() {
+		out = append(out, s.parent+" "+s.kind+" "+s.site.Host)
+	}
+	return append(out, fmt.Sprint(m.strict.literal(m.rest), m.strict.lowest()))
 }

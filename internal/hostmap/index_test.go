@@ -11,13 +11,13 @@ import (
 func TestIndexComparesKeys(t *testing.T) {
 	for _, host := range []string{"a.test", strings.Repeat("a.", 60) + "test"} {
 		site := NewSite(Site{Host: host})
-		x := newIndex([]*Site{site})
+		x := new(index).with(nil, []entry{newEntry(site, 1)})
 		own := *x.find(host)
 		other := "b" + host[1:]
-		place, hash := x.home(other)
-		clear(x.entries)
-		x.entries[place] = own
-		x.entries[place].hash = hash
+		at, tag := x.home(other)
+		own.tag = tag
+		*x.shards[at] = shard{}
+		x.shards[at].add(&own)
 		if e := x.find(other); e != nil {
 			t.Errorf("%q is found under %q", e.site.Host, other)
 		}

@@ -20,7 +20,7 @@ func (m *Map) judge(v *Verdict, f *Facts, r *Request, t *Trace) {
 	e := m.find(r.Host)
 	report := false
 	if e != nil {
-		v.Site, v.Rule, report = e.site, e.rule(), e.is&reporting != 0
+		v.Site, v.Slot, v.Rule, report = e.site, e.slot, e.rule(), e.is&reporting != 0
 	} else {
 		class := m.Class()
 		v.Rule, report = class.Rule, class.Report
@@ -118,7 +118,7 @@ func (e *entry) policyHolds(tls bool, id PolicyID, version uint16) Ground {
 		return GroundNoPolicy
 	}
 	switch {
-	case version < e.minVersion:
+	case e.below(version):
 		return GroundOldVersion
 	case e.is&policed != 0:
 		return GroundSamePolicy

@@ -1,6 +1,9 @@
 package hostmap
 
-import "iter"
+import (
+	"iter"
+	"strings"
+)
 
 // Site is one host with its certificates, TLS policy, rule and routes. It is
 // immutable once [NewSite] has returned it.
@@ -98,6 +101,8 @@ func (s *Site) all() *Route {
 	}
 	return s.router.all
 }
+
+func (s *Site) compare(o *Site) int { return strings.Compare(s.Host, o.Host) }
 
 // Label is the site's host as metrics name it: never what a client sent, and no
 // other site's. A host can be called as the labels of what has none are; the dot

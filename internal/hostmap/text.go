@@ -21,16 +21,16 @@ func (m *Map) String() string {
 		}
 	}
 	note(m.Class())
-	for _, s := range m.sites {
+	for s := range m.AllSites() {
 		note(s.Class)
 	}
-	for _, c := range m.certificates {
+	for c := range m.AllCertificates() {
 		c.text(&b)
 	}
 	for _, c := range m.defaults {
 		fmt.Fprintf(&b, "default-certificate %s %s\n", c.Secret, c.ShortFingerprint())
 	}
-	for _, s := range m.sites {
+	for s := range m.AllSites() {
 		s.text(&b)
 	}
 	return b.String()

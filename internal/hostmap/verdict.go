@@ -57,6 +57,8 @@ type Verdict struct {
 	Retry bool
 	// Close asks for the connection to be closed after the answer.
 	Close bool
+	// Slot is the Site's in the map, 0 where there is none.
+	Slot Slot
 	// Status is what to answer, 0 where the request is served.
 	Status int
 	// Reason is why it is refused, "" where it is not.
