@@ -16,13 +16,12 @@ type live struct {
 }
 
 // newLive resolves the backends of a map, and its sites to their counters. What is
-// in previous, which may be nil, is taken over.
-func newLive(m *hostmap.Map, previous *live, endpoints *balance.Registry, o *observe.Observer) *live {
+// in previous, which may be nil, is taken over; gone are the backends that are not.
+func newLive(m *hostmap.Map, previous *live, endpoints *balance.Registry, o *observe.Observer) (next *live, gone []*balance.Backend) {
 	if previous == nil {
 		previous = &live{}
 	}
-	return &live{
-		View:     gate.NewView(m, previous.View, o),
-		backends: forward.NewView(m, previous.backends, endpoints, o),
-	}
+	next = &live{View: gate.NewView(m, previous.View, o)}
+	next.backends, gone = forward.NewView(m, previous.backends, endpoints, o)
+	return next, gone
 }

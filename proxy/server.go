@@ -167,14 +167,14 @@ func (s *Server) Publish(m *hostmap.Map) {
 	s.publishMu.Lock()
 	defer s.publishMu.Unlock()
 	previous := s.now.Load()
-	next := newLive(m, previous, s.endpoints, s.observer)
+	next, gone := newLive(m, previous, s.endpoints, s.observer)
 	s.now.Store(next)
 	s.once.Do(func() { close(s.published) })
 	if previous == nil {
 		return
 	}
-	s.endpoints.Retain(next.backends.Backends)
-	s.observer.Retain(m)
+	s.endpoints.Release(gone)
+	s.observer.Retain(m, previous.Hosts)
 	s.edge.Published(previous.Hosts)
 }
 

@@ -181,11 +181,7 @@ func (s State) Hosts() int { return hosts(s.Map) }
 
 // hosts is the number of hosts of a map.
 func hosts(m *hostmap.Map) int {
-	n := len(m.Sites())
-	if n != 0 && m.Sites()[0].Host == "" {
-		n-- // The default site, which is sorted first, is no host.
-	}
-	return n
+	return m.Hosts()
 }
 
 // Describe implements prometheus.Collector.
@@ -215,14 +211,14 @@ func (r *Recorder) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(r.desc.published, float64(state.Published.UnixMilli())/1000)
 	gauge(r.desc.hosts, float64(hosts(state.Map)))
-	gauge(r.desc.certificates, float64(len(state.Map.Certificates())))
+	gauge(r.desc.certificates, float64(state.Map.CertificateCount()))
 
 	if report, _ := r.audits.report(state.Map); report != nil {
 		gauge(r.desc.overlaps, float64(report.Overlapping))
 	}
 
 	ends := make(map[hostmap.SecretRef]time.Time)
-	for _, c := range state.Map.Certificates() {
+	for c := range state.Map.AllCertificates() {
 		if end, ok := ends[c.Secret]; !ok || c.NotAfter.Before(end) {
 			ends[c.Secret] = c.NotAfter
 		}

@@ -29,7 +29,7 @@ type member struct {
 // host maps.
 type ledger struct {
 	key      backendKey
-	named    uint64        // by which map last; guarded by Registry.mu
+	named    int           // by how many Backends that were not released; guarded by Registry.mu
 	requests atomic.Uint64 // begun; also whose turn it is
 	budget   budget
 	newest   atomic.Pointer[Backend] // of the newest map

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -28,6 +29,7 @@ type house struct {
 	registry *Registry
 	log      bytes.Buffer
 	live     map[*hostmap.Backend]*Backend
+	was      map[*hostmap.Backend]*Backend // live when it was retained last
 }
 
 func newHouse(t testing.TB, connectTimeout time.Duration) *house {
@@ -50,14 +52,16 @@ func (h *house) publish(numbers ...byte) *Backend {
 	return h.live[b]
 }
 
+// retain releases what was live and is so no more.
 func (h *house) retain() {
-	h.registry.Retain(func(yield func(*Backend) bool) {
-		for _, b := range h.live {
-			if !yield(b) {
-				return
-			}
+	var gone []*Backend
+	for b, resolved := range h.was {
+		if h.live[b] != resolved {
+			gone = append(gone, resolved)
 		}
-	})
+	}
+	h.was = maps.Clone(h.live)
+	h.registry.Release(gone)
 }
 
 func address(n byte) netip.AddrPort {

@@ -10,7 +10,7 @@
 // turn it is, and how many retries it may cost.
 //
 // A Backend is a Service port with its endpoints, as one host map names them.
-// Whoever publishes a map has the Registry resolve each backend once, and Retain
+// Whoever publishes a map has the Registry resolve each backend once, and Release
 // forgets what no map names and no request uses.
 //
 // A Turn is one request's way through the endpoints of its backend:

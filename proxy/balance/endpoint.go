@@ -37,8 +37,9 @@ type key struct {
 // endpoint is what is known of one, by whatever backends of a namespace name it. Times are in ns
 // on the Registry's clock.
 type endpoint struct {
+	key      key
 	addr     netip.AddrPort
-	named    uint64 // by which map last; guarded by Registry.mu
+	named    int // by how many backends that were not released; guarded by Registry.mu
 	inFlight atomic.Int32
 	// rest is when the endpoint may be probed; 0: it does not rest.
 	rest atomic.Int64

@@ -1,7 +1,6 @@
 package balance
 
 import (
-	"iter"
 	"log/slog"
 	"net"
 	"sync"
@@ -13,7 +12,7 @@ import (
 
 // Registry holds what is known of endpoints and backends. Its methods may be
 // called from any goroutine, but the two that follow a map's publishing, Backend
-// and Retain, from one at a time.
+// and Release, from one at a time.
 type Registry struct {
 	upstream       *upstream.Client
 	connectTimeout time.Duration
@@ -24,7 +23,10 @@ type Registry struct {
 	mu        sync.Mutex
 	endpoints map[key]*endpoint      // guarded by mu
 	ledgers   map[backendKey]*ledger // guarded by mu
-	maps      uint64                 // guarded by mu; how many were published
+	// leaving are endpoints that nothing names any more and requests use, pools are
+	// those in use by how many members of backends; guarded by mu.
+	leaving map[*endpoint]struct{}
+	pools   map[*upstream.Pool]int
 }
 
 // New returns an empty Registry. connectTimeout is that of requests which have
@@ -36,6 +38,7 @@ func New(client *upstream.Client, connectTimeout time.Duration, log *slog.Logger
 	return &Registry{
 		upstream: client, connectTimeout: connectTimeout, log: log, epoch: time.Now(), descs: newDescs(),
 		endpoints: make(map[key]*endpoint), ledgers: make(map[backendKey]*ledger),
+		leaving: make(map[*endpoint]struct{}), pools: make(map[*upstream.Pool]int),
 	}
 }
 
@@ -43,7 +46,7 @@ func New(client *upstream.Client, connectTimeout time.Duration, log *slog.Logger
 func (r *Registry) clock(t time.Time) int64 { return int64(t.Sub(r.epoch)) + 1 }
 
 // Backend resolves a backend of a map that is to be published. From now on it is
-// the one that retries look for endpoints in.
+// the one that retries look for endpoints in, until it is Released.
 func (r *Registry) Backend(b *hostmap.Backend) *Backend {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,6 +58,7 @@ func (r *Registry) Backend(b *hostmap.Backend) *Backend {
 		l.budget.start(now)
 		r.ledgers[k] = l
 	}
+	l.named++
 	resolved := &Backend{registry: r, ledger: l, members: make([]member, len(b.Endpoints))}
 	for i, addr := range b.Endpoints {
 		t := upstream.Target{Addr: addr, Protocol: protocolOf(b.Protocol)}
@@ -67,13 +71,16 @@ func (r *Registry) Backend(b *hostmap.Backend) *Backend {
 		id := key{b.Namespace, t.Addr, t.Protocol, t.ServerName, t.CAID}
 		e := r.endpoints[id]
 		if e == nil {
-			e = &endpoint{addr: addr}
+			e = &endpoint{key: id, addr: addr}
 			if l.newest.Load() != nil {
 				e.warming.Store(now)
 			}
 			r.endpoints[id] = e
 		}
-		resolved.members[i] = member{e, r.upstream.Pool(t)}
+		e.named++
+		pool := r.upstream.Pool(t)
+		r.pools[pool]++
+		resolved.members[i] = member{e, pool}
 	}
 	resolved.near = resolved.members
 	if b.Near != 0 {
@@ -83,33 +90,37 @@ func (r *Registry) Backend(b *hostmap.Backend) *Backend {
 	return resolved
 }
 
-// Retain forgets the backends that the published map has not named, and the
-// endpoints that moreover no request uses. Requests in flight there go on; those
-// that fail are not sent to them again.
-func (r *Registry) Retain(named iter.Seq[*Backend]) {
+// Release forgets backends that the published map does not name any more, and
+// those of their endpoints that moreover no request uses. Requests in flight there
+// go on; those that fail are not sent to them again.
+func (r *Registry) Release(gone []*Backend) {
 	r.mu.Lock()
-	r.maps++
 	var pools []*upstream.Pool
-	for b := range named {
-		b.ledger.named = r.maps
+	for _, b := range gone {
+		if b.ledger.named--; b.ledger.named == 0 {
+			delete(r.ledgers, b.ledger.key)
+			b.ledger.newest.Store(&Backend{registry: r, ledger: b.ledger})
+		}
 		for _, m := range b.members {
-			m.named = r.maps
-			pools = append(pools, m.pool)
+			if m.named--; m.named == 0 {
+				r.leaving[m.endpoint] = struct{}{}
+			}
+			if r.pools[m.pool]--; r.pools[m.pool] == 0 {
+				delete(r.pools, m.pool)
+				pools = append(pools, m.pool)
+			}
 		}
 	}
-	for k, l := range r.ledgers {
-		if l.named != r.maps {
-			delete(r.ledgers, k)
-			l.newest.Store(&Backend{registry: r, ledger: l})
-		}
-	}
-	for k, e := range r.endpoints {
-		if e.named != r.maps && e.inFlight.Load() == 0 {
-			delete(r.endpoints, k)
+	for e := range r.leaving {
+		if e.named != 0 || e.inFlight.Load() == 0 {
+			delete(r.leaving, e)
+			if e.named == 0 {
+				delete(r.endpoints, e.key)
+			}
 		}
 	}
 	r.mu.Unlock()
-	r.upstream.Retain(pools)
+	r.upstream.Forget(pools)
 }
 
 func protocolOf(p hostmap.Protocol) upstream.Protocol {

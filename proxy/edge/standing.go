@@ -10,13 +10,19 @@ import (
 // in the wrong under another: whether sites, their owners, their TLS policies or
 // their certificates differ. Routes and endpoints do not count.
 func handshakesChanged(a, b *hostmap.Map) bool {
-	return !slices.EqualFunc(a.Sites(), b.Sites(), func(x, y *hostmap.Site) bool {
-		return x == y || (x.Host == y.Host && x.Namespace == y.Namespace && x.Policy.ID == y.Policy.ID &&
-			x.Policy.Unresolved == y.Policy.Unresolved && x.Class.MinVersion == y.Class.MinVersion &&
-			x.Class.ShareCertificates == y.Class.ShareCertificates &&
-			x.Class.DefaultCertificate == y.Class.DefaultCertificate &&
-			slices.Equal(x.Certificates, y.Certificates))
-	}) || !slices.Equal(a.Defaults(), b.Defaults())
+	if !slices.Equal(a.Defaults(), b.Defaults()) {
+		return true
+	}
+	for x, y := range b.SitesSince(a) {
+		if x == nil || y == nil || x.Namespace != y.Namespace || x.Policy.ID != y.Policy.ID ||
+			x.Policy.Unresolved != y.Policy.Unresolved || x.Class.MinVersion != y.Class.MinVersion ||
+			x.Class.ShareCertificates != y.Class.ShareCertificates ||
+			x.Class.DefaultCertificate != y.Class.DefaultCertificate ||
+			!slices.Equal(x.Certificates, y.Certificates) {
+			return true
+		}
+	}
+	return false
 }
 
 // stillRight tells whether a connection may stay under a map: its server name

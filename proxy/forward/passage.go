@@ -48,7 +48,7 @@ type Passage struct {
 // Open begins a passage: what the verdict has led to, of the map of a view.
 func (p *Passage) Open(v *View, to *hostmap.Verdict, ties *Ties) {
 	p.site, p.route, p.ties = to.Site, to.Route, ties
-	p.backend, p.path = v.backends[to.Route.Backend], to.Path
+	p.backend, p.path = v.backend(to.Route.Backend), to.Path
 }
 
 // Close makes a passage ready for another request, without giving up its room.

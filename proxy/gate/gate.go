@@ -143,7 +143,7 @@ func (g *Gate) judge(r *message.Request, c *Case, path string) {
 	if c.verdict.Action == hostmap.ActionServe || !f.TLS {
 		hostmap.Apply(&c.verdict, f, &q, clientOfRequest(r, c))
 	}
-	c.counters = c.view.of(c.verdict.Site)
+	c.counters = c.view.of(&c.verdict)
 	if c.verdict.Reported != "" {
 		g.misdirected(r, c, c.verdict.Reported, false)
 	}

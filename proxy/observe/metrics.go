@@ -2,7 +2,6 @@ package observe
 
 import (
 	"crypto/tls"
-	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -19,9 +18,10 @@ import (
 type metrics struct {
 	mu    sync.Mutex
 	sites map[string]*Site // guarded by mu, by label
+	live  *hostmap.Map     // guarded by mu; the last that was retained
 
 	triesMu sync.Mutex
-	tried   map[triesKey]*atomic.Uint64 // guarded by triesMu
+	tried   map[service]map[string]*atomic.Uint64 // guarded by triesMu; by result
 
 	handshakes  *prometheus.CounterVec
 	connections *prometheus.GaugeVec
@@ -31,12 +31,13 @@ type metrics struct {
 	requestsDesc, durationDesc, misdirectedDesc, recoveredDesc, upstreamDesc *prometheus.Desc
 }
 
-type triesKey struct{ namespace, service, result string }
+// service is what backends are told apart by in metrics.
+type service struct{ namespace, name string }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		sites: make(map[string]*Site),
-		tried: make(map[triesKey]*atomic.Uint64),
+		tried: make(map[service]map[string]*atomic.Uint64),
 		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ingress421_tls_handshakes_total", Help: "TLS handshakes, by result, version and whether a session was resumed.",
 		}, []string{"result", "version", "resumed"}),
@@ -77,46 +78,56 @@ func VersionName(v uint16) string {
 	return "other"
 }
 
-// site returns the counters of a label, which it makes if need be.
-func (m *metrics) site(label string) *Site {
+// site returns the counters of a site, which it makes if need be.
+func (m *metrics) site(s *hostmap.Site) *Site {
+	label := s.Label()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	st := m.sites[label]
 	if st == nil {
 		st = &Site{label: label}
+		if s != nil {
+			st.host = &s.Host
+		}
 		m.sites[label] = st
 	}
 	return st
 }
 
-// retain forgets the counters of sites and Services that a map does not have.
-func (m *metrics) retain(live *hostmap.Map) {
-	sites := map[string]bool{hostmap.LabelUnserved: true}
-	for _, site := range live.Sites() {
-		sites[site.Label()] = true
-	}
+// retain forgets the counters of sites and Services that a map does not have, and
+// the one before it had. Requests that are under way may ask for them again:
+// collecting leaves those out.
+func (m *metrics) retain(live, before *hostmap.Map) {
 	m.mu.Lock()
-	maps.DeleteFunc(m.sites, func(label string, _ *Site) bool { return !sites[label] })
-	m.mu.Unlock()
-
-	type service struct{ namespace, name string }
-	services := make(map[service]bool)
-	for _, b := range live.Backends() {
-		services[service{b.Namespace, b.Service}] = true
+	m.live = live
+	for was, is := range live.SitesSince(before) {
+		if is == nil {
+			delete(m.sites, was.Label())
+		}
 	}
+	m.mu.Unlock()
 	m.triesMu.Lock()
-	maps.DeleteFunc(m.tried, func(k triesKey, _ *atomic.Uint64) bool { return !services[service{k.namespace, k.service}] })
-	m.triesMu.Unlock()
+	defer m.triesMu.Unlock()
+	for was := range live.BackendsSince(before) {
+		if was != nil && !live.Names(was.Namespace, was.Service) {
+			delete(m.tried, service{was.Namespace, was.Service})
+		}
+	}
 }
 
 // tries returns the counter of one Service and result.
-func (m *metrics) tries(k triesKey) *atomic.Uint64 {
+func (m *metrics) tries(of service, result string) *atomic.Uint64 {
 	m.triesMu.Lock()
 	defer m.triesMu.Unlock()
-	c := m.tried[k]
+	results := m.tried[of]
+	if results == nil {
+		results = make(map[string]*atomic.Uint64)
+		m.tried[of] = results
+	}
+	c := results[result]
 	if c == nil {
 		c = new(atomic.Uint64)
-		m.tried[k] = c
+		results[result] = c
 	}
 	return c
 }
@@ -130,20 +141,34 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
-	m.mu.Lock()
-	sites := make([]*Site, 0, len(m.sites))
-	for _, st := range m.sites {
-		sites = append(sites, st)
-	}
-	m.mu.Unlock()
+	sites, live := m.kept()
 	for _, st := range sites {
 		m.collectSite(ch, st)
 	}
 	m.triesMu.Lock()
 	defer m.triesMu.Unlock()
-	for k, c := range m.tried {
-		ch <- prometheus.MustNewConstMetric(m.upstreamDesc, prometheus.CounterValue, float64(c.Load()), k.namespace, k.service, k.result)
+	for of, results := range m.tried {
+		if live != nil && !live.Names(of.namespace, of.name) {
+			continue
+		}
+		for result, c := range results {
+			ch <- prometheus.MustNewConstMetric(m.upstreamDesc, prometheus.CounterValue, float64(c.Load()), of.namespace, of.name, result)
+		}
 	}
+}
+
+// kept are the counters of the sites that the live map has, which is nil where
+// none was retained yet.
+func (m *metrics) kept() ([]*Site, *hostmap.Map) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	sites := make([]*Site, 0, len(m.sites))
+	for _, st := range m.sites {
+		if m.live == nil || st.host == nil || m.live.Own(*st.host) != nil {
+			sites = append(sites, st)
+		}
+	}
+	return sites, m.live
 }
 
 func (m *metrics) collectSite(ch chan<- prometheus.Metric, st *Site) {

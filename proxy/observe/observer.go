@@ -68,16 +68,17 @@ func (o *Observer) Close() {
 
 // Site returns the counters of a site, which it makes if need be; those of the
 // unserved for nil.
-func (o *Observer) Site(s *hostmap.Site) *Site { return o.metrics.site(s.Label()) }
+func (o *Observer) Site(s *hostmap.Site) *Site { return o.metrics.site(s) }
 
 // Tries returns the counter of one Service and result of a try, which is "ok" or
 // the reason of a failure.
-func (o *Observer) Tries(namespace, service, result string) *atomic.Uint64 {
-	return o.metrics.tries(triesKey{namespace, service, result})
+func (o *Observer) Tries(namespace, name, result string) *atomic.Uint64 {
+	return o.metrics.tries(service{namespace, name}, result)
 }
 
-// Retain forgets the counters of sites and Services that a map does not have.
-func (o *Observer) Retain(m *hostmap.Map) { o.metrics.retain(m) }
+// Retain forgets the counters of sites and Services that a map does not have, and
+// the one before it had.
+func (o *Observer) Retain(m, before *hostmap.Map) { o.metrics.retain(m, before) }
 
 // Opened counts a client connection in, by the protocol that it speaks.
 func (o *Observer) Opened(protocol string) { o.metrics.connections.WithLabelValues(protocol).Inc() }

@@ -17,6 +17,8 @@ const StatusClientGone = 499
 // any goroutine.
 type Site struct {
 	label string
+	// host is the site's; nil: they are those of the unserved.
+	host *string
 
 	// cells is replaced as a whole when a combination of labels comes up for
 	// the first time; there are few, so that a scan finds one.

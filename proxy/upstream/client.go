@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -36,20 +38,13 @@ func (c *Client) Pool(t Target) *Pool {
 	return p
 }
 
-// Retain forgets the pools that are not in keep. Their idle connections are
-// closed; requests in progress, and such as still start, are finished, and
-// leave no connection behind.
-func (c *Client) Retain(keep []*Pool) {
-	kept := make(map[*Pool]bool, len(keep))
-	for _, p := range keep {
-		kept[p] = true
-	}
+// Forget forgets pools. Their idle connections are closed; requests in progress,
+// and such as still start, are finished, and leave no connection behind.
+func (c *Client) Forget(gone []*Pool) {
 	c.mu.Lock()
-	var gone []*Pool
-	for k, p := range c.pools {
-		if !kept[p] {
+	for _, p := range gone {
+		if k := p.target.key(); c.pools[k] == p {
 			delete(c.pools, k)
-			gone = append(gone, p)
 		}
 	}
 	c.mu.Unlock()
@@ -58,10 +53,11 @@ func (c *Client) Retain(keep []*Pool) {
 	}
 }
 
-// Close is Retain of nothing, for good.
+// Close is Forget of all pools, for good.
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true
+	all := slices.Collect(maps.Values(c.pools))
 	c.mu.Unlock()
-	c.Retain(nil)
+	c.Forget(all)
 }

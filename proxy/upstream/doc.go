@@ -4,7 +4,7 @@
 // A Client owns pools of connections. A Pool belongs to one Target: an
 // endpoint's address, the protocol spoken there, and for TLS the server name
 // and the CAs. Pools outlive host maps: whoever publishes a map resolves each
-// endpoint to its Pool once, and Retain lets go of those that no map names any
+// endpoint to its Pool once, and Forget lets go of those that no map names any
 // more. Requests never look anything up. A Pool has its connections from one
 // dialer, and keeps those of HTTP/1.1 in an http1Idle, those of HTTP/2 in an h2set.
 //

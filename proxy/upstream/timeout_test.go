@@ -417,7 +417,7 @@ func TestIdleConnections(t *testing.T) {
 			other := c.Pool(Target{Addr: netip.MustParseAddrPort("192.0.2.2:80")})
 			open(p, 2)
 			open(other, 2)
-			c.Retain([]*Pool{other})
+			c.Forget([]*Pool{p})
 			if idle(p) != 0 || idle(other) != 2 {
 				t.Errorf("%d and %d idle, want 0 and 2", idle(p), idle(other))
 			}
@@ -428,7 +428,7 @@ func TestIdleConnections(t *testing.T) {
 				t.Error("a retired pool keeps a connection")
 			}
 			if c.Pool(p.Target()) == p || c.Pool(other.Target()) != other {
-				t.Error("Pool does not know what Retain has done")
+				t.Error("Pool does not know what Forget has done")
 			}
 		})
 	})
