@@ -47,6 +47,7 @@ var hubs = []hub{
 	{"internal/compile/claim", "claim.go", "what a claimant asks for, and how two of them are told apart"},
 	{"internal/compile/claim", "host.go", "a host under construction, which every step adds to"},
 	{"internal/compile/class", "policy.go", "the reader of policies, whose methods stand by field"},
+	{"internal/compile/guarded", "read.go", "the reader, whose methods stand by kind"},
 	{"internal/compile/ingress", "annotation.go", "the table, which names its families of rows"},
 	{"internal/compile/ingress", "rules.go", "a rule, which gives its backend and its paths their names"},
 	{"internal/compile/ingress", "ingress.go", "the reader, whose methods stand by field"},

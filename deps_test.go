@@ -194,15 +194,15 @@ var rooms = []room{
 	{
 		path: "internal/compile",
 		may: []string{
-			"internal/compile/problem", "internal/compile/object", "internal/compile/class", "internal/compile/claim", "internal/compile/ingress",
-			"internal/hostmap", "api/...", "k8s.io/api/...", "k8s.io/apimachinery/...",
+			"internal/compile/problem", "internal/compile/object", "internal/compile/class", "internal/compile/claim", "internal/compile/guarded", "internal/compile/ingress",
+			"internal/hostmap", "api/...", "k8s.io/api/...", "k8s.io/apimachinery/...", "sigs.k8s.io/gateway-api/apis/v1",
 		},
 		never:  pure,
 		reason: "a table of contents: its input has objects of all kinds, which it hands to the rooms that know them",
 	},
 	{
 		path:   "internal/compile/ingress",
-		may:    []string{"internal/compile/claim", "internal/compile/class", "internal/compile/object", "internal/compile/problem", "internal/compile/snippet", "internal/hostmap", "api/...", "k8s.io/api/networking/...", "k8s.io/apimachinery/..."},
+		may:    []string{"internal/compile/claim", "internal/compile/class", "internal/compile/guarded", "internal/compile/object", "internal/compile/problem", "internal/compile/snippet", "internal/hostmap", "api/...", "k8s.io/api/networking/...", "k8s.io/apimachinery/..."},
 		never:  pure,
 		reason: "the one room that knows Ingresses turns them into claims",
 	},
@@ -217,6 +217,12 @@ var rooms = []room{
 		may:    []string{"internal/compile/object", "internal/compile/problem", "internal/hostmap", "api/...", "k8s.io/api/networking/...", "k8s.io/apimachinery/..."},
 		never:  pure,
 		reason: "IngressClasses and AuthorityPolicies hold for whatever claims a host by them, and are read before it",
+	},
+	{
+		path:   "internal/compile/guarded",
+		may:    []string{"internal/compile/claim", "internal/compile/class", "internal/compile/object", "internal/compile/problem", "internal/hostmap", "k8s.io/apimachinery/...", "sigs.k8s.io/gateway-api/apis/v1"},
+		never:  pure,
+		reason: "what a guarded controller serves beside Ingresses is claimed as theirs is; only this room knows Gateways",
 	},
 	{
 		path:   "internal/compile/object",

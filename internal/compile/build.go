@@ -9,6 +9,7 @@ import (
 
 	"github.com/ingress421/ingress421/internal/compile/claim"
 	"github.com/ingress421/ingress421/internal/compile/class"
+	"github.com/ingress421/ingress421/internal/compile/guarded"
 	"github.com/ingress421/ingress421/internal/compile/ingress"
 	"github.com/ingress421/ingress421/internal/compile/object"
 	"github.com/ingress421/ingress421/internal/compile/problem"
@@ -36,6 +37,15 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 		Secrets:            secrets,
 		Problems:           collected,
 	})
+	services := object.NewServices(object.Input{
+		Services:       in.Services,
+		EndpointSlices: in.EndpointSlices,
+		Previous:       previous,
+		AllowLoopback:  in.AllowLoopback,
+		Self:           in.Self,
+		Zone:           in.Zone,
+		Problems:       collected,
+	})
 	claimants := ingress.Read(ingress.Input{
 		Ingresses:             in.Ingresses,
 		TerminatingNamespaces: in.TerminatingNamespaces,
@@ -43,17 +53,17 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 		Previous:              previous,
 		Nginx:                 in.Nginx,
 		Secrets:               secrets,
-		Services: object.NewServices(object.Input{
-			Services:       in.Services,
-			EndpointSlices: in.EndpointSlices,
-			Previous:       previous,
-			AllowLoopback:  in.AllowLoopback,
-			Self:           in.Self,
-			Zone:           in.Zone,
-			Problems:       collected,
-		}),
-		Problems: collected,
+		Services:              services,
+		Problems:              collected,
 	})
+	claimants = append(claimants, guarded.Read(guarded.Input{
+		Gateways: in.Gateways, TerminatingNamespaces: in.TerminatingNamespaces,
+		Hosts:    in.GuardHosts,
+		Classes:  classes,
+		Secrets:  secrets,
+		Services: services,
+		Problems: collected,
+	})...)
 	sites := claim.Sites(claim.Input{
 		Claimants:   claimants,
 		Previous:    previous,

@@ -195,6 +195,19 @@ func readOptions(t testing.TB, text string) (in compile.Input) {
 			}
 			in.Guarded = strings.Split(words[0], ",")
 			in.Guard = hostmap.Guarded{Namespace: namespace, Service: name, Port: port, Protocol: protocol}
+		case "guard-hosts":
+			// NAMESPACE/SECRET HOST,... [MODE SECRET]
+			words := strings.Fields(value)
+			namespace, secret, _ := strings.Cut(words[0], "/")
+			e := compile.GuardHostsEntry{Hosts: strings.Split(words[1], ","), Secret: hostmap.SecretRef{Namespace: namespace, Name: secret}}
+			if len(words) == 4 {
+				e.ClientCA = words[3]
+				e.ClientAuth = map[string]hostmap.ClientAuth{"require": hostmap.ClientAuthRequire, "optional": hostmap.ClientAuthOptional}[words[2]]
+			}
+			if in.GuardHosts == nil {
+				in.GuardHosts = &compile.GuardHosts{Name: "hosts.yaml"}
+			}
+			in.GuardHosts.Entries = append(in.GuardHosts.Entries, e)
 		case "nginx":
 			nginx, ok := compile.ParseNginx(value)
 			if !ok {
@@ -241,6 +254,8 @@ func (p pki) addObjects(t testing.TB, in *compile.Input, f txtar.File) {
 			add(t, f.Name, doc, &in.EndpointSlices)
 		case "AuthorityPolicy":
 			add(t, f.Name, doc, &in.Policies)
+		case "Gateway":
+			add(t, f.Name, doc, &in.Gateways)
 		case "Namespace":
 			var namespaces []*corev1.Namespace
 			if ns := add(t, f.Name, doc, &namespaces); ns.DeletionTimestamp != nil {
@@ -273,6 +288,7 @@ func shuffle(r *rand.Rand, in *compile.Input) {
 		{len(in.EndpointSlices), func(i, j int) {
 			in.EndpointSlices[i], in.EndpointSlices[j] = in.EndpointSlices[j], in.EndpointSlices[i]
 		}},
+		{len(in.Gateways), func(i, j int) { in.Gateways[i], in.Gateways[j] = in.Gateways[j], in.Gateways[i] }},
 		{len(in.Policies), func(i, j int) { in.Policies[i], in.Policies[j] = in.Policies[j], in.Policies[i] }},
 	} {
 		r.Shuffle(swap.n, swap.f)

@@ -7,9 +7,11 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/compile/class"
+	"github.com/ingress421/ingress421/internal/compile/guarded"
 	"github.com/ingress421/ingress421/internal/compile/ingress"
 	"github.com/ingress421/ingress421/internal/compile/object"
 	"github.com/ingress421/ingress421/internal/hostmap"
@@ -27,6 +29,13 @@ func SecretKeys(n Nginx) []string {
 	}
 	return keys
 }
+
+// GuardHosts are hosts that a guarded controller serves, by the word of whoever
+// runs the guard.
+type GuardHosts = guarded.Hosts
+
+// GuardHostsEntry is an entry of [GuardHosts].
+type GuardHostsEntry = guarded.Entry
 
 // ParseNginx reads "off", "strict" or "lenient".
 func ParseNginx(word string) (Nginx, bool) { return ingress.ParseNginx(word) }
@@ -83,6 +92,10 @@ type Input struct {
 	Services       []*corev1.Service
 	EndpointSlices []*discoveryv1.EndpointSlice
 	Policies       []*v1alpha1.AuthorityPolicy
+	// Gateways are those of all classes; of the guarded ones are read which hosts
+	// they have. GuardHosts names others; nil: none.
+	Gateways   []*gatewayv1.Gateway
+	GuardHosts *GuardHosts
 
 	// Owners are the namespaces that own hosts which several claim, by host, as
 	// was recorded of an earlier map ([Contested]). Who is named here and claims

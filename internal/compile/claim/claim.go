@@ -52,6 +52,9 @@ type Claim struct {
 	// certificates it has where none are named for it.
 	Alias   bool
 	AliasOf string
+	// Refused tells that nobody is let in: what would be checked of clients is
+	// not known here.
+	Refused bool
 	Routes  []*hostmap.Route
 }
 

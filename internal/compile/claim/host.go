@@ -68,8 +68,9 @@ type part struct {
 	routes, aliased []*hostmap.Route
 	alias           bool
 	aliasOf         string
-	// ruled tells that the host is claimed for its requests.
-	ruled bool
+	// ruled tells that the host is claimed for its requests, refused that nobody
+	// is let in.
+	ruled, refused bool
 }
 
 // rules tells whether the part has more to say of the host's requests than an
@@ -128,7 +129,7 @@ func (hs *hosts) part(by *Claimant, name string) *part {
 
 // add adds a claim of the claimant to its part.
 func (p *part) add(c *Claim) {
-	p.ruled = p.ruled || c.Ruled
+	p.ruled, p.refused = p.ruled || c.Ruled, p.refused || c.Refused
 	switch {
 	case c.Alias:
 		p.alias, p.aliasOf, p.aliased = true, c.AliasOf, c.Routes

@@ -115,6 +115,7 @@ func (b *builder) join(h, over *host) joined {
 // clients holds all the same.
 func (h *host) heard(p *part, over *host) (s joined) {
 	says := &p.by.Says
+	s.unresolved = p.refused
 	switch {
 	case !says.ClientAuth.Asked:
 	case says.ClientAuth.Policy == nil:

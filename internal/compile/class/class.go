@@ -123,6 +123,14 @@ func (c *Ours) speaker() string {
 // us.
 func (c *Ours) Guards(name string) bool { return slices.Contains(c.guarded, name) }
 
+// FirstGuarded is the first of the guarded classes, nil where there is none.
+func (c *Classes) FirstGuarded() *Class {
+	if len(c.guarded) == 0 {
+		return nil
+	}
+	return c.byName[c.guarded[0]]
+}
+
 // Class is an IngressClass of ours with its options resolved.
 type Class struct {
 	*hostmap.Class

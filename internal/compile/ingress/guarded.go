@@ -2,42 +2,30 @@ package ingress
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/compile/claim"
 	"github.com/ingress421/ingress421/internal/compile/class"
-	"github.com/ingress421/ingress421/internal/compile/object"
+	"github.com/ingress421/ingress421/internal/compile/guarded"
 	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
 // guarded is the backend that takes all requests of a class which another
-// controller serves behind us, nil where we serve it ourselves. What is wrong
-// with it is a problem of the class: no Ingress can mend it.
+// controller serves behind us, nil where we serve it ourselves.
 func (r *reader) guarded(c *class.Class) *hostmap.Backend {
-	g := c.Guarded
-	if g == (hostmap.Guarded{}) {
+	if c.Guarded == (hostmap.Guarded{}) {
 		return nil
 	}
-	if known := r.behind[c.Name]; known != nil {
-		return known
+	known := r.behind[c.Name]
+	if known == nil {
+		known = guarded.Backend(c, r.services, r.problems)
+		r.behind[c.Name] = known
 	}
-	port := object.Port{Name: g.Port}
-	if n, err := strconv.ParseInt(g.Port, 10, 32); err == nil {
-		port = object.Port{Number: int32(n)}
-	}
-	service := types.NamespacedName{Namespace: g.Namespace, Name: g.Service}
-	backend, found := r.services.Backend(service, port, &object.Upstream{Protocol: g.Protocol})
-	if found.Reason != "" {
-		r.problems.Add(hostmap.Object{Kind: "IngressClass", Name: c.Name}, found.Reason, "The controller behind the guard: %s", found.Message)
-	}
-	r.behind[c.Name] = backend
-	return backend
+	return known
 }
 
 // restGuarded tells whether the controller behind us takes all requests of an
