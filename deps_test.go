@@ -91,7 +91,7 @@ var rooms = []room{
 	},
 	{
 		path: "internal/source/...",
-		may:  []string{"internal/compile", "internal/hostmap", "api/...", "k8s.io/api/...", "k8s.io/apimachinery/..."},
+		may:  []string{"internal/compile", "internal/hostmap", "internal/hostsfile", "api/...", "k8s.io/api/...", "k8s.io/apimachinery/..."},
 		never: []forbidden{
 			{"proxy/...", "what is published goes through a function: sources and the wire share the host map alone"},
 			{"k8s.io/client-go/...", "the loop is the same for a cluster and a folder, so it knows neither"},
@@ -99,6 +99,11 @@ var rooms = []room{
 			{"internal/manifests/...", "the loop is the same for a cluster and a folder, so it knows neither"},
 		},
 		reason: "the loop compiles and publishes what others list",
+	},
+	{
+		path:   "internal/hostsfile",
+		may:    []string{"internal/compile", "internal/hostmap", "sigs.k8s.io/yaml"},
+		reason: "what a file of hosts says is the same beside a cluster and a folder, so it knows neither",
 	},
 	{
 		path: "proxy",

@@ -17,11 +17,13 @@ import (
 type guardFlags struct {
 	classes            []string
 	upstream, protocol string
+	hosts              string
 }
 
 func (g *guardFlags) register(f *pflag.FlagSet) {
-	f.StringSliceVar(&g.classes, "guard-class", nil, "guard the ingress controller of these IngressClasses: judge its requests and send them on to --guard-upstream")
+	f.StringSliceVar(&g.classes, "guard-class", nil, "guard the ingress controller of these IngressClasses and GatewayClasses: judge its requests and send them on to --guard-upstream")
 	f.StringVar(&g.upstream, "guard-upstream", "", "the Service (namespace/name:port) of the guarded controller")
+	f.StringVar(&g.hosts, "guard-hosts", "", "a YAML file of hosts that the guarded controller serves and no Ingress or Gateway names, with their Secrets")
 	f.StringVar(&g.protocol, "guard-protocol", "http", "http, h2c or https: what --guard-upstream speaks")
 }
 
@@ -32,6 +34,8 @@ func (g *guardFlags) settle() ([]string, hostmap.Guarded, error) {
 	switch {
 	case !ok:
 		return nil, none, usagef("--guard-protocol %q: want http, h2c or https", g.protocol)
+	case len(g.classes) == 0 && g.upstream == "" && g.hosts != "":
+		return nil, none, usagef("--guard-hosts: want --guard-class and --guard-upstream too")
 	case len(g.classes) == 0 && g.upstream == "":
 		return nil, none, nil
 	case len(g.classes) == 0:

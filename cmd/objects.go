@@ -49,6 +49,7 @@ func (o *objectFlags) settle(f *pflag.FlagSet) (err error) {
 	if c.Guarded, c.Guard, err = o.guard.settle(); err != nil {
 		return err
 	}
+	c.GuardHosts = o.guard.hosts
 	c.Namespaces = o.namespaces
 	switch {
 	case f.Changed("namespace") && len(c.Namespaces) == 0:

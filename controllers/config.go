@@ -83,6 +83,10 @@ func Run(ctx context.Context, c Config) error {
 	if !answered {
 		return nil
 	}
+	gateways, answered := c.hasGateways(ctx, direct)
+	if !answered {
+		return nil
+	}
 	wait := goodbye
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                  scheme,
@@ -104,7 +108,7 @@ func Run(ctx context.Context, c Config) error {
 	w.record = record
 	s := &cluster{
 		Config: &c, reader: mgr.GetCache(), synced: make(chan struct{}), wake: w.wake,
-		record: record, namespaces: namespaces,
+		record: record, namespaces: namespaces, gateways: gateways,
 	}
 	loop := c.Config
 	loop.Publish = func(m *hostmap.Map) {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/source"
@@ -32,7 +33,7 @@ const (
 func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme, v1alpha1.AddToScheme,
+		corev1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme, gatewayv1.Install, v1alpha1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, err
@@ -56,6 +57,7 @@ func newMapper() meta.RESTMapper {
 		corev1.SchemeGroupVersion.WithKind("Namespace"):                meta.RESTScopeRoot,
 		corev1.SchemeGroupVersion.WithKind("Service"):                  meta.RESTScopeNamespace,
 		discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"):       meta.RESTScopeNamespace,
+		gatewayv1.SchemeGroupVersion.WithKind("Gateway"):               meta.RESTScopeNamespace,
 		v1alpha1.GroupVersion().WithKind(v1alpha1.AuthorityPolicyKind): meta.RESTScopeNamespace,
 	} {
 		mapper.Add(kind, scope)

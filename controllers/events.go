@@ -238,6 +238,7 @@ func objectsOf(in *compile.Input) map[problemObject]client.Object {
 	note(all, "Secret", in.Secrets)
 	note(all, "Service", in.Services)
 	note(all, "EndpointSlice", in.EndpointSlices)
+	note(all, "Gateway", in.Gateways)
 	note(all, v1alpha1.AuthorityPolicyKind, in.Policies)
 	return all
 }

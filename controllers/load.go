@@ -40,6 +40,7 @@ func Load(ctx context.Context, c Config) (source.Outcome, error) {
 	}
 	s.policies.Store(known)
 	s.record, s.namespaces = c.hasRecord(ctx, api), c.hasNamespaces(ctx, api)
+	s.gateways, _ = c.hasGateways(ctx, api)
 	return source.Load(ctx, c.Config, s.list)
 }
 

@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // attempts bounds the wait for an answer about what can be done without.
@@ -18,7 +19,7 @@ const attempts = 10
 func probe(ctx context.Context, reader client.Reader, list client.ObjectList, options ...client.ListOption) (err error) {
 	for range attempts {
 		err = reader.List(ctx, list, append(options, client.Limit(1))...)
-		if err == nil || apierrors.IsForbidden(err) || ctx.Err() != nil {
+		if err == nil || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || ctx.Err() != nil {
 			return err
 		}
 		select {
@@ -34,6 +35,27 @@ func probe(ctx context.Context, reader client.Reader, list client.ObjectList, op
 func (c *Config) rights(ctx context.Context, reader client.Reader) (record, namespaces, answered bool) {
 	record, namespaces = c.hasRecord(ctx, reader), c.hasNamespaces(ctx, reader)
 	return record, namespaces, ctx.Err() == nil
+}
+
+// hasGateways tells whether Gateways are read, and that is known: ctx may end
+// before. They are where a controller is guarded, and the cluster knows them.
+func (c *Config) hasGateways(ctx context.Context, reader client.Reader) (gateways, answered bool) {
+	if len(c.Guarded) == 0 {
+		return false, true
+	}
+	var options []client.ListOption
+	if len(c.Namespaces) != 0 {
+		options = append(options, client.InNamespace(c.Namespaces[0]))
+	}
+	err := probe(ctx, reader, &gatewayv1.GatewayList{}, options...)
+	switch {
+	case ctx.Err() != nil, err == nil:
+	case apierrors.IsNotFound(err):
+		c.Log.Info("the cluster has no Gateway API, hosts to guard are those of Ingresses")
+	default:
+		c.Log.Warn("cannot read Gateways", "effect", "their hosts are not guarded", "error", err)
+	}
+	return err == nil, ctx.Err() == nil
 }
 
 // hasRecord tells whether the record of owners can be read.

@@ -26,6 +26,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
 
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/source"
 )
@@ -52,9 +54,9 @@ type cluster struct {
 	wake    chan<- struct{} // wakes the writer
 	// policies tells that AuthorityPolicies are in the caches; for concurrent use.
 	policies atomic.Bool
-	// record and namespaces tell that the record of owners and the namespaces
-	// are in the caches. Immutable.
-	record, namespaces bool
+	// record, namespaces and gateways tell that the record of owners, the
+	// namespaces and Gateways are in the caches. Immutable.
+	record, namespaces, gateways bool
 
 	// recorded is the record of owners of resource version version. Both are
 	// owned by the loop.
@@ -91,6 +93,9 @@ func (s *cluster) add(mgr manager.Manager, config *rest.Config) error {
 	}
 	if s.record {
 		watches = append(watches, on(informers, &corev1.ConfigMap{}, anyChange[*corev1.ConfigMap]()))
+	}
+	if s.gateways {
+		watches = append(watches, on(informers, &gatewayv1.Gateway{}, saidChanged[*gatewayv1.Gateway]()))
 	}
 	if s.namespaces {
 		watches = append(watches, on(informers, namespace(), deletionChanged()))
@@ -244,8 +249,12 @@ func (s *cluster) list(ctx context.Context) (state source.State, err error) {
 		services  corev1.ServiceList
 		slices    discoveryv1.EndpointSliceList
 		policies  v1alpha1.AuthorityPolicyList
+		gateways  gatewayv1.GatewayList
 	)
 	lists := []client.ObjectList{&ingresses, &classes, &secrets, &services, &slices}
+	if s.gateways {
+		lists = append(lists, &gateways)
+	}
 	if s.policies.Load() {
 		lists = append(lists, &policies)
 	}
@@ -271,6 +280,7 @@ func (s *cluster) list(ctx context.Context) (state source.State, err error) {
 	in.Services = pointers(services.Items)
 	in.EndpointSlices = pointers(slices.Items)
 	in.Policies = pointers(policies.Items)
+	in.Gateways = pointers(gateways.Items)
 	return state, nil
 }
 

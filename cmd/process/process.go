@@ -28,6 +28,7 @@ import (
 type Config struct {
 	compile.Options
 	Manifests         string
+	GuardHosts        string // a file; "" is none
 	Kubeconfig        string
 	Namespaces        []string
 	HTTPAddr          string

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/hostsfile"
 	"github.com/ingress421/ingress421/internal/manifests"
 	"github.com/ingress421/ingress421/internal/source"
 )
@@ -17,7 +18,11 @@ import (
 // maps until its context ends. A cluster that c does not lead to is an error
 // at once.
 func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome), overlaps func(*hostmap.Map) map[string]controllers.Overlaps, self func() hostmap.Self) (func(context.Context) error, error) {
-	common := source.Config{Options: c.Options, Self: self, Publish: publish, Report: report, Log: c.Log}
+	hosts, err := c.guardHosts()
+	if err != nil {
+		return nil, err
+	}
+	common := source.Config{Options: c.Options, GuardHosts: hosts, Self: self, Publish: publish, Report: report, Log: c.Log}
 	if c.Manifests != "" {
 		return func(ctx context.Context) error {
 			return manifests.Run(ctx, manifests.Config{Dir: c.Manifests, Config: common})
@@ -40,7 +45,11 @@ func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome),
 // Load reads files and folders, else the folder or the cluster that c names,
 // once, and compiles what is there. Nothing is served and nothing is written.
 func Load(ctx context.Context, c Config, paths ...string) (source.Outcome, error) {
-	common := source.Config{Options: c.Options, Log: c.Log}
+	hosts, err := c.guardHosts()
+	if err != nil {
+		return source.Outcome{}, err
+	}
+	common := source.Config{Options: c.Options, GuardHosts: hosts, Log: c.Log}
 	if len(paths) == 0 && c.Manifests != "" {
 		paths = []string{c.Manifests}
 	}
@@ -53,6 +62,18 @@ func Load(ctx context.Context, c Config, paths ...string) (source.Outcome, error
 	}
 	controllers.RouteLogs(c.Log)
 	return controllers.Load(ctx, controllers.Config{Rest: cluster, Config: common, Namespaces: c.Namespaces})
+}
+
+// guardHosts opens the file of hosts that c names; nil where it names none.
+func (c *Config) guardHosts() (*hostsfile.File, error) {
+	if c.GuardHosts == "" {
+		return nil, nil
+	}
+	f, err := hostsfile.Open(c.GuardHosts)
+	if err != nil {
+		return nil, fmt.Errorf("read the hosts to guard: %w", err)
+	}
+	return f, nil
 }
 
 // clusterOf finds the cluster as kubectl does: the named file, else

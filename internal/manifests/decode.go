@@ -12,6 +12,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
@@ -34,14 +35,14 @@ const (
 	// ReasonFileInvalid: a document of the file cannot be parsed.
 	ReasonFileInvalid = "FileInvalid"
 	// ReasonFieldUnknown: an object has a field that its kind has not, or one
-	// twice. An Ingress, Secret or AuthorityPolicy is not taken then, objects of
+	// twice. An Ingress, Secret, Gateway or AuthorityPolicy is not taken then, objects of
 	// other kinds are taken without.
 	ReasonFieldUnknown = "FieldUnknown"
 	// ReasonFieldMissing: a field that has no default is missing.
 	ReasonFieldMissing = "FieldMissing"
 	// ReasonObjectInvalid: an object that no API server takes; it is left out.
 	ReasonObjectInvalid = "ObjectInvalid"
-	// ReasonVersionUnsupported: an API version of one of the six kinds that is
+	// ReasonVersionUnsupported: an API version of one of the seven kinds that is
 	// not spoken; the object is left out.
 	ReasonVersionUnsupported = "VersionUnsupported"
 	// ReasonObjectDuplicate: two documents hold one object; the first holds.
@@ -51,7 +52,7 @@ const (
 // KindFile is the kind of problems with a file or with the folder.
 const KindFile = "File"
 
-// object is one object of one of the six kinds.
+// object is one object of one of the seven kinds.
 type object struct {
 	hostmap.Object
 	file  string
@@ -198,7 +199,7 @@ func (d *decoder) object(line int, typ metav1.TypeMeta, text []byte) {
 // guards tells whether objects of a kind say who is let in, and how. One that
 // is taken without a misspelt field (anotations) could open what was closed.
 func guards(kind string) bool {
-	return kind == "Ingress" || kind == "Secret" || kind == v1alpha1.AuthorityPolicyKind
+	return kind == "Ingress" || kind == "Secret" || kind == "Gateway" || kind == v1alpha1.AuthorityPolicyKind
 }
 
 // ofCluster tells whether an unknown field is one that only a cluster writes:
@@ -227,7 +228,7 @@ func (d *decoder) refuse(line int, what, reason, message string) {
 	})
 }
 
-// newObject returns an empty object of one of the six kinds, or nil.
+// newObject returns an empty object of one of the seven kinds, or nil.
 func newObject(typ metav1.TypeMeta) metav1.Object {
 	switch typ {
 	case metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "Ingress"}:
@@ -240,6 +241,8 @@ func newObject(typ metav1.TypeMeta) metav1.Object {
 		return &corev1.Service{}
 	case metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}:
 		return &discoveryv1.EndpointSlice{}
+	case metav1.TypeMeta{APIVersion: "gateway.networking.k8s.io/v1", Kind: "Gateway"}:
+		return &gatewayv1.Gateway{}
 	case metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: v1alpha1.AuthorityPolicyKind}:
 		return &v1alpha1.AuthorityPolicy{}
 	}
@@ -258,6 +261,8 @@ func supported(typ metav1.TypeMeta) string {
 		return "networking.k8s.io/v1"
 	case group == "discovery.k8s.io" && typ.Kind == "EndpointSlice":
 		return "discovery.k8s.io/v1"
+	case group == "gateway.networking.k8s.io" && typ.Kind == "Gateway":
+		return "gateway.networking.k8s.io/v1"
 	case group == v1alpha1.GroupName && typ.Kind == v1alpha1.AuthorityPolicyKind:
 		return v1alpha1.GroupVersion().String()
 	}

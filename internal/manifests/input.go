@@ -4,6 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/source"
@@ -41,6 +42,8 @@ func (f *folder) state() (state source.State) {
 			in.Services = append(in.Services, v)
 		case *discoveryv1.EndpointSlice:
 			in.EndpointSlices = append(in.EndpointSlices, v)
+		case *gatewayv1.Gateway:
+			in.Gateways = append(in.Gateways, v)
 		case *v1alpha1.AuthorityPolicy:
 			in.Policies = append(in.Policies, v)
 		}

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
@@ -48,6 +49,9 @@ func (l *Loop) Wake() {
 // Run publishes the first map at once, and another one after each change, until
 // ctx is done.
 func (l *Loop) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { l.GuardHosts.Watch(ctx, l.Wake) })
 	for ctx.Err() == nil {
 		l.turn(ctx)
 		l.sleep(ctx)
@@ -72,7 +76,7 @@ func (l *Loop) turn(ctx context.Context) {
 		l.next, l.rested = began.Add(again), began.Add(again)
 		return
 	}
-	if state.Same && !first && !l.due() {
+	if state.Same && !first && !l.due() && !l.GuardHosts.Changed() {
 		return
 	}
 	o, next := l.compile(l.live, state)

@@ -8,11 +8,14 @@ import (
 
 	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/hostsfile"
 )
 
 // Config says what is ours of the objects, and who is told.
 type Config struct {
 	compile.Options
+	// GuardHosts is the file of --guard-hosts; nil: there is none.
+	GuardHosts *hostsfile.File
 	// Self is this process as it is now, to which nothing is forwarded. It may
 	// be nil.
 	Self func() hostmap.Self
@@ -80,12 +83,14 @@ func (c *Config) compile(previous *hostmap.Map, state State) (o Outcome, next ti
 	in := state.Input
 	in.Now = time.Now()
 	in.Options = c.Options
+	var faults []hostmap.Problem
+	in.GuardHosts, faults = c.GuardHosts.Hosts()
 	if c.Self != nil {
 		in.Self = c.Self()
 	}
 	m, problems, next := compile.Build(previous, in)
-	if len(state.Problems) != 0 {
-		problems = append(slices.Clone(state.Problems), problems...)
+	if len(state.Problems)+len(faults) != 0 {
+		problems = slices.Concat(state.Problems, faults, problems)
 		slices.SortFunc(problems, hostmap.Problem.Compare)
 	}
 	return Outcome{Input: in, Map: m, Problems: problems, Positions: state.Positions}, next

@@ -81,6 +81,9 @@ func TestFlags(t *testing.T) {
 		{"guard", []string{"guard.classes={traefik,old}", "guard.upstream=traefik/traefik:80", "namespaces={shop}"}, []string{
 			"--guard-class=traefik,old", "--guard-upstream=traefik/traefik:80", "--guard-protocol=http", "--namespace=ingress421,shop,traefik",
 		}, nil},
+		{"hosts to guard", []string{"guard.classes={mesh}", "guard.upstream=mesh/envoy:443", "guard.protocol=https", "guard.hosts[0].hosts={a.test}", "guard.hosts[0].secretName=mesh/a"}, []string{
+			"--guard-class=mesh", "--guard-protocol=https", "--guard-hosts=/etc/ingress421/guard/hosts.yaml",
+		}, nil},
 		{"classes of others", []string{"classNames={nginx,legacy}", "watchIngressWithoutClass=true"}, []string{"--ingress-class=nginx,legacy", "--watch-ingress-without-class"}, nil},
 		{"annotations of ingress-nginx", []string{"nginxAnnotations=strict"}, []string{"--nginx-annotations=strict"}, nil},
 		{"shared hosts", []string{"allowSharedHosts=true"}, []string{"--allow-shared-hosts"}, nil},
