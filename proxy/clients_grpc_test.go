@@ -3,11 +3,13 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // rawCodec is a gRPC codec whose messages are octets.
@@ -150,10 +153,11 @@ func testGRPC(t *testing.T, protocol hostmap.Protocol) {
 		Namespace: "default", Service: "grpc", Port: "80", Protocol: protocol,
 		Endpoints: []netip.AddrPort{netip.MustParseAddrPort(ln.Addr().String())},
 	}
+	var access testkit.Buffer
 	w := newWorld(t, hostmap.New(hostmap.Spec{Sites: []*hostmap.Site{
 		hostmap.NewSite(hostmap.Site{Host: "a.test", Certificates: []*hostmap.Certificate{ca.serverCert("a", "a.test")}, Routes: routeTo(b)}),
 		hostmap.NewSite(hostmap.Site{Host: "c.test", Certificates: []*hostmap.Certificate{ca.serverCert("c", "c.test")}, Routes: routeTo(b)}),
-	}}), nil)
+	}}), func(c *Config) { c.AccessLog, c.AccessLogTo = AccessLogJSON, &access })
 	dial := func(authority string) *grpc.ClientConn {
 		cc, err := grpc.NewClient("passthrough:///"+w.https, grpc.WithAuthority(authority),
 			grpc.WithTransportCredentials(lenient{credentials.NewTLS(&tls.Config{ServerName: "a.test", RootCAs: ca.pool})}),
@@ -300,6 +304,25 @@ func testGRPC(t *testing.T, protocol hostmap.Protocol) {
 			t.Errorf("%v", err)
 		}
 	})
+	w.stop()
+	for path, statuses := range map[string][]string{"Echo": {"0", "0", "0", "14"}, "Fail": {"5"}, "None": {"12"}, "Chat": {"10"}} {
+		var got []string
+		for line := range strings.Lines(access.String()) {
+			var said struct {
+				Path   string `json:"path"`
+				Status string `json:"grpc_status"`
+			}
+			if err := json.Unmarshal([]byte(line), &said); err != nil {
+				t.Fatal(err)
+			}
+			if said.Path == "/test.Talker/"+path {
+				got = append(got, said.Status)
+			}
+		}
+		if !slices.Equal(got, statuses) {
+			t.Errorf("the log has for %s the statuses %q, want %q", path, got, statuses)
+		}
+	}
 }
 
 // lenient lets a client say an authority that is not its server name, as a

@@ -50,10 +50,10 @@ func attach(c *edge.Conn) (data any, end func()) {
 	return cl, cl.ties.Close
 }
 
-func newRequests(current func() *live, o *observe.Observer, m *memory, externalHTTPSPort int) *requests {
+func newRequests(current func() *live, o *observe.Observer, m *memory, externalHTTPSPort int, timed bool) *requests {
 	rs := &requests{
 		current: current, observer: o, memory: m,
-		gate: gate.New(o, externalHTTPSPort), forwarder: forward.New(externalHTTPSPort),
+		gate: gate.New(o, externalHTTPSPort), forwarder: forward.New(externalHTTPSPort, timed),
 	}
 	rs.Handler = message.Handler{
 		Open: rs.open, Close: rs.close, Admit: rs.admit, Forward: rs.forward, Refuse: rs.refuse, Cut: o.StreamRefused,

@@ -136,7 +136,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(s.endpoints)
 	}
-	s.requests = newRequests(s.current, s.observer, s.memory, cfg.ExternalHTTPSPort)
+	s.requests = newRequests(s.current, s.observer, s.memory, cfg.ExternalHTTPSPort, to.Access != nil)
 	s.edge = edge.New(edge.Config{
 		Hosts:             func() *hostmap.Map { return s.current().Hosts },
 		Limits:            cfg.Limits,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"golang.org/x/net/http2/hpack"
 
@@ -17,11 +18,13 @@ import (
 type Forwarder struct {
 	hop     hop
 	buffers copyBuffers
+	timed   bool
 }
 
-// New makes a forwarder. The port is where clients reach https.
-func New(externalHTTPSPort int) *Forwarder {
-	return &Forwarder{hop: hop{
+// New makes a forwarder. The port is where clients reach https; timed has it note
+// how long backends take, for whoever tells of it.
+func New(externalHTTPSPort int, timed bool) *Forwarder {
+	return &Forwarder{timed: timed, hop: hop{
 		httpsPort: strconv.Itoa(externalHTTPSPort),
 		loopMark:  message.Field(hostmap.LoopField, newLoopMark()),
 	}}
@@ -124,6 +127,10 @@ func (f *Forwarder) attempt(r *message.Request, p *Passage) (again bool) {
 		x.Close()
 	}()
 	p.endpoint = p.turn.Endpoint()
+	var asked time.Time
+	if f.timed {
+		asked = time.Now()
+	}
 	err := x.Do(&p.up)
 	r.Err = err
 	if err != nil {
@@ -138,6 +145,9 @@ func (f *Forwarder) attempt(r *message.Request, p *Passage) (again bool) {
 		}
 		answerError(r, http.StatusBadGateway, reasonUpstreamMisdirected)
 		return false
+	}
+	if f.timed {
+		p.took = time.Since(asked)
 	}
 	p.turn.Answered()
 	p.backend.ok.Add(1)
@@ -154,6 +164,9 @@ func (f *Forwarder) attempt(r *message.Request, p *Passage) (again bool) {
 		return false
 	}
 	respond(r, p, &f.buffers, x)
+	if f.timed && r.IsGRPC() {
+		r.GRPCStatus = grpcStatus(x)
+	}
 	return false
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http2/hpack"
 
@@ -37,6 +38,7 @@ type Passage struct {
 	hostport string         // the host with the client's port, where it named one
 	path     string         // instead of the request's, without the query; "" for none
 	endpoint netip.AddrPort // where the request was sent last; zero: nowhere
+	took     time.Duration  // until that answered; 0: it did not, or nobody asks
 
 	up      upstream.Request
 	turn    balance.Turn
@@ -86,6 +88,7 @@ func (p *Passage) count(result string) { p.backend.others(result).Add(1) }
 // failed there.
 func (p *Passage) Record(r *message.Request, x *observe.Exchange) {
 	x.Endpoint, x.BackendFailed = p.endpoint, p.failed(r)
+	x.UpstreamTime = p.took
 	if r.Err != nil {
 		x.Err = causeOf(r.Err)
 	}

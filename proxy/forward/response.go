@@ -56,6 +56,24 @@ func respond(r *message.Request, p *Passage, buffers *copyBuffers, x *upstream.E
 	}
 }
 
+// grpcStatus is the status of a gRPC call whose response has been sent: a trailer
+// field, or one of the header where there is nothing else (gRPC over HTTP/2,
+// "Trailers-Only"). What is no number of at most two digits is none.
+func grpcStatus(x *upstream.Exchange) string {
+	for _, fields := range [][]hpack.HeaderField{x.Trailer(), x.Header} {
+		for i := range fields {
+			f := &fields[i]
+			if f.Name != "grpc-status" {
+				continue
+			}
+			if code, err := strconv.ParseUint(f.Value, 10, 8); err == nil && code < 100 {
+				return strconv.Itoa(int(code)) // in memory that is not the head's
+			}
+		}
+	}
+	return ""
+}
+
 // respondWhole sends a response whose content is all there.
 func respondWhole(r *message.Request, fields []hpack.HeaderField, body []byte, trailer []hpack.HeaderField) {
 	r.Sent = int64(len(body))

@@ -59,7 +59,7 @@ func (c *Case) Record(r *message.Request, x *observe.Exchange) {
 	x.Protocol, x.Method, x.Authority, x.Target, x.Header = r.Protocol, r.Method, r.Authority, r.Target, r.Header
 	x.Facts, x.Source = &r.Client.Facts, netip.AddrPortFrom(r.Client.Source, r.Client.SourcePort)
 	x.Host, x.Path, x.Verdict, x.Site = r.Host, r.Path, &c.verdict, c.counters
-	x.Status, x.Reason, x.Sent = r.Status, r.Reason, r.Sent
+	x.Status, x.Reason, x.Sent, x.Received, x.GRPCStatus = r.Status, r.Reason, r.Sent, r.Received(), r.GRPCStatus
 }
 
 // Admit judges a request whose head is whole. It does not block. true: the

@@ -11,6 +11,9 @@ import (
 	"github.com/ingress421/ingress421/proxy/message"
 )
 
+// grpcUnavailable is the status of a misdirected gRPC call (UNAVAILABLE).
+const grpcUnavailable = "14"
+
 var fieldProblem = message.Field("content-type", "application/problem+json")
 
 // misdirectedAnswer is all that can be said once about a 421 of one reason:
@@ -73,7 +76,7 @@ func newMisdirectedAnswers() (answers misdirectedAnswers) {
 		a.problemHead = head(fieldProblem, a.problem)
 		a.grpcHead = message.NewBlock(http.StatusMisdirectedRequest,
 			message.FieldGRPC, message.FieldNoStore, status, message.FieldServer,
-			message.Field("grpc-status", "14"), message.Field("grpc-message", "misdirected request: "+string(reason)))
+			message.Field("grpc-status", grpcUnavailable), message.Field("grpc-message", "misdirected request: "+string(reason)))
 		answers = append(answers, a)
 	}
 	return answers
@@ -89,6 +92,7 @@ func (as misdirectedAnswers) answer(r *message.Request, v *hostmap.Verdict) {
 	head, body := a.textHead, a.text
 	switch {
 	case r.IsGRPC():
+		r.GRPCStatus = grpcUnavailable
 		head, body = a.grpcHead, nil
 	case wantsProblem(r):
 		head, body = a.problemHead, a.problem

@@ -34,8 +34,9 @@ func ProxyStatus(errorType, reason string) hpack.HeaderField {
 func (r *Request) AnswerError(status int, reason, errorType string, more ...hpack.HeaderField) {
 	r.Status, r.Reason = status, reason
 	if r.IsGRPC() {
+		r.GRPCStatus = grpcStatus(status)
 		r.Fields = append(r.Fields[:0], FieldGRPC, FieldServer, FieldNoStore,
-			Field("grpc-status", grpcStatus(status)),
+			Field("grpc-status", r.GRPCStatus),
 			Field("grpc-message", reason))
 		r.Fields = append(r.Fields, more...)
 		r.Finish(nil)

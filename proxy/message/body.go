@@ -30,13 +30,15 @@ func (r *Request) Read(p []byte) (int, error) {
 		_ = r.ex.WriteInterim(http.StatusContinue, nil)
 	}
 	n, err := r.ex.Read(p)
-	if r.limit > 0 {
-		if r.received += int64(n); r.received > r.limit {
-			return 0, ErrBodySize
-		}
+	if n > 0 && r.received.Add(int64(n)) > r.limit && r.limit > 0 {
+		return 0, ErrBodySize
 	}
 	return n, err
 }
+
+// Received is how many octets of content have been read. Any goroutine may ask:
+// a body may be sent on while its response is over.
+func (r *Request) Received() int64 { return r.received.Load() }
 
 // StopRead ends a Read that waits, and every one after it: a response may come
 // before the body's end (RFC 9113 section 8.1). Any goroutine may call it.
@@ -57,7 +59,7 @@ func (r *Request) LetGo(most int) {
 	kept := r.kept[:0]
 	for i := range r.Header {
 		switch f := &r.Header[i]; f.Name {
-		case "content-type", "referer", "user-agent":
+		case "content-type", "referer", "user-agent", "x-request-id":
 			if !slices.ContainsFunc(kept, func(k hpack.HeaderField) bool { return k.Name == f.Name }) {
 				kept = append(kept, Field(f.Name, clip(f.Value, most)))
 			}

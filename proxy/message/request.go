@@ -41,10 +41,11 @@ type Request struct {
 	// goroutine than the answer is written.
 	continued atomic.Bool
 
-	limit, received int64 // of the body; limit 0: none. Owned by the reader
+	limit    int64        // of the body; 0: none. Owned by the reader
+	received atomic.Int64 // of the body
 
 	tokens []string             // of the Connection fields
-	kept   [3]hpack.HeaderField // what LetGo leaves of Header
+	kept   [4]hpack.HeaderField // what LetGo leaves of Header
 }
 
 // Head is the head of a request as the client sent it.
@@ -93,6 +94,8 @@ type Response struct {
 	Err    error
 	// Sent is how many octets of content the client was sent.
 	Sent int64
+	// GRPCStatus is that of a gRPC call, as far as it is known; "" is not.
+	GRPCStatus string
 	// HSTS is the value of Strict-Transport-Security that the response has, ""
 	// for none.
 	HSTS string

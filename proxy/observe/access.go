@@ -69,6 +69,18 @@ func (a *accessLog) write(x *Exchange, d time.Duration) {
 		b = strconv.AppendFloat(b, d.Seconds(), 'f', 6, 64)
 		b = append(b, `,"bytes_sent":`...)
 		b = strconv.AppendInt(b, x.Sent, 10)
+		b = append(b, `,"bytes_received":`...)
+		b = strconv.AppendInt(b, x.Received, 10)
+		if x.UpstreamTime > 0 {
+			b = append(b, `,"upstream_time":`...)
+			b = strconv.AppendFloat(b, x.UpstreamTime.Seconds(), 'f', 6, 64)
+		}
+		if x.GRPCStatus != "" {
+			b = appendField(b, "grpc_status", x.GRPCStatus)
+		}
+		if id := x.get("x-request-id"); id != "" {
+			b = appendField(b, "request_id", id)
+		}
 		b = append(b, `,"source":"`...)
 		b = appendAddr(b, x.Source.Addr())
 		b = append(b, '"')

@@ -41,6 +41,8 @@ func TestAccessLine(t *testing.T) {
 	var log testkit.Buffer
 	o := newObserver(AccessLogJSON, 1, &log)
 	x := exchange(o)
+	x.Received, x.UpstreamTime, x.GRPCStatus = 3, 2500*time.Microsecond, "5"
+	x.Header = append(x.Header, hpack.HeaderField{Name: "x-request-id", Value: "7\n\"7"}, hpack.HeaderField{Name: "authorization", Value: "secret"})
 	o.Finished(&x)
 	cleartext := exchange(o)
 	cleartext.Facts, cleartext.Protocol, cleartext.Status = &hostmap.Facts{Peer: x.Facts.Peer}, "http/1.1", 308
@@ -53,9 +55,10 @@ func TestAccessLine(t *testing.T) {
 			"authority": "shop.test", "sni": "shop.test", "method": "GET", "path": "/cart", "protocol": "h2", "tls_version": "1.3", "resumed": true,
 			"secret": "default/shop-tls", "status": 200.0, "bytes_sent": 5.0, "source": "192.0.2.1", "source_port": 4242.0, "namespace": "default",
 			"ingress": "shop", "service": "web", "port": "80", "endpoint": "198.51.100.7:8080", "user_agent": "test/1", "referer": "https://shop.test/",
+			"bytes_received": 3.0, "upstream_time": 0.0025, "grpc_status": "5", "request_id": "7\n\"7",
 		},
 		second: {
-			"authority": "shop.test", "sni": "", "method": "GET", "path": "/cart", "protocol": "http/1.1", "status": 308.0, "bytes_sent": 5.0,
+			"authority": "shop.test", "sni": "", "method": "GET", "path": "/cart", "protocol": "http/1.1", "status": 308.0, "bytes_sent": 5.0, "bytes_received": 0.0,
 			"source": "192.0.2.1", "source_port": 4242.0,
 		},
 	} {

@@ -37,6 +37,12 @@ type Exchange struct {
 	Err      error
 	Endpoint netip.AddrPort
 	Sent     int64 // octets of content
+	Received int64 // octets of content
+	// UpstreamTime is how long the last endpoint took to answer, from when it was
+	// asked; 0 where none did, or nobody asks. GRPCStatus is that of a gRPC call,
+	// as far as it is known.
+	UpstreamTime time.Duration
+	GRPCStatus   string
 	// BackendFailed: on the backend's side, and not because of the client. The
 	// verdict has a route then.
 	BackendFailed bool
