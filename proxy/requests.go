@@ -115,7 +115,7 @@ func (rs *requests) admit(r *message.Request) bool {
 
 func (rs *requests) forward(r *message.Request) {
 	q := of(r)
-	if rs.gate.Authenticate(r, &q.ruling) {
+	if rs.gate.Authenticate(r, &q.ruling) && rs.forwarder.Authorize(r, &q.passage, q.ruling.Verdict(), q.ruling.Variables()) {
 		rs.forwarder.Forward(r, &q.passage)
 	}
 	rs.done(q)

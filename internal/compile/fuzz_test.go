@@ -26,7 +26,7 @@ import (
 //   - no route of an Ingress that asks for client certificates stands in a
 //     site that asks for none;
 //   - no route of an Ingress that asks for source ranges is without, and none is
-//     open of one that asks for what we do not have;
+//     open of one that has a service asked who comes;
 //   - a site holds routes and certificates of one namespace, apart from the
 //     default certificate;
 //   - nothing is forwarded to an address that no pod has;
@@ -185,7 +185,7 @@ func check(t *testing.T, in compile.Input, m *hostmap.Map, problems []hostmap.Pr
 			if ranged[r.From.Namespace+"/"+r.From.Name] && !r.Terms.Ranged() && len(r.Backend.Endpoints) != 0 {
 				t.Errorf("site %s serves %s to all addresses", s.Label(), r.From)
 			}
-			if closed[r.From.Namespace+"/"+r.From.Name] && len(r.Backend.Endpoints) != 0 {
+			if closed[r.From.Namespace+"/"+r.From.Name] && len(r.Backend.Endpoints) != 0 && r.Terms.Auth == (hostmap.Auth{}) {
 				t.Errorf("site %s serves %s without asking who comes", s.Label(), r.From)
 			}
 			if r.Backend.Namespace != r.From.Namespace {

@@ -97,6 +97,9 @@ func (i *inquiry) askedStep() (Step, bool) {
 	if t.BasicAuth != (hostmap.BasicAuth{}) {
 		asks = append(asks, "asks for a name and a password (else 401)")
 	}
+	if a := t.Auth.Terms(); a != nil {
+		asks = append(asks, "asks "+a.Host+a.Path+" (else 401, 403 or 503)")
+	}
 	if t.MaxBodySize != 0 {
 		asks = append(asks, fmt.Sprintf("takes bodies of up to %d octets (else 413)", t.MaxBodySize))
 	}

@@ -41,7 +41,7 @@ type Client struct {
 //  3. The first of the site's answers whose condition holds.
 //  4. A client outside the source ranges of the route, or of the site where the
 //     route has none, is refused, 403, before a redirect tells where something
-//     is.
+//     is; unless something else is enough to let it in.
 //  5. The first of the route's answers whose condition holds; its redirect.
 //  6. A body that is declared to be larger than the route takes is refused, 413.
 //  7. The path is rewritten; where the outcome would be no canonical path the
@@ -62,9 +62,15 @@ func Apply(v *Verdict, f *Facts, r *Request, c Client) {
 		v.Route = nil
 		return
 	}
-	if ranged := v.Ranges(); ranged.Ranged() && !ranged.admits(c.Address) {
-		v.refuse(statusForbidden, ReasonSourceRange)
-		return
+	if ranged := v.Ranges(); ranged.Ranged() {
+		in := ranged.admits(c.Address)
+		switch {
+		case t.SatisfyAny && t.Authenticates():
+			v.Known = in && ranged.Allow != Ranges{}
+		case !in:
+			v.refuse(statusForbidden, ReasonSourceRange)
+			return
+		}
 	}
 	if t.Answers != (Answers{}) && v.answerBy(t.Answers, r, &c) {
 		return

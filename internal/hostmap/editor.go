@@ -167,8 +167,10 @@ func (m *Map) list(base *Map, changed []changedSite) {
 			return
 		}
 		for rt := range s.AllRoutes() {
-			if rt.Backend != nil {
-				more[rt.Backend] += n
+			for _, b := range rt.backends() {
+				if b != nil {
+					more[b] += n
+				}
 			}
 		}
 	}

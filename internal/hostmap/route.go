@@ -46,6 +46,10 @@ type Route struct {
 	From Object
 }
 
+// backends are those that requests of the route go to, and that are asked about
+// them; some may be nil.
+func (r *Route) backends() [2]*Backend { return [...]*Backend{r.Backend, r.Terms.AuthBackend} }
+
 // router finds the route of a path: an Exact one, else the longest first (as
 // Kubernetes Ingress has it, "Multiple matches"), a regular expression being as long as its
 // text and before a prefix of that length.

@@ -21,23 +21,32 @@ type Variables interface {
 //     else that;
 //   - request_uri: the target as it came; uri: the canonical path, without the
 //     query; args and query_string: the query; is_args: "?" where there is one;
+//   - escaped_request_uri: the target with all but letters, digits and -._~
+//     percent-encoded; remote_user: the name in the credentials of RFC 7617;
 //   - request_method; remote_addr and the_real_ip: the client's address.
 var variables = []string{
 	"host", "http_host", "scheme", "pass_access_scheme", "request_uri", "uri",
-	"args", "query_string", "is_args", "request_method", "remote_addr", "the_real_ip",
+	"escaped_request_uri", "remote_user", "args", "query_string", "is_args", "request_method", "remote_addr", "the_real_ip",
 }
 
 // FieldVariable begins the names of request fields, in lower case and with '_'
-// for '-': http_user_agent.
-const FieldVariable = "http_"
+// for '-': http_user_agent. CookieVariable begins those of cookies.
+const (
+	FieldVariable  = "http_"
+	CookieVariable = "cookie_"
+)
 
 // KnownVariable tells whether templates may have a name.
 func KnownVariable(name string) bool {
 	if slices.Contains(variables, name) {
 		return true
 	}
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789_"
+	if of, ok := strings.CutPrefix(name, CookieVariable); ok {
+		return of != "" && strings.Trim(of, letters+"ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+	}
 	of, ok := strings.CutPrefix(name, FieldVariable)
-	return ok && of != "" && strings.Trim(of, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+	return ok && of != "" && strings.Trim(of, letters) == ""
 }
 
 // VariableText is how a template names a variable. There is no other meaning of

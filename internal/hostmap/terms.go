@@ -42,6 +42,13 @@ type Terms struct {
 	Quota Quota
 	// BasicAuth, of a route, lets in those who know a password. The wire.
 	BasicAuth BasicAuth
+	// Auth, of a route, asks a service who is let in: AuthBackend, where it is
+	// not nil. The wire.
+	Auth        Auth
+	AuthBackend *Backend
+	// SatisfyAny, of a route, lets in who is named in Allow, or is let in by
+	// BasicAuth or Auth; else each of them is asked for. Apply and the wire.
+	SatisfyAny bool
 	// MaxBodySize, of a route, bounds the body of a request, in octets; 0 does
 	// not. Apply refuses what is declared to be more, the wire what turns out
 	// to be.
@@ -65,6 +72,9 @@ type Redirect struct {
 
 // Ranged tells whether [Apply] needs to know the client's address.
 func (t *Terms) Ranged() bool { return t.Allow != Ranges{} || t.Deny != Ranges{} }
+
+// Authenticates tells whether clients must show who they are.
+func (t *Terms) Authenticates() bool { return t.BasicAuth != BasicAuth{} || t.Auth != Auth{} }
 
 // text appends what is not zero, each as " name=value".
 func (t *Terms) text(b *strings.Builder) {
@@ -100,6 +110,15 @@ func (t *Terms) text(b *strings.Builder) {
 	}
 	if t.BasicAuth != (BasicAuth{}) {
 		fmt.Fprintf(b, " basic-auth=%s", t.BasicAuth)
+	}
+	if t.Auth != (Auth{}) {
+		fmt.Fprintf(b, " auth=[%s]", t.Auth)
+	}
+	if k := t.AuthBackend; k != nil {
+		fmt.Fprintf(b, " auth-backend=%s:%s/%s:%s", k.Protocol, k.Namespace, k.Service, k.Port)
+	}
+	if t.SatisfyAny {
+		b.WriteString(" satisfy=any")
 	}
 	if t.MaxBodySize != 0 {
 		fmt.Fprintf(b, " max-body-size=%d", t.MaxBodySize)

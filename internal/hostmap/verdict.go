@@ -76,6 +76,9 @@ type Verdict struct {
 	// Path is what the backend is asked for where Apply has rewritten the
 	// request's path, else "".
 	Path string
+	// Known tells that who the client is need not be asked, because its address
+	// is enough.
+	Known bool
 	// Answer is the first of these where one of the terms' answers is given,
 	// else there is none.
 	Answer Answers

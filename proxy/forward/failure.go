@@ -8,13 +8,15 @@ import (
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
-// Reasons of 413, 502, 503, 504 and 508, beside those of upstream and hostmap.
+// Reasons of 401, 403, 413, 502, 503, 504 and 508, beside those of upstream and hostmap.
 const (
 	reasonNoEndpoints         = "no_endpoints"
 	reasonUpstreamMisdirected = "upstream_misdirected"
 	reasonAborted             = "aborted"
 	reasonNoTunnel            = "no_upgrade"
-	reasonLoop                = "loop" // the request goes round in circles
+	reasonLoop                = "loop"             // the request goes round in circles
+	reasonAuthDenied          = "auth_denied"      // a service does not let the request in
+	reasonAuthUnavailable     = "auth_unavailable" // it cannot be asked, or says neither yes nor no
 	reasonBodySize            = string(hostmap.ReasonBodySize)
 )
 

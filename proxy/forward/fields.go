@@ -18,16 +18,21 @@ type hop struct {
 	loopMark  hpack.HeaderField // added to each
 }
 
-// requestFields puts together the fields that go to the backend: the
-// client's, without those that are for one hop only or that the client must
-// not set, and then ours. They take the place of r.Header, in place: a list for
-// itself would double what requests of many fields cost.
+// requestFields puts together the fields that go to the backend: those of
+// appendFields, and what the terms make of them. They take the place of r.Header,
+// in place: a list for itself would double what requests of many fields cost.
 func (h *hop) requestFields(r *message.Request, p *Passage, trusted bool) []hpack.HeaderField {
+	r.Header = message.EditFields(h.appendFields(r.Header[:0], r, p, trusted), r.RequestEdits, http.StatusOK)
+	return r.Header
+}
+
+// appendFields appends the client's fields, without those that are for one hop
+// only or that the client must not set, and then ours. out may be r.Header[:0].
+func (h *hop) appendFields(out []hpack.HeaderField, r *message.Request, p *Passage, trusted bool) []hpack.HeaderField {
 	var said message.Forwarded
 	if trusted {
 		said = r.Forwarded() // reads what is written over below
 	}
-	out := r.Header[:0]
 	for i := range r.Header {
 		f := &r.Header[i]
 		if !kept(f.Name) {
@@ -53,8 +58,6 @@ func (h *hop) requestFields(r *message.Request, p *Passage, trusted bool) []hpac
 		// RFC 9440 section 2.2. Only to a site that asked for it.
 		out = append(out, message.Field("client-cert", c.Certificate))
 	}
-	out = message.EditFields(out, r.RequestEdits, http.StatusOK)
-	r.Header = out
 	return out
 }
 

@@ -19,6 +19,7 @@ type Forwarder struct {
 	hop     hop
 	buffers copyBuffers
 	timed   bool
+	answers answers
 }
 
 // New makes a forwarder. The port is where clients reach https; timed has it note
@@ -48,10 +49,7 @@ func (f *Forwarder) Forward(r *message.Request, p *Passage) {
 		answerError(r, http.StatusServiceUnavailable, b.Missing)
 		return
 	}
-	p.hostport = r.Host
-	if r.Port != 0 {
-		p.hostport += ":" + strconv.Itoa(int(r.Port))
-	}
+	p.setHostport(r)
 	f.fill(r, p, b)
 	if !p.turn.Begin(p.backend.Backend, &p.up, r.Start) {
 		answerError(r, http.StatusServiceUnavailable, reasonNoEndpoints)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ type Passage struct {
 	site     *hostmap.Site
 	route    *hostmap.Route
 	ties     *Ties
+	view     *View
 	backend  *backend
 	hostport string         // the host with the client's port, where it named one
 	path     string         // instead of the request's, without the query; "" for none
@@ -49,7 +51,7 @@ type Passage struct {
 
 // Open begins a passage: what the verdict has led to, of the map of a view.
 func (p *Passage) Open(v *View, to *hostmap.Verdict, ties *Ties) {
-	p.site, p.route, p.ties = to.Site, to.Route, ties
+	p.site, p.route, p.ties, p.view = to.Site, to.Route, ties, v
 	p.backend, p.path = v.backend(to.Route.Backend), to.Path
 }
 
@@ -58,6 +60,14 @@ func (p *Passage) Close() {
 	interim, trailer := p.interim, p.trailer
 	*p = Passage{}
 	p.interim, p.trailer = interim, trailer
+}
+
+// setHostport settles the host as the client named it.
+func (p *Passage) setHostport(r *message.Request) {
+	p.hostport = r.Host
+	if r.Port != 0 {
+		p.hostport += ":" + strconv.Itoa(int(r.Port))
+	}
 }
 
 // target is what the backend is asked for: what was matched, or what the terms have

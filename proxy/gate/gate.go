@@ -49,6 +49,9 @@ func (c *Case) Close() {
 	*c = Case{}
 }
 
+// Variables are those of the request, for the terms. They are valid until Close.
+func (c *Case) Variables() hostmap.Variables { return &c.variables }
+
 // Verdict is what has become of the request. It is valid until Close.
 func (c *Case) Verdict() *hostmap.Verdict { return &c.verdict }
 
@@ -118,13 +121,17 @@ func (g *Gate) admits(r *message.Request, c *Case) bool {
 // may block for as long as a hash takes. true: the request may go on; false: it
 // has been answered.
 func (g *Gate) Authenticate(r *message.Request, c *Case) bool {
-	auth := c.verdict.Route.Terms.BasicAuth
-	t := auth.Terms()
-	if t == nil {
+	v, terms := &c.verdict, &c.verdict.Route.Terms
+	t := terms.BasicAuth.Terms()
+	if t == nil || v.Known {
 		return true
 	}
-	if g.passwords.know(auth, t, r.Get("authorization")) {
+	if g.passwords.know(terms.BasicAuth, t, r.Get("authorization")) {
+		v.Known = terms.SatisfyAny
 		return true
+	}
+	if terms.SatisfyAny && terms.Auth != (hostmap.Auth{}) {
+		return true // There is another who may know it.
 	}
 	r.AnswerError(http.StatusUnauthorized, reasonUnauthorized, requestDenied,
 		message.Field("www-authenticate", "Basic realm="+strconv.QuoteToASCII(t.Realm)+`, charset="UTF-8"`))

@@ -34,6 +34,11 @@ func (v *variables) Variable(name string) string {
 		return v.scheme()
 	case "request_uri":
 		return r.Target
+	case "escaped_request_uri":
+		return escape(r.Target)
+	case "remote_user":
+		user, _, _ := basicCredentials(r.Get("authorization"))
+		return user
 	case "uri":
 		path, _, _ := strings.Cut(r.Path, "?")
 		return path
@@ -52,6 +57,9 @@ func (v *variables) Variable(name string) string {
 			return a.String()
 		}
 		return ""
+	}
+	if of, ok := strings.CutPrefix(name, hostmap.CookieVariable); ok {
+		return cookie(r, of)
 	}
 	of, _ := strings.CutPrefix(name, hostmap.FieldVariable)
 	return fieldOf(r, of)
@@ -74,6 +82,36 @@ func fieldOf(r *message.Request, name string) string {
 		}
 	}
 	return value
+}
+
+// cookie is the value of one (RFC 6265 section 4.2), "" without.
+func cookie(r *message.Request, name string) string {
+	for i := range r.Header {
+		if r.Header[i].Name != "cookie" {
+			continue
+		}
+		for pair := range strings.SplitSeq(r.Header[i].Value, ";") {
+			if n, value, _ := strings.Cut(strings.Trim(pair, " \t"), "="); n == name {
+				return value
+			}
+		}
+	}
+	return ""
+}
+
+// escape percent-encodes all that RFC 3986 section 2.3 does not call unreserved.
+func escape(s string) string {
+	const hex = "0123456789ABCDEF"
+	out := make([]byte, 0, len(s)+len(s)/2)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
+			out = append(out, c)
+		default:
+			out = append(out, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(out)
 }
 
 // namedLike tells whether a field has a name of a variable. A field with '_' in

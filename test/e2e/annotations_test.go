@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -35,6 +36,12 @@ var annotated = []struct {
 	{name: "unreadable", ours: "allow-source-range: everybody", nginx: "whitelist-source-range: everybody", want: "503"},
 	{name: "misspelt", ours: "allow-source-ranges: 127.0.0.0/8", nginx: "whitelist-source-ranges: 127.0.0.0/8", want: "503"},
 	{name: "not-ours", nginx: "auth-url: http://auth.example/\nauth-signin: http://auth.example/", want: "503"},
+	{name: "no-service", nginx: "auth-url: http://none.default.svc.cluster.local/", want: "503"},
+	{name: "service", nginx: "auth-url: http://web.default.svc.cluster.local/status/202", ask: "/x", want: "200 /x"},
+	{name: "service-denies", nginx: "auth-url: http://web.default.svc/status/403", want: "403"},
+	{name: "service-sends-to-sign-in", nginx: "auth-url: http://web.default.svc/status/401\nauth-signin: https://$host/in?a", ask: "/x?b", want: "302 https://HOST/in?a&rd=http://HOST%2Fx%3Fb"},
+	{name: "service-errs", nginx: "auth-url: http://web.default.svc/status/500", want: "503"},
+	{name: "any-of-both", nginx: "auth-url: http://web.default.svc/status/401\nwhitelist-source-range: 127.0.0.1\nsatisfy: any", ask: "/x", want: "200 /x"},
 	{name: "snippet", nginx: "configuration-snippet: deny all;", want: "403"},
 	{name: "snippet-nobody-reads", nginx: "configuration-snippet: auth_request /x;", want: "503"},
 	{name: "snippet-redirect", nginx: "configuration-snippet: return 307 https://new.example$request_uri;", ask: "/a?b", want: "307 https://new.example/a?b"},
@@ -55,6 +62,9 @@ func TestAnnotations(t *testing.T) {
 		switch r.URL.Path {
 		case "/slow":
 			<-waiting
+		case "/status/202", "/status/401", "/status/403", "/status/500":
+			status, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/status/"))
+			w.WriteHeader(status)
 		case "/host":
 			_, _ = io.WriteString(w, r.Host)
 		default:

@@ -141,6 +141,7 @@ type notes struct {
 	cors         corsNotes
 	quota        hostmap.Quota
 	password     passwordNotes
+	auth         authNotes
 	appRoot      string
 	// canary leaves the rules out: they are for a share of what another Ingress
 	// has, and must not take all of it.

@@ -46,6 +46,7 @@ var nginxFamilies = [...][]nginxAnnotation{
 	nginxAnnotations,
 	nginxSnippetAnnotations,
 	nginxPasswordAnnotations,
+	nginxAuthAnnotations,
 	nginxQuotaAnnotations,
 	nginxCORSAnnotations,
 }
@@ -104,6 +105,7 @@ func (r *reader) readNginx(ing *ingress) {
 	settleSnippet(&ing.notes.terms, &ing.notes.snippet.Terms)
 	settleQuota(&ing.notes.terms, ing.notes.quota)
 	r.settlePassword(ing)
+	r.settleAuth(ing)
 	if ing.notes.redirectCode.permanent != 0 && ing.notes.terms.Redirect.Status == permanentRedirect {
 		ing.notes.terms.Redirect.Status = ing.notes.redirectCode.permanent
 	}

@@ -154,6 +154,17 @@ A snippet is read as data and does what it says there, if all of it is understoo
 
 Variables are ` + "`$host`, `$http_host`, `$http_NAME`, `$scheme`, `$pass_access_scheme`, `$request_uri`, `$uri`, `$args`, `$is_args`, `$request_method`,\n`$remote_addr`, `$the_real_ip`, `$namespace` and `$ingress_name`" + `. ` + "`return`" + ` is given only after the rule has let a request in, and after source
 ranges: a 421 and a 403 stay.
+
+## External authentication
+
+` + "`auth-url`" + ` asks one of these, over connections of our own, and nobody else:
+
+- **A Service of the cluster**, ` + "`http://NAME.NAMESPACE.svc.cluster.local:PORT/path`" + `, of any namespace, by its endpoints.
+- **A host that we serve to everybody**, ` + "`https://auth.example.com/oauth2/auth` or `https://$host/oauth2/auth`" + `: the backend of that
+  host and path is asked. It must not ask for client certificates, passwords, source ranges or the like.
+
+No other name is looked up: whoever may write an Ingress would have us ask what only we can reach. Where a service cannot be asked within
+15 seconds, or answers anything else than 2xx, 401 and 403, the request gets 503.
 `)
 	for _, part := range []struct {
 		fate         fate

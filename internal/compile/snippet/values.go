@@ -60,6 +60,15 @@ func canonicalName(name string) string {
 // Location reads where a redirect leads, with nginx's variables.
 func Location(text string) (string, error) { return location(text, nil) }
 
+// Text reads a text with nginx's variables, which may stand in a field.
+func Text(text string) (string, error) { return fieldValue(text, nil) }
+
+// FieldName reads the name of a field that may be changed.
+func FieldName(text string) (string, error) { return fieldName(text) }
+
+// Duration reads a time as nginx writes it.
+func Duration(text string) (time.Duration, error) { return duration(text) }
+
 // location reads where a redirect leads: a URL, whose host is no part of what the
 // client chooses but its own host, or an absolute path.
 func location(text string, known map[string]string) (string, error) {

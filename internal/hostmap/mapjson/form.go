@@ -109,6 +109,8 @@ type Terms struct {
 	CORS           *CORS          `json:"cors,omitempty"`
 	Quota          *Quota         `json:"quota,omitempty"`
 	BasicAuth      *BasicAuth     `json:"basicAuth,omitempty"`
+	Auth           *Auth          `json:"auth,omitempty"`
+	SatisfyAny     bool           `json:"satisfyAny,omitempty"`
 	Answers        []Answer       `json:"answers,omitempty"`
 	RequestFields  []FieldEdit    `json:"requestFields,omitempty"`
 	ResponseFields []FieldEdit    `json:"responseFields,omitempty"`
@@ -173,6 +175,19 @@ type Quota struct {
 // never told.
 type BasicAuth struct {
 	Realm string `json:"realm"`
+}
+
+// Auth is a service that is asked who is let in.
+type Auth struct {
+	Host            string `json:"host"`
+	Path            string `json:"path"`
+	Method          string `json:"method"`
+	Redirect        string `json:"redirect,omitempty"`
+	SignIn          string `json:"signIn,omitempty"`
+	Fields          string `json:"fields,omitempty"` // separated by commas
+	AlwaysSetCookie bool   `json:"alwaysSetCookie,omitempty"`
+	CacheKey        string `json:"cacheKey,omitempty"`
+	Cache           string `json:"cache,omitempty"` // lines of a status and a duration
 }
 
 // Backend is a Service port.

@@ -70,6 +70,10 @@ func world(t *testing.T) *hostmap.Map {
 		}),
 		Quota:     hostmap.Quota{PerSecond: 10, PerMinute: 60, Burst: 5, Concurrent: 3, Except: hostmap.NewRanges(netip.MustParsePrefix("10.2.0.0/16"))},
 		BasicAuth: hostmap.NewBasicAuth(hostmap.BasicAuthTerms{Realm: "vault"}),
+		Auth: hostmap.NewAuth(hostmap.AuthTerms{
+			Host: "auth.test", Path: "/a", Method: "GET", Redirect: "/r", SignIn: "https://auth.test/", Fields: "x-user", AlwaysSetCookie: true, CacheKey: "k", Cache: "200 1s",
+		}),
+		SatisfyAny: true,
 		Answers: hostmap.NewAnswers(
 			hostmap.Answer{Status: 301, Text: "https://b.test${uri}", When: hostmap.Condition{Of: "host", Texts: "x\ny", Start: true, End: true, Fold: true, Not: true}},
 			hostmap.Answer{Status: 204, Fields: hostmap.NewFieldEdits(hostmap.FieldEdit{Name: "x-a", Value: "1"}), When: hostmap.Condition{Of: "uri", Texts: "/never", Location: true}},

@@ -208,6 +208,10 @@ func readTerms(in *Terms) (t hostmap.Terms, err error) {
 	if in.BasicAuth != nil {
 		t.BasicAuth = hostmap.NewBasicAuth(hostmap.BasicAuthTerms{Realm: in.BasicAuth.Realm})
 	}
+	if in.Auth != nil {
+		t.Auth = hostmap.NewAuth(hostmap.AuthTerms(*in.Auth))
+	}
+	t.SatisfyAny = in.SatisfyAny
 	for _, d := range []struct {
 		text string
 		to   *time.Duration

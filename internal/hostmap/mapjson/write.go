@@ -146,6 +146,10 @@ func termsOf(t *hostmap.Terms) *Terms {
 	if a := t.BasicAuth.Terms(); a != nil {
 		out.BasicAuth = &BasicAuth{a.Realm}
 	}
+	if a := t.Auth.Terms(); a != nil {
+		out.Auth = (*Auth)(a)
+	}
+	out.SatisfyAny = t.SatisfyAny
 	return out
 }
 
