@@ -36,6 +36,8 @@ var annotated = []struct {
 	{name: "unreadable", ours: "allow-source-range: everybody", nginx: "whitelist-source-range: everybody", want: "503"},
 	{name: "misspelt", ours: "allow-source-ranges: 127.0.0.0/8", nginx: "whitelist-source-ranges: 127.0.0.0/8", want: "503"},
 	{name: "not-ours", nginx: "auth-url: http://auth.example/\nauth-signin: http://auth.example/", want: "503"},
+	{name: "prefix", nginx: "x-forwarded-prefix: /app", ask: "/prefix", want: "200 /app"},
+	{name: "www.other", nginx: "from-to-www-redirect: 'true'", ask: "/x?y", want: "308 http://HOST/x?y"}, // asked without www
 	{name: "no-service", nginx: "auth-url: http://none.default.svc.cluster.local/", want: "503"},
 	{name: "service", nginx: "auth-url: http://web.default.svc.cluster.local/status/202", ask: "/x", want: "200 /x"},
 	{name: "service-denies", nginx: "auth-url: http://web.default.svc/status/403", want: "403"},
@@ -65,6 +67,8 @@ func TestAnnotations(t *testing.T) {
 		case "/status/202", "/status/401", "/status/403", "/status/500":
 			status, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/status/"))
 			w.WriteHeader(status)
+		case "/prefix":
+			_, _ = io.WriteString(w, r.Header.Get("X-Forwarded-Prefix"))
 		case "/host":
 			_, _ = io.WriteString(w, r.Host)
 		default:
@@ -141,7 +145,7 @@ metadata:
 				if err != nil {
 					t.Fatal(err)
 				}
-				r.Host = q.host
+				r.Host = strings.TrimPrefix(q.host, "www.")
 				if a.body == 0 {
 					r.Method, r.Body = http.MethodGet, http.NoBody
 				}

@@ -49,7 +49,8 @@ func (h *host) sharedRoutes() string {
 			return ""
 		}
 		alias = alias || len(p.aliased) != 0
-		key = fmt.Appendf(key, "%d,%t,%t ", p.by.age, len(p.aliased) != 0, p.ruled)
+		// A claimant may have several lists of aliased routes.
+		key = fmt.Appendf(key, "%d,%p,%t ", p.by.age, p.aliased, p.ruled)
 	}
 	if !alias {
 		return ""

@@ -143,6 +143,10 @@ type notes struct {
 	password     passwordNotes
 	auth         authNotes
 	appRoot      string
+	// fromToWWW sends the hosts with www, or without, to those that are named.
+	fromToWWW bool
+	// defaultBackend is a Service that stands in for those without endpoints.
+	defaultBackend string
 	// canary leaves the rules out: they are for a share of what another Ingress
 	// has, and must not take all of it.
 	canary bool

@@ -30,7 +30,7 @@ func (r *reader) backend(ing *ingress, ref *networkingv1.IngressBackend, at plac
 	if found.Reason != "" {
 		ing.uses.add(found, at)
 	}
-	return backend
+	return r.standIn(ing, backend)
 }
 
 // unreachable are the backends of an Ingress with which something is wrong,

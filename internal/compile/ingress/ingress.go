@@ -109,6 +109,7 @@ func (r *reader) read(object *networkingv1.Ingress, c *class.Class) *claim.Claim
 		r.readRules(ing)
 		r.readTLS(ing)
 		r.addAliases(ing)
+		r.addWWW(ing)
 		ing.yieldRest()
 		r.reportUnreachable(ing)
 	}

@@ -45,6 +45,7 @@ var nginxStems = []string{"auth-", "limit-", "whitelist-", "allowlist-", "denyli
 var nginxFamilies = [...][]nginxAnnotation{
 	nginxAnnotations,
 	nginxSnippetAnnotations,
+	nginxBackendAnnotations,
 	nginxPasswordAnnotations,
 	nginxAuthAnnotations,
 	nginxQuotaAnnotations,

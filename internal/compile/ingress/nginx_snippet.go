@@ -58,7 +58,8 @@ func readSnippet(n *notes, value string, level snippet.Level) (snippet.Snippet, 
 // settleSnippet adds to the terms of routes what a snippet has. Where another
 // annotation says the same, that is heard; who is denied by either is.
 func settleSnippet(t *hostmap.Terms, s *hostmap.Terms) {
-	t.Answers, t.RequestFields = s.Answers, s.RequestFields
+	t.Answers = s.Answers
+	t.RequestFields = t.RequestFields.Then(s.RequestFields)
 	t.ResponseFields = t.ResponseFields.Then(s.ResponseFields)
 	if t.Allow == (hostmap.Ranges{}) {
 		t.Allow = s.Allow

@@ -53,7 +53,6 @@ var nginxAnnotations = []nginxAnnotation{
 	{name: "ssl-passthrough", fate: refused, protects: true, idle: []string{"false"}, remark: "TLS ends here: the authority of a request that cannot be read cannot be judged."},
 	{name: "ssl-ciphers", fate: unneeded, remark: "Go chooses them."},
 	{name: "ssl-prefer-server-ciphers", fate: unneeded, remark: "Go chooses them."},
-	{name: "from-to-www-redirect", fate: refused, idle: []string{"false"}, remark: "Write an Ingress for the other name, with permanent-redirect."},
 	{name: "http2-push-preload", fate: unneeded, remark: "Browsers have given push up."},
 	{name: "whitelist-source-range", fate: same, as: v1alpha1.AnnotationAllowSourceRange, protects: true, idle: []string{"0.0.0.0/0", "0.0.0.0/0,::/0", "::/0,0.0.0.0/0"}},
 	{name: "allowlist-source-range", fate: same, as: v1alpha1.AnnotationAllowSourceRange, protects: true, idle: []string{"0.0.0.0/0", "0.0.0.0/0,::/0", "::/0,0.0.0.0/0"}},
@@ -103,7 +102,6 @@ var nginxAnnotations = []nginxAnnotation{
 	{name: "relative-redirects", fate: unneeded, remark: "A redirect is sent as it is written."},
 	{name: "custom-headers", fate: refused, idle: []string{""}, remark: "Fields are not added to responses."},
 	{name: "custom-http-errors", fate: refused, idle: []string{""}, remark: "Errors are answered by whoever makes them."},
-	{name: "default-backend", fate: refused, idle: []string{""}, remark: "A Service without endpoints is answered 503."},
 	{name: "disable-proxy-intercept-errors", fate: unneeded, remark: "Errors are answered by whoever makes them."},
 	{
 		name:   "canary",
@@ -140,7 +138,6 @@ var nginxAnnotations = []nginxAnnotation{
 	{name: "backend-protocol", fate: near, as: v1alpha1.AnnotationBackendProtocol, value: nginxProtocol, remark: "HTTP, HTTPS, GRPC and GRPCS; AUTO_HTTP and FCGI are refused."},
 	{name: "upstream-vhost", fate: near, as: v1alpha1.AnnotationUpstreamHost, remark: "A host; variables of nginx are refused."},
 	{name: "service-upstream", fate: unneeded, remark: "Endpoints are known at once."},
-	{name: "x-forwarded-prefix", fate: refused, idle: []string{""}, remark: "The field is not sent."},
 	{
 		name:   "proxy-ssl-secret",
 		fate:   near,

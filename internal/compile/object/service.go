@@ -183,6 +183,18 @@ func (s *service) indexPorts() {
 // Ports of other protocols than TCP may have the same number.
 func isTCP(p corev1.Protocol) bool { return p == "" || p == corev1.ProtocolTCP }
 
+// FirstPort is the first TCP port of a Service; false where there is none.
+func (all *Services) FirstPort(name types.NamespacedName) (Port, bool) {
+	if s := all.service(name); s.object != nil {
+		for i := range s.object.Spec.Ports {
+			if p := &s.object.Spec.Ports[i]; isTCP(p.Protocol) {
+				return Port{Number: p.Port}, true
+			}
+		}
+	}
+	return Port{}, false
+}
+
 // find returns the TCP port that an Ingress names, nil where there is none.
 func (s *service) find(p Port) *corev1.ServicePort {
 	if p.Number == 0 && p.Name == "" {
