@@ -77,7 +77,7 @@ func unneeded(d *directive) bool {
 		"underscores_in_headers", "gzip", "gzip_types", "gzip_min_length", "gzip_comp_level", "gzip_vary",
 		"gzip_proxied", "gzip_disable", "gzip_buffers", "gzip_http_version":
 		return true
-	case "proxy_redirect", "proxy_intercept_errors":
+	case "proxy_redirect", "proxy_intercept_errors", "proxy_ssl_verify":
 		return len(d.args) == 1 && d.args[0] == "off"
 	case "proxy_set_header":
 		// How nginx lets a WebSocket pass, which passes here unasked.

@@ -58,6 +58,8 @@ func TestSnippetsOfLocations(t *testing.T) {
 		{`proxy_hide_header X-A; add_header X-A b; more_set_headers "X-C: d";`, `response [remove x-a, set x-c: "d", add x-a: "b"]`},
 		{`proxy_set_header X-Forwarded-Proto https; proxy_set_header Accept-Encoding "";`, `request [set x-forwarded-proto: "https", remove accept-encoding]`},
 		{`proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_http_version 1.1;`, ""},
+		{"proxy_ssl_verify off;", ""},
+		{"proxy_ssl_verify on;", "error: "},
 		{`more_set_input_headers "X-User: $http_x_user"; more_clear_input_headers Authorization;`, `request [set x-user: "${http_x_user}", remove authorization]`},
 		{"client_max_body_size 8m; proxy_read_timeout 1h30m; proxy_send_timeout 600; proxy_connect_timeout 500ms;", "size; 500ms; 1h30m0s; 10m0s"},
 		{"client_max_body_size 0;", "unbounded"},
