@@ -32,6 +32,7 @@ func (o *objectFlags) register(f *pflag.FlagSet, do, with string) {
 	f.BoolVar(&o.to.Classless, "watch-ingress-without-class", false, "and Ingresses that name no class, whatever the default class is")
 	f.StringVar(&o.defaultCertificate, "default-certificate", "", "Secret (namespace/name) for hosts without one of their own")
 	f.BoolVar(&o.to.AllowSharedHosts, "allow-shared-hosts", false, "let several namespaces have rules for one host")
+	f.BoolVar(&o.to.ExternalNames, "allow-external-names", false, "serve Services of type ExternalName: whoever may create one chooses an address, inside the cluster or outside")
 	f.StringVar(&o.nginx, "nginx-annotations", "off", "read ingress-nginx's annotations: off, strict (what protects and cannot be honoured closes its paths), lenient")
 	o.guard.register(f)
 }

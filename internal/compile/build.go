@@ -42,6 +42,7 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 		EndpointSlices: in.EndpointSlices,
 		Previous:       previous,
 		AllowLoopback:  in.AllowLoopback,
+		ExternalNames:  in.ExternalNames,
 		Self:           in.Self,
 		Zone:           in.Zone,
 		Problems:       collected,

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
@@ -170,6 +171,17 @@ func readOptions(t testing.TB, text string) (in compile.Input) {
 			in.Controller = value
 		case "class-names":
 			in.ClassNames = strings.Split(value, ",")
+		case "external-name":
+			// NAMESPACE/SERVICE ADDRESS,...
+			in.ExternalNames = true
+			words := strings.Fields(value)
+			namespace, name, _ := strings.Cut(words[0], "/")
+			var addresses []netip.Addr
+			for a := range strings.SplitSeq(words[1], ",") {
+				addresses = append(addresses, netip.MustParseAddr(a))
+			}
+			in.EndpointSlices = append(in.EndpointSlices, compile.ExternalEndpoints(
+				&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}, addresses))
 		case "classless":
 			in.Classless = true
 		case "any-class":

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,12 @@ import (
 	"github.com/ingress421/ingress421/internal/compile/object"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
+
+// ExternalEndpoints is an EndpointSlice with what was found under the name that
+// a Service of type ExternalName stands for.
+func ExternalEndpoints(s *corev1.Service, addresses []netip.Addr) *discoveryv1.EndpointSlice {
+	return object.ExternalEndpoints(s, addresses)
+}
 
 // Nginx says what becomes of the annotations of ingress-nginx.
 type Nginx = ingress.Nginx
@@ -64,6 +71,9 @@ type Options struct {
 	// host. Everything else about the host is still said by the namespace that
 	// owns it.
 	AllowSharedHosts bool
+	// ExternalNames serves Services of type ExternalName, with the addresses
+	// that [ExternalEndpoints] gives them.
+	ExternalNames bool
 	// Guarded are the names of IngressClasses that another controller serves
 	// behind us, by the Service that Guard is. Nothing is written about their
 	// Ingresses.

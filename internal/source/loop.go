@@ -22,6 +22,8 @@ type Loop struct {
 	Config
 	list List
 	wake chan struct{} // holds one
+	// names is nil unless Services of type ExternalName are served.
+	names *names
 
 	// What follows is owned by Run.
 	live   *hostmap.Map // nil before the first
@@ -34,7 +36,11 @@ func New(c Config, list List) *Loop {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	return &Loop{Config: c, list: list, wake: make(chan struct{}, 1)}
+	l := &Loop{Config: c, list: list, wake: make(chan struct{}, 1)}
+	if c.ExternalNames {
+		l.names = newNames(c.Log, l.Wake)
+	}
+	return l
 }
 
 // Wake tells the loop that something may have changed. It never waits and may
@@ -52,6 +58,9 @@ func (l *Loop) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { l.GuardHosts.Watch(ctx, l.Wake) })
+	if l.names != nil {
+		wg.Go(func() { l.names.run(ctx) })
+	}
 	for ctx.Err() == nil {
 		l.turn(ctx)
 		l.sleep(ctx)
@@ -75,6 +84,9 @@ func (l *Loop) turn(ctx context.Context) {
 		}
 		l.next, l.rested = began.Add(again), began.Add(again)
 		return
+	}
+	if l.names != nil && l.names.add(&state.Input) {
+		state.Same = false
 	}
 	if state.Same && !first && !l.due() && !l.GuardHosts.Changed() {
 		return

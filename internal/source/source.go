@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -71,6 +72,13 @@ func Load(ctx context.Context, c Config, list List) (Outcome, error) {
 	state, err := list(ctx)
 	if err != nil {
 		return Outcome{}, err
+	}
+	if c.ExternalNames {
+		n := newNames(cmp.Or(c.Log, slog.Default()), func() {})
+		asked := state.Input
+		n.add(&asked)
+		n.lookUp(ctx)
+		n.add(&state.Input)
 	}
 	o, _ := c.compile(nil, state)
 	o.Took = time.Since(began)

@@ -85,6 +85,7 @@ func TestFlags(t *testing.T) {
 			"--guard-class=mesh", "--guard-protocol=https", "--guard-hosts=/etc/ingress421/guard/hosts.yaml",
 		}, nil},
 		{"classes of others", []string{"classNames={nginx,legacy}", "watchIngressWithoutClass=true"}, []string{"--ingress-class=nginx,legacy", "--watch-ingress-without-class"}, nil},
+		{"external names", []string{"allowExternalNames=true"}, []string{"--allow-external-names"}, nil},
 		{"annotations of ingress-nginx", []string{"nginxAnnotations=strict"}, []string{"--nginx-annotations=strict"}, nil},
 		{"shared hosts", []string{"allowSharedHosts=true"}, []string{"--allow-shared-hosts"}, nil},
 		{"port for redirects", []string{"externalHttpsPort=8443"}, []string{"--external-https-port=8443"}, nil},

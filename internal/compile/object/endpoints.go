@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/ingress421/ingress421/internal/compile/problem"
@@ -39,12 +40,7 @@ func (all *Services) findEndpoints(p servicePort) *Endpoints {
 		}
 	}
 	if s.object.Spec.Type == corev1.ServiceTypeExternalName {
-		// Whoever may create a Service could have any address in the cluster
-		// served (CVE-2021-32783).
-		return &Endpoints{
-			missing: hostmap.UnsupportedBackend, Reason: problem.BackendUnsupported,
-			Message: p.title() + " is of type ExternalName, which is not served; name a Service with endpoints.",
-		}
+		return all.external(s, p)
 	}
 	port := s.find(p.port)
 	if port == nil {
@@ -75,6 +71,45 @@ func (all *Services) findEndpoints(p servicePort) *Endpoints {
 	}
 	if len(r.addresses) == 0 {
 		r.Reason, r.Message = s.whyNone(p.title(), port)
+	}
+	return r
+}
+
+// external finds the endpoints of a port of a Service of type ExternalName. It
+// need not list the port, as ingress-nginx has it: nothing stands behind its
+// ports but their numbers.
+func (all *Services) external(s *service, p servicePort) *Endpoints {
+	if !all.externalNames {
+		// Whoever may create a Service could have any address in the cluster
+		// served (CVE-2021-32783).
+		return &Endpoints{
+			missing: hostmap.UnsupportedBackend, Reason: problem.BackendUnsupported,
+			Message: p.title() + " is of type ExternalName, which is not served without --allow-external-names; name a Service with endpoints.",
+		}
+	}
+	number := p.port.Number
+	if port := s.find(p.port); port != nil {
+		if number = port.TargetPort.IntVal; number == 0 {
+			number = port.Port
+		}
+	}
+	if number < 1 || number > 65535 {
+		return &Endpoints{
+			missing: hostmap.MissingPort, Reason: problem.PortNotFound,
+			Message: p.title() + " has no TCP port " + plain(p.String()) + "; it has: " + s.has() + ".",
+		}
+	}
+	var ports []slicePort
+	for _, sp := range s.ports {
+		if sp.slice.Labels[discoveryv1.LabelManagedBy] == managedBy {
+			sp.number = uint16(number)
+			ports = append(ports, sp)
+		}
+	}
+	r := &Endpoints{addresses: all.endpointsOf(s, ports, readyOnes)}
+	if len(r.addresses) == 0 {
+		r.Reason = problem.NoEndpoints
+		r.Message = p.title() + " is of type ExternalName, and the name " + problem.Quote(s.object.Spec.ExternalName) + " has no address that may be forwarded to. Requests are answered 503."
 	}
 	return r
 }

@@ -66,6 +66,8 @@ type Services struct {
 	allowLoopback bool
 	self          hostmap.Self
 	zone          string
+	// externalNames serves Services of type ExternalName.
+	externalNames bool
 
 	services  read[types.NamespacedName, service]
 	endpoints read[servicePort, Endpoints]
@@ -83,6 +85,9 @@ type Input struct {
 	Previous *hostmap.Map
 	// AllowLoopback lets endpoints be loopback addresses.
 	AllowLoopback bool
+	// ExternalNames serves Services of type ExternalName, by the EndpointSlices
+	// that [ExternalEndpoints] makes.
+	ExternalNames bool
 	// Self is this process, to which nothing is forwarded.
 	Self hostmap.Self
 	// Zone is that of this node, "" where it is not known.
@@ -100,6 +105,7 @@ func NewServices(in Input) *Services {
 		allowLoopback: in.AllowLoopback,
 		self:          in.Self,
 		zone:          in.Zone,
+		externalNames: in.ExternalNames,
 		services:      make(read[types.NamespacedName, service], len(backends)),
 		endpoints:     make(read[servicePort, Endpoints], len(backends)),
 		backends:      make(map[backendKey]*hostmap.Backend, len(backends)),
@@ -313,6 +319,9 @@ func (all *Services) addAddresses(to []netip.Addr, slice *discoveryv1.EndpointSl
 }
 
 func objectOf(slice *discoveryv1.EndpointSlice) hostmap.Object {
+	if slice.Labels[discoveryv1.LabelManagedBy] == managedBy {
+		return hostmap.Object{Kind: "Service", Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
+	}
 	return hostmap.Object{Kind: "EndpointSlice", Namespace: slice.Namespace, Name: slice.Name}
 }
 
