@@ -191,6 +191,31 @@ endpoints: [{addresses: [127.0.0.1]}]
 ---
 `
 
+// guardedHost is host, of a class that another controller serves.
+const guardedHost = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: guarded, namespace: default, annotations: {kubernetes.io/ingress.class: guarded}}
+spec:
+  tls: [{hosts: [a.test], secretName: bench-tls}]
+  rules: [{host: a.test}]
+---
+`
+
+// guardedService is a proxy of this machine.
+const guardedService = `apiVersion: v1
+kind: Service
+metadata: {name: NAME, namespace: default}
+spec: {ports: [{name: http, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: NAME-1, namespace: default, labels: {kubernetes.io/service-name: NAME}}
+addressType: IPv4
+ports: [{name: http, port: PORT}]
+endpoints: [{addresses: [127.0.0.1]}]
+---
+`
+
 const secret = `apiVersion: v1
 kind: Secret
 metadata: {name: bench-tls, namespace: default}
@@ -227,16 +252,40 @@ func makeCertificate(dir string) error {
 	return nil
 }
 
-func writeManifests(dir string) error {
+// writeGuardManifests writes what a guard in front of nginx or HAProxy reads; ports
+// are theirs for cleartext.
+func writeGuardManifests(dir string, ports map[string]int) error {
+	certificate, err := benchSecret(dir)
+	if err != nil {
+		return err
+	}
+	folder := filepath.Join(dir, "guard")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return err
+	}
+	text := guardedHost
+	for _, name := range []string{"nginx", "haproxy"} {
+		text += strings.NewReplacer("NAME", name, "PORT", strconv.Itoa(ports[name])).Replace(guardedService)
+	}
+	return os.WriteFile(filepath.Join(folder, "bench.yaml"), append([]byte(text), certificate...), 0o600)
+}
+
+// benchSecret is the Secret of the certificate.
+func benchSecret(dir string) ([]byte, error) {
 	read := func(name string) (string, error) {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		return base64.StdEncoding.EncodeToString(text), err
 	}
 	cert, err := read("tls.crt")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	key, err := read("tls.key")
+	return fmt.Appendf(nil, secret, cert, key), err
+}
+
+func writeManifests(dir string) error {
+	text, err := benchSecret(dir)
 	if err != nil {
 		return err
 	}
@@ -244,7 +293,6 @@ func writeManifests(dir string) error {
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return err
 	}
-	text := fmt.Appendf(nil, secret, cert, key)
 	for _, b := range []struct {
 		name, path, protocol string
 		port                 int

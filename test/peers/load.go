@@ -44,7 +44,7 @@ func (b *bench) measure(ctx context.Context, rounds int, scale float64, only []s
 				n = l.requests // fewer would share what a process needs anyway
 			}
 			for _, p := range b.peers {
-				if p.name == "ingress421+log" && !l.withLog {
+				if strings.HasPrefix(p.name, "ingress421+") && !l.varied {
 					continue
 				}
 				s, err := l.run(ctx, b, p, n)

@@ -86,7 +86,7 @@ func newBench(dir string, bin binaries, with []string) (*bench, error) {
 		"backend.conf": backendConf, "nginx.conf": nginxConf, "haproxy.cfg": haproxyConf, "Caddyfile": caddyConf,
 	}
 	ports, plain := map[string]int{}, map[string]int{}
-	for i, name := range []string{"ingress421", "ingress421+log", "nginx", "haproxy", "caddy", "go", "before"} {
+	for i, name := range []string{"ingress421", "ingress421+log", "nginx", "haproxy", "caddy", "go", "before", "ingress421+nginx", "ingress421+haproxy"} {
 		ports[name], plain[name] = firstPort+i, firstPlain+i
 	}
 	replace := strings.NewReplacer(
@@ -114,12 +114,16 @@ func newBench(dir string, bin binaries, with []string) (*bench, error) {
 	if err := writeManifests(dir); err != nil {
 		return nil, err
 	}
-	run := func(binary, name string, more ...string) []string {
+	if err := writeGuardManifests(dir, plain); err != nil {
+		return nil, err
+	}
+	serve := func(folder, binary, name string, more ...string) []string {
 		return append([]string{
-			binary, "run", "--manifests", filepath.Join(dir, "manifests"), "--http-addr", fmt.Sprintf("127.0.0.1:%d", plain[name]),
+			binary, "run", "--manifests", filepath.Join(dir, folder), "--http-addr", fmt.Sprintf("127.0.0.1:%d", plain[name]),
 			"--https-addr", fmt.Sprintf("127.0.0.1:%d", ports[name]), "--metrics-addr", "127.0.0.1:0", "--admin-addr", "",
 		}, more...)
 	}
+	run := func(binary, name string, more ...string) []string { return serve("manifests", binary, name, more...) }
 	all := []*peer{
 		{name: "ingress421", args: run(bin.now, "ingress421"), env: one},
 		{name: "ingress421+log", args: run(bin.now, "ingress421+log", "--access-log", "json"), env: one},
@@ -132,6 +136,14 @@ func newBench(dir string, bin binaries, with []string) (*bench, error) {
 	}
 	if _, err := os.Stat(bin.caddy); err == nil {
 		all = append(all, &peer{name: "caddy", args: []string{bin.caddy, "run", "--config", filepath.Join(dir, "Caddyfile"), "--adapter", "caddyfile"}, env: append(one, "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)})
+	}
+	// A guard in front of one that is a peer itself: what the hop costs is the
+	// difference.
+	for _, guarded := range []string{"nginx", "haproxy"} {
+		if len(with) == 0 || contains(with, guarded) {
+			name := "ingress421+" + guarded
+			all = append(all, &peer{name: name, args: serve("guard", bin.now, name, "--guard-class", "guarded", "--guard-upstream", "default/"+guarded+":80"), env: one})
+		}
 	}
 	for _, p := range all {
 		p.port, p.plain = ports[p.name], plain[p.name]
