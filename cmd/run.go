@@ -98,6 +98,7 @@ a second one ends the process.`,
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", time.Minute, "how long requests may take to finish after SIGTERM")
 	f.StringVar(&c.AccessLog, "access-log", proxy.AccessLogOff, "off, json or text; to standard output")
 	f.IntVar(&c.AccessLogEvery, "access-log-every", 1, "a line for one in so many requests that are answered below 400; others have theirs always")
+	f.StringVar(&c.HostMetrics, "host-metrics", proxy.HostMetricsAuto, "which metrics are by host: full, auto (no durations once 1,000 hosts were asked for), requests (no durations) or none")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log-format", "", "json or text; to standard error, text on a terminal unless it says otherwise")
 	limitFlags(f, &c.Limits)
@@ -117,6 +118,8 @@ func contradiction(c *process.Config) error {
 		return usagef("--drain-timeout: want a time above zero, such as 60s")
 	case !slices.Contains([]string{proxy.AccessLogOff, proxy.AccessLogJSON, proxy.AccessLogText}, c.AccessLog):
 		return usagef("--access-log: want off, json or text")
+	case !slices.Contains([]string{proxy.HostMetricsFull, proxy.HostMetricsAuto, proxy.HostMetricsRequests, proxy.HostMetricsNone}, c.HostMetrics):
+		return usagef("--host-metrics: want full, auto, requests or none")
 	case c.AccessLogEvery < 1:
 		return usagef("--access-log-every: want a number of requests, 1 for all")
 	}

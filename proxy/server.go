@@ -33,6 +33,14 @@ const (
 // drainAccept is the DrainAccept of a Config that has none.
 const drainAccept = 250 * time.Millisecond
 
+// Values of Config.HostMetrics.
+const (
+	HostMetricsFull     = observe.HostMetricsFull
+	HostMetricsAuto     = observe.HostMetricsAuto
+	HostMetricsRequests = observe.HostMetricsRequests
+	HostMetricsNone     = observe.HostMetricsNone
+)
+
 // Config is what a Server is made of.
 type Config struct {
 	// HTTPAddr and HTTPSAddr are listened on, as host:port; port 0 is chosen
@@ -71,6 +79,9 @@ type Config struct {
 	// AccessLogEvery leaves out all but one in so many requests that were answered
 	// below 400; 0 and 1 leave out none.
 	AccessLogEvery int
+	// HostMetrics says which metrics are by host: full, auto, requests or none; ""
+	// is auto.
+	HostMetrics string
 	// Registerer takes the metrics; nil discards them.
 	Registerer prometheus.Registerer
 }
@@ -102,6 +113,11 @@ func New(cfg Config) (*Server, error) {
 	default:
 		return nil, fmt.Errorf("access log %q: want off, json or text", cfg.AccessLog)
 	}
+	switch cfg.HostMetrics {
+	case "", HostMetricsFull, HostMetricsAuto, HostMetricsRequests, HostMetricsNone:
+	default:
+		return nil, fmt.Errorf("host metrics %q: want full, auto, requests or none", cfg.HostMetrics)
+	}
 	if cfg.ExternalHTTPSPort == 0 {
 		cfg.ExternalHTTPSPort = 443
 	}
@@ -123,7 +139,7 @@ func New(cfg Config) (*Server, error) {
 		memory:    newMemory(cfg.Log),
 		published: make(chan struct{}),
 	}
-	to := observe.Config{Log: cfg.Log, Misdirected: cfg.MisdirectedLog, Registerer: cfg.Registerer}
+	to := observe.Config{Log: cfg.Log, Misdirected: cfg.MisdirectedLog, HostMetrics: cfg.HostMetrics, Registerer: cfg.Registerer}
 	if cfg.AccessLog == AccessLogJSON || cfg.AccessLog == AccessLogText {
 		to.Access, to.AccessFormat, to.AccessEvery = cfg.AccessLogTo, cfg.AccessLog, cfg.AccessLogEvery
 	}

@@ -42,6 +42,7 @@ type Config struct {
 	DrainTimeout      time.Duration
 	AccessLog         string
 	AccessLogEvery    int
+	HostMetrics       string
 	Limits            hostmap.Limits
 
 	Log    *slog.Logger
@@ -88,7 +89,7 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 	server, err := proxy.New(proxy.Config{
 		HTTPAddr: c.HTTPAddr, HTTPSAddr: c.HTTPSAddr, ExternalHTTPSPort: c.ExternalHTTPSPort,
 		ProxyProtocolFrom: c.ProxyProtocolFrom, Limits: c.Limits, DrainTimeout: c.DrainTimeout, DrainAccept: drainAccept,
-		Log: c.Log, MisdirectedLog: misdirectedLog, AccessLog: c.AccessLog, AccessLogTo: c.Stdout, AccessLogEvery: c.AccessLogEvery,
+		Log: c.Log, MisdirectedLog: misdirectedLog, AccessLog: c.AccessLog, AccessLogTo: c.Stdout, AccessLogEvery: c.AccessLogEvery, HostMetrics: c.HostMetrics,
 		Self: self.current, Registerer: registry,
 	})
 	if err != nil {

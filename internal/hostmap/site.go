@@ -48,6 +48,8 @@ const (
 	LabelDefault = "_default"
 	// LabelUnserved stands for every authority that is not served.
 	LabelUnserved = "_unserved"
+	// LabelAll stands for all sites together.
+	LabelAll = "_all"
 )
 
 // NewSite completes a site: it takes its exported fields, puts the routes in
@@ -114,7 +116,7 @@ func (s *Site) Label() string {
 	switch s.Host {
 	case "":
 		return LabelDefault
-	case LabelDefault, LabelUnserved:
+	case LabelDefault, LabelUnserved, LabelAll:
 		return s.Host + "."
 	}
 	return s.Host

@@ -16,6 +16,11 @@ import (
 // that their site already points to: no label is looked up or hashed on the
 // way of a request. Series go when their site does.
 type metrics struct {
+	byHost hostMetrics
+	// gone are the counters of sites that are no more: what is said of all hosts
+	// together never falls.
+	gone *Site
+
 	mu    sync.Mutex
 	sites map[string]*Site // guarded by mu, by label
 	live  *hostmap.Map     // guarded by mu; the last that was retained
@@ -34,8 +39,9 @@ type metrics struct {
 // service is what backends are told apart by in metrics.
 type service struct{ namespace, name string }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, mode string) *metrics {
 	m := &metrics{
+		byHost: hostMetrics{mode: mode}, gone: &Site{label: hostmap.LabelAll},
 		sites: make(map[string]*Site),
 		tried: make(map[service]map[string]*atomic.Uint64),
 		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -101,8 +107,9 @@ func (m *metrics) retain(live, before *hostmap.Map) {
 	m.mu.Lock()
 	m.live = live
 	for was, is := range live.SitesSince(before) {
-		if is == nil {
-			delete(m.sites, was.Label())
+		if label := was.Label(); is == nil && m.sites[label] != nil {
+			m.gone.add(m.sites[label])
+			delete(m.sites, label)
 		}
 	}
 	m.mu.Unlock()
@@ -142,9 +149,20 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	sites, live := m.kept()
+	requests, durations := m.byHost.of(sites)
+	all := &Site{label: hostmap.LabelAll}
+	all.add(m.gone)
 	for _, st := range sites {
-		m.collectSite(ch, st)
+		if st.host == nil {
+			m.collectSite(ch, st, true, true)
+			continue
+		}
+		m.collectSite(ch, st, requests, durations)
+		if !durations {
+			all.add(st)
+		}
 	}
+	m.collectSite(ch, all, !requests, !durations)
 	m.triesMu.Lock()
 	defer m.triesMu.Unlock()
 	for of, results := range m.tried {
@@ -171,12 +189,17 @@ func (m *metrics) kept() ([]*Site, *hostmap.Map) {
 	return sites, m.live
 }
 
-func (m *metrics) collectSite(ch chan<- prometheus.Metric, st *Site) {
-	if cells := st.cells.Load(); cells != nil {
+// collectSite collects the counters of a site, those of its requests and those of
+// their durations as far as they are wanted.
+func (m *metrics) collectSite(ch chan<- prometheus.Metric, st *Site, requests, durations bool) {
+	cells := st.cells.Load()
+	if cells != nil && requests {
 		for _, c := range *cells {
 			ch <- prometheus.MustNewConstMetric(m.requestsDesc, prometheus.CounterValue, float64(c.n.Load()),
 				st.label, c.protocol, c.method, codeLabel(c.status))
 		}
+	}
+	if cells != nil && durations {
 		buckets := make(map[float64]uint64, len(durationBounds))
 		var count uint64
 		for i, bound := range durationBounds {
@@ -187,7 +210,7 @@ func (m *metrics) collectSite(ch chan<- prometheus.Metric, st *Site) {
 		sum := float64(st.duration.nanos.Load()) / float64(time.Second)
 		ch <- prometheus.MustNewConstHistogram(m.durationDesc, count, math.Max(sum, 0), buckets, st.label)
 	}
-	if cells := st.misdirected.Load(); cells != nil {
+	if cells := st.misdirected.Load(); cells != nil && requests {
 		for _, c := range *cells {
 			ch <- prometheus.MustNewConstMetric(m.misdirectedDesc, prometheus.CounterValue, float64(c.n.Load()),
 				st.label, c.reason, c.rule, c.enforcement, c.protocol, c.retry)

@@ -25,6 +25,8 @@ type Config struct {
 	// AccessEvery leaves out all but one in so many requests that were answered
 	// below 400; 0 and 1 leave out none.
 	AccessEvery int
+	// HostMetrics is full, auto, requests or none; "" is auto.
+	HostMetrics string
 	// Registerer takes the metrics; nil discards them.
 	Registerer prometheus.Registerer
 }
@@ -43,7 +45,7 @@ type Observer struct {
 // New makes an Observer. Close ends it.
 func New(cfg Config) *Observer {
 	o := &Observer{
-		metrics:  newMetrics(cfg.Registerer),
+		metrics:  newMetrics(cfg.Registerer, cfg.HostMetrics),
 		failures: newFailureLog(cfg.Log),
 		refusals: newRefusalLog(cfg.Log),
 	}

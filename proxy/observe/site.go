@@ -121,7 +121,9 @@ func (st *Site) cell(protocol, method string, status int) *cell {
 }
 
 // misdirect counts one request that the rule refused or reported.
-func (st *Site) misdirect(l misdirectedLabels) {
+func (st *Site) misdirect(l misdirectedLabels) { st.misdirectedCell(l).n.Add(1) }
+
+func (st *Site) misdirectedCell(l misdirectedLabels) *misdirectedCell {
 	find := func(cells *[]*misdirectedCell) *misdirectedCell {
 		if cells == nil {
 			return nil
@@ -134,8 +136,7 @@ func (st *Site) misdirect(l misdirectedLabels) {
 		return nil
 	}
 	if c := find(st.misdirected.Load()); c != nil {
-		c.n.Add(1)
-		return
+		return c
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -149,5 +150,5 @@ func (st *Site) misdirect(l misdirectedLabels) {
 		}
 		st.misdirected.Store(&next)
 	}
-	c.n.Add(1)
+	return c
 }
