@@ -18,10 +18,10 @@ import (
 // A stack is made smaller, by half, only while it is used to less than a quarter.
 // Of what a connection waits in a few hundred octets too many cost 8 KiB each.
 func TestIdleConnectionsHoldSmallStacks(t *testing.T) {
-	const conns, most = 200, 10 << 10
+	const conns, most = 200, 5 << 10
 	for protocol, says := range map[string]string{
 		message.HTTP1: "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
-		message.HTTP2: http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+		message.HTTP2: http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x04\x01\x00\x00\x00\x00",
 	} {
 		t.Run(protocol, func(t *testing.T) {
 			w := newWorld(t, oneSite(t, echo(t, "b")), nil)

@@ -17,6 +17,7 @@ import (
 type Conn struct {
 	nc     net.Conn  // immutable
 	cork   *Cork     // beneath nc, or nil; immutable
+	socket patient   // below both; nil where that is none; immutable
 	engine *Engine   // immutable
 	limits Limits    // immutable
 	born   time.Time // immutable
@@ -82,6 +83,7 @@ func newConn(g *Engine, nc net.Conn, limits Limits, data any) *Conn {
 	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		c.cork, _ = t.NetConn().(*Cork)
 	}
+	c.socket = socketOf(nc)
 	c.out.Init(&c.mu, (*wire)(c), &g.buffers, writeBuffer)
 	c.out.tableSize = tableLimit
 	c.recv.init(c.limits.ConnWindow)
@@ -125,6 +127,11 @@ func (c *Conn) Serve() (reason string, err error) {
 	err = c.readPreface()
 	for err == nil {
 		err = c.readFrame()
+		for err == errCold {
+			// Here, and not in what is called: as long as this waits, each frame
+			// of the stack counts.
+			err = c.awoken(c.socket.AwaitRead())
+		}
 	}
 	err = c.end(err)
 

@@ -89,6 +89,7 @@ var (
 	ErrResponse = errors.New("h2: response written out of order")
 
 	errStop = errors.New("h2: connection stopped")
+	errCold = errors.New("h2: nothing of a frame has come for a while")
 )
 
 func protocolError(msg string) error {

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"errors"
+	"net"
 	"os"
 	"time"
 )
@@ -58,9 +59,44 @@ func (src *source) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return 0, c.attend()
+		return 0, c.interrupted()
 	}
 	return 0, err
+}
+
+// patient is a socket that can wait with little of the stack until there is
+// something to read.
+type patient interface{ AwaitRead() error }
+
+// socketOf is what nc reads from, nil where that is no socket.
+func socketOf(nc net.Conn) patient {
+	for {
+		above, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			p, _ := nc.(patient)
+			return p
+		}
+		nc = above.NetConn()
+	}
+}
+
+// interrupted does what the read loop was interrupted for. errCold: it may be long
+// until there is something to read, and what waits for it is to give up.
+func (c *Conn) interrupted() error {
+	cold, err := c.attend()
+	if err == nil && cold && c.socket != nil {
+		return errCold
+	}
+	return err
+}
+
+// awoken is what to do once the socket has ended to wait, with err. Nothing of a
+// frame is here.
+func (c *Conn) awoken(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return c.interrupted()
+	}
+	return err
 }
 
 // Warm runs when a cold connection has read something.
@@ -74,12 +110,13 @@ func (src *source) Warm() {
 	c.mu.Unlock()
 }
 
-// attend runs on the read loop after somebody has interrupted its read.
-func (c *Conn) attend() error {
+// attend runs on the read loop after somebody has interrupted its waiting. cold:
+// nothing of a frame is here, nor any buffer.
+func (c *Conn) attend() (cold bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stop != "" {
-		return errStop
+		return false, errStop
 	}
 	c.nc.SetReadDeadline(time.Time{})
 	if c.cool {
@@ -93,7 +130,7 @@ func (c *Conn) attend() error {
 			c.timer.Reset(c.untilTick(c.clock()))
 		}
 	}
-	return nil
+	return c.cold && !c.dead, nil
 }
 
 // forgetBlock makes the HPACK decoder let go of the last header block: it

@@ -8,14 +8,12 @@ import (
 	"github.com/ingress421/ingress421/proxy/owned"
 )
 
-// coldBuffer is the buffer of a connection that waits for its next request.
-const coldBuffer = 64
-
 // Conn is one client connection. Its methods but Serve may be called from any
 // goroutine.
 type Conn struct {
 	engine *Engine  // immutable
 	nc     net.Conn // immutable
+	socket patient  // below nc; nil where that is none; immutable
 	limits Limits   // immutable
 	data   any      // immutable
 
@@ -23,7 +21,6 @@ type Conn struct {
 	// hand it on with x.reading and watch.done.
 	buf  []byte // buf[r:w] is unread; nil while the connection waits
 	r, w int
-	cold [coldBuffer]byte
 
 	readBy  time.Time // the read deadline that is set; owned by the reader
 	writeBy time.Time // the write deadline that is set; owned by the writer
@@ -77,8 +74,18 @@ var aLongTimeAgo = time.Unix(1, 0)
 // good order.
 func (c *Conn) Serve() (reason string, err error) {
 	for reason == "" {
-		// Not in serveNext: as long as this waits, each frame of the stack counts.
-		if reason = c.await(); reason == "" {
+		var long bool
+		if reason, long = c.await(); long {
+			// Here, and not in what is called: as long as this waits, each frame
+			// of the stack counts.
+			c.cool()
+			var ended error
+			if c.socket != nil {
+				ended = c.socket.AwaitRead()
+			}
+			reason = c.warm(ended)
+		}
+		if reason == "" {
 			reason, err = c.serveNext()
 		}
 	}
@@ -153,72 +160,6 @@ func (c *Conn) after() (reason string) {
 		return ClosedDrained
 	}
 	return ClosedEnded
-}
-
-// await waits for the first octet of a request.
-func (c *Conn) await() (reason string) {
-	if c.r < c.w {
-		return ""
-	}
-	if cap(c.buf) != smallBuffer {
-		c.engine.giveBack(c.buf)
-		c.buf = c.engine.borrow(smallBuffer)
-	}
-	c.r, c.w = 0, 0
-	limit, late := c.limits.IdleTimeout, ClosedIdle
-	if c.requests == 0 {
-		// Who connects has something to say.
-		limit, late = c.limits.HeaderTimeout, ClosedHeaderTimeout
-	}
-	warm := min(warmTime, limit)
-	err := c.awaitWith(c.buf, warm)
-	if isTimeout(err) && !c.draining.Load() && warm < limit {
-		// It may be long: nothing is held meanwhile.
-		c.engine.giveBack(c.buf)
-		c.buf = nil
-		err = c.awaitWith(c.cold[:], limit-warm)
-		if err == nil {
-			c.buf = c.engine.borrow(smallBuffer)
-			copy(c.buf, c.cold[:c.w])
-		}
-	}
-	switch {
-	case err == nil:
-		return ""
-	case c.draining.Load():
-		return ClosedDrained
-	case isTimeout(err):
-		return late
-	}
-	return ioReason(err)
-}
-
-// warmTime is how long a connection keeps its buffer between two requests.
-const warmTime = 400 * time.Millisecond
-
-// awaitWith reads the first octets of a request into b.
-func (c *Conn) awaitWith(b []byte, limit time.Duration) error {
-	c.readUntil(limit, limit/8)
-	c.setWaiting(true)
-	if c.draining.Load() {
-		_ = c.nc.SetReadDeadline(c.lastCall())
-	}
-	n, err := c.nc.Read(b)
-	c.setWaiting(false)
-	if c.draining.Load() || err != nil {
-		c.readBy = time.Time{} // what is set may be of the past
-	}
-	if n > 0 {
-		c.w = n
-		return nil
-	}
-	return err
-}
-
-func (c *Conn) setWaiting(w bool) {
-	c.mu.Lock()
-	c.waiting = w
-	c.mu.Unlock()
 }
 
 // readUntil sets the read deadline to a time from now. One that is set already

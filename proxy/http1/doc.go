@@ -6,7 +6,7 @@
 // parsed where it lies in the read buffer, without a map; a response head and a
 // small body leave in one write. Bodies are streamed both ways, and an owner
 // that does not read makes the client wait. Buffers are lent: a connection that
-// waits for its next request holds 64 octets.
+// waits for its next request for long holds none, and little of a stack.
 //
 // It is strict. Where RFC 9112 lets a recipient choose between mending a
 // message and refusing it, it is refused, because the next program may mend it

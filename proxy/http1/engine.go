@@ -4,8 +4,6 @@ import (
 	"net"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http2/hpack"
 )
 
 // Limits bound what one connection may cost. A zero field means its default.
@@ -86,16 +84,24 @@ func (g *Engine) giveBack(b []byte) {
 	}
 }
 
-// keptFields is how many fields a connection keeps room for between requests:
-// what most have.
-const keptFields = 32
+const (
+	// usualFields is for how many fields a head gets room at first.
+	usualFields = 16
+	// keptFields is how many fields a connection keeps room for between requests,
+	// unless it waits for long: what most have.
+	keptFields = 32
+)
+
+// patient is a socket that can wait with little of the stack until there is
+// something to read.
+type patient interface{ AwaitRead() error }
 
 // NewConn makes a connection of nc, whose handshake is done. Data is the
 // owner's, and comes back with Exchange.Data.
 func (g *Engine) NewConn(nc net.Conn, limits Limits, data any) *Conn {
 	c := &Conn{engine: g, nc: nc, limits: limits.withDefaults(), data: data}
+	c.socket, _ = bottom(nc).(patient)
 	c.x.c = c
-	c.x.Header = make([]hpack.HeaderField, 0, 16)
 	c.x.begin()
 	return c
 }

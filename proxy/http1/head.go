@@ -87,6 +87,9 @@ func (c *Conn) parseHead(n int) error {
 		x.minor = 1
 		return x.refuse(505, WhyVersion, "not HTTP/1.0 or 1.1")
 	}
+	if x.Header == nil {
+		x.Header = make([]hpack.HeaderField, 0, usualFields)
+	}
 	var over, ok bool
 	if x.Header, over, ok = parseFields(x.Header, rest, c.limits.MaxHeaderFields); over {
 		return x.refuse(431, WhyHeaderList, "too many fields")

@@ -94,6 +94,27 @@ func (s *socket) Read(p []byte) (int, error) {
 	return h.n, nil
 }
 
+// AwaitRead returns once a Read would not wait, for octets or for the end, and
+// needs little of the stack for it: in TLS a Read waits so deep in it that the
+// stack of one who waits for long is not made smaller. It fails as Read does.
+func (s *socket) AwaitRead() error {
+	if err := s.raw.Read(readable); err != nil {
+		return s.opError("read", err, 0)
+	}
+	return nil
+}
+
+// readable tells whether a read would not wait.
+func readable(fd uintptr) bool {
+	var octet [1]byte
+	for {
+		_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&octet)), 1, syscall.MSG_PEEK, 0, 0)
+		if errno != syscall.EINTR {
+			return errno != syscall.EAGAIN
+		}
+	}
+}
+
 // largeWrite takes long enough for the scheduler to be told.
 const largeWrite = 64 << 10
 
