@@ -13,7 +13,7 @@ const (
 	reasonNoEndpoints         = "no_endpoints"
 	reasonUpstreamMisdirected = "upstream_misdirected"
 	reasonAborted             = "aborted"
-	reasonNoTunnel            = "no_upgrade"
+	reasonNoTunnel            = upstream.ReasonNoUpgrade
 	reasonLoop                = "loop"             // the request goes round in circles
 	reasonAuthDenied          = "auth_denied"      // a service does not let the request in
 	reasonAuthUnavailable     = "auth_unavailable" // it cannot be asked, or says neither yes nor no

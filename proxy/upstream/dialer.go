@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -16,9 +17,17 @@ const (
 	alpnUnknown alpn = iota
 	alpnHTTP1
 	alpnHTTP2
+	alpnNotHTTP1 // it has refused HTTP/1.1, and was offered nothing else
 )
 
-var errNoHTTP2 = errors.New("tls: the backend does not choose HTTP/2")
+var (
+	errNoHTTP2 = errors.New("tls: the backend does not choose HTTP/2")
+	errNoHTTP1 = errors.New("tls: the backend refuses HTTP/1.1")
+)
+
+// noProtocol ends the error of crypto/tls, which has no type, where the backend
+// speaks nothing of what it was offered (RFC 7301 section 3.2).
+const noProtocol = "tls: no application protocol"
 
 // dialer opens connections to one Target, and tells which client they are for.
 type dialer struct {
@@ -48,6 +57,11 @@ func (d *dialer) named(t *Target) *dialer {
 // lastChoice is what the endpoint has last chosen.
 func (d *dialer) lastChoice() alpn { return alpn(d.chosen.Load()) }
 
+// mayHaveHTTP1 has HTTP/1.1 tried again where the endpoint has refused it.
+func (d *dialer) mayHaveHTTP1() {
+	d.chosen.CompareAndSwap(uint32(alpnNotHTTP1), uint32(alpnHTTP2))
+}
+
 // dial opens a connection, for whatever is spoken there, within the timeout
 // (<= 0: none). It ends early with ctx.
 func (d *dialer) dial(ctx context.Context, timeout time.Duration) (net.Conn, error) {
@@ -71,7 +85,9 @@ func (d *dialer) dialEither(ctx context.Context, timeout time.Duration) (nc net.
 		return nil, false, err
 	}
 	if h2 = secure.ConnectionState().NegotiatedProtocol == "h2"; h2 {
-		d.chosen.Store(uint32(alpnHTTP2))
+		if d.lastChoice() != alpnNotHTTP1 {
+			d.chosen.Store(uint32(alpnHTTP2))
+		}
 		return secure, true, nil
 	}
 	if d.only {
@@ -82,7 +98,8 @@ func (d *dialer) dialEither(ctx context.Context, timeout time.Duration) (nc net.
 	return secure, false, nil
 }
 
-// dialHTTP1 opens a connection for HTTP/1.1 and offers nothing else.
+// dialHTTP1 opens a connection for HTTP/1.1 and offers nothing else. errNoHTTP1: the
+// backend refuses that.
 func (d *dialer) dialHTTP1(ctx context.Context, timeout time.Duration) (net.Conn, error) {
 	nc, err := d.dial(ctx, timeout)
 	if err != nil || d.tls == nil {
@@ -91,10 +108,14 @@ func (d *dialer) dialHTTP1(ctx context.Context, timeout time.Duration) (net.Conn
 	cfg := d.tls.Clone()
 	cfg.NextProtos = []string{"http/1.1"}
 	secure, err := handshake(ctx, nc, timeout, cfg)
-	if err != nil {
-		return nil, err
+	switch {
+	case err == nil:
+		return secure, nil
+	case strings.HasSuffix(err.Error(), noProtocol):
+		d.chosen.Store(uint32(alpnNotHTTP1))
+		return nil, errNoHTTP1
 	}
-	return secure, nil
+	return nil, err
 }
 
 // handshake closes nc if it fails. The timeout is the handshake's alone.

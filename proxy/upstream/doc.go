@@ -96,7 +96,8 @@
 //
 // A WebSocket goes as an extended CONNECT (RFC 8441) where the backend's SETTINGS
 // offer that; to the caller it looks like an Upgrade. Behind HTTPS, what asks for an
-// Upgrade goes in HTTP/1.1.
+// Upgrade goes in HTTP/1.1, and a WebSocket in HTTP/2 where the backend refuses that in
+// its handshake.
 //
 // A response that nobody reads may send 16 KiB. The window of one that is read
 // grows to 256 KiB as far as two budgets allow: 1 MiB for the client's connection

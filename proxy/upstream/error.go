@@ -15,6 +15,7 @@ const (
 	ReasonReset          = "reset"           // the connection was lost before the response was whole
 	ReasonBadResponse    = "bad_response"    // the response breaks the rules of RFC 9112
 	ReasonRefused        = "refused"         // the backend said that it did not process the request (RFC 9113 sections 6.8 and 8.7), or was lost before it got it; and was asked twice if that could be
+	ReasonNoUpgrade      = "no_upgrade"      // the backend speaks HTTP/2 alone there, and offers no way to the protocol that was asked for
 	ReasonHeadTooLarge   = "head_too_large"  // response head or trailers over MaxHeadBytes or MaxHeadFields
 	ReasonCanceled       = "canceled"        // Cancel was called
 	ReasonBodyAborted    = "body_aborted"    // reading the request body failed, or it was not as long as declared

@@ -64,10 +64,15 @@ func (e *Exchange) Do(r *Request) error {
 	var err error
 	switch p.way(r) {
 	case wayNone:
-		return e.call.fail(Error{Reason: ReasonReset, Err: errNoUpgrade})
+		return e.call.fail(Error{Reason: ReasonNoUpgrade, Err: errNoUpgrade})
 	case wayHTTP1:
 		e.http1.only = true
 		err = e.carry(&e.http1, r)
+		if err == errNoHTTP1 && r.isWebSocket() {
+			err = errSpeaksH2
+		} else if err == errNoHTTP1 {
+			err = e.call.fail(Error{Reason: refusal(r), Err: err})
+		}
 	case wayHTTP1First:
 		err = e.carry(&e.http1, r)
 	case wayHTTP2First:
@@ -83,6 +88,15 @@ func (e *Exchange) Do(r *Request) error {
 		err = e.carry(&e.http1, r)
 	}
 	return err
+}
+
+// refusal is the reason where a request that only HTTP/1.1 can carry meets a backend
+// that does not speak it.
+func refusal(r *Request) string {
+	if r.Upgrade != "" {
+		return ReasonNoUpgrade
+	}
+	return ReasonTLS
 }
 
 // carry has the request carried by one of the two clients.

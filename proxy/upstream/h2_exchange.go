@@ -40,7 +40,8 @@ func (e *h2Exchange) do(r *Request) error {
 		if e.tunnel && !c.offersTunnels() {
 			if !r.UpgradeOptional {
 				c.release()
-				return e.fail(&Error{Reason: ReasonReset, Err: errNoUpgrade})
+				e.call.pool.dialer.mayHaveHTTP1()
+				return e.fail(&Error{Reason: ReasonNoUpgrade, Err: errNoUpgrade})
 			}
 			e.tunnel = false
 		}

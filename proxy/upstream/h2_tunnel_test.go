@@ -3,10 +3,14 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,11 +25,20 @@ import (
 // each request with a status. Behind a 200 it sends back what it gets; its half
 // ends with ours. Requests are told as ":name=value name=value".
 func tunnelling(t *testing.T, offer uint32, late time.Duration, status string) (p *Pool, told func() string) {
+	return tunnellingOver(t, H2C, nil, offer, late, status)
+}
+
+// tunnellingOver is tunnelling with a protocol of its own, TLS where there is a
+// configuration.
+func tunnellingOver(t *testing.T, protocol Protocol, secure *tls.Config, offer uint32, late time.Duration, status string) (p *Pool, told func() string) {
 	var mu sync.Mutex
 	var heads []string
 	var backends sync.WaitGroup
 	serve := func(nc net.Conn) {
 		defer nc.Close()
+		if secure != nil {
+			nc = tls.Server(nc, secure)
+		}
 		if _, err := io.ReadFull(nc, make([]byte, len(http2.ClientPreface))); err != nil {
 			return
 		}
@@ -73,7 +86,7 @@ func tunnelling(t *testing.T, offer uint32, late time.Duration, status string) (
 		client.Close()
 		backends.Wait()
 	})
-	return client.Pool(Target{Addr: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: H2C}), func() string {
+	return client.Pool(Target{Addr: netip.MustParseAddrPort("192.0.2.1:80"), Protocol: protocol}), func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		return strings.Join(heads, ", ")
@@ -132,9 +145,9 @@ func TestTunnelOverHTTP2Refused(t *testing.T) {
 		told     string
 	}{
 		{name: "by the backend", offer: 1, status: "403", upgrade: "websocket", want: `403 whole ""`, told: "CONNECT"},
-		{name: "not offered", status: "200", upgrade: "websocket", want: "error reset"},
+		{name: "not offered", status: "200", upgrade: "websocket", want: "error no_upgrade"},
 		{name: "not offered, and optional", status: "200", upgrade: "websocket", optional: true, want: `200 whole ""`, told: "GET"},
-		{name: "another protocol", offer: 1, status: "200", upgrade: "tcp", want: "error reset"},
+		{name: "another protocol", offer: 1, status: "200", upgrade: "tcp", want: "error no_upgrade"},
 		{name: "another protocol, and optional", offer: 1, status: "200", upgrade: "tcp", optional: true, want: `200 whole ""`, told: "GET"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -171,4 +184,59 @@ func TestTunnelOverHTTP2Canceled(t *testing.T) {
 			t.Errorf("told %s", got)
 		}
 	})
+}
+
+// A WebSocket goes to a backend behind TLS in HTTP/1.1, and as an extended CONNECT
+// where the backend refuses that in its handshake, which it is not made to do for
+// each. Without a way to what is asked for the error says so, and HTTP/1.1 is asked
+// for again.
+func TestTunnelOverHTTP2Alone(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		offer   uint32
+		upgrade string
+		want    string
+		told    string
+		refused int // handshakes, of two requests
+	}{
+		{name: "offered", offer: 1, upgrade: "websocket", want: "101", told: ":method=CONNECT :protocol=websocket :scheme=https", refused: 1},
+		{name: "not offered", upgrade: "websocket", want: "no_upgrade", refused: 2},
+		{name: "another protocol", offer: 1, upgrade: "tcp", want: "no_upgrade", refused: 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			certificates := httptest.NewTLSServer(nil)
+			certificates.Close()
+			synctest.Test(t, func(t *testing.T) {
+				refused := 0
+				cfg := &tls.Config{Certificates: certificates.TLS.Certificates, GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+					c := &tls.Config{Certificates: certificates.TLS.Certificates, NextProtos: []string{"h2"}}
+					if !slices.Contains(hello.SupportedProtos, "h2") {
+						// crypto/tls would let such clients in without a choice.
+						c.NextProtos = []string{"none"}
+						refused++
+					}
+					return c, nil
+				}}
+				p, told := tunnellingOver(t, HTTPS, cfg, tt.offer, 0, "200")
+				for range 2 {
+					r := webSocket()
+					r.Upgrade = tt.upgrade
+					e := p.Start()
+					got := ""
+					if err := e.Do(r); err == nil {
+						got = fmt.Sprint(e.Status)
+					} else if failed, ok := errors.AsType[*Error](err); ok {
+						got = failed.Reason
+					}
+					if got != tt.want {
+						t.Errorf("got %s, want %s", got, tt.want)
+					}
+					e.Close()
+				}
+				if !strings.HasPrefix(told(), tt.told) || refused != tt.refused {
+					t.Errorf("told %q in %d refused handshakes, want %q in %d", told(), refused, tt.told, tt.refused)
+				}
+			})
+		})
+	}
 }

@@ -39,7 +39,7 @@ const (
 // worth it.
 const maxAttempts = 3
 
-// do is Exchange.Do, or errSpeaksH2 if the backend chooses that.
+// do is Exchange.Do, or errSpeaksH2 if the backend chooses that, or errNoHTTP1.
 func (e *http1Exchange) do(r *Request) error {
 	e.login = loginState{holder: r.Login, words: r.speaks(), host: r.Host}
 	e.response.buffers, e.response.timeout = &e.call.pool.buffers, e.call.readTimeout
@@ -174,7 +174,7 @@ func (e *http1Exchange) connect(r *Request, fresh bool) (now time.Time, used boo
 		if !e.call.attach(nil, stop) {
 			return now, false, e.fail(ReasonCanceled, errCanceled, false)
 		}
-		if e.c, err = e.dial(ctx); err == errSpeaksH2 {
+		if e.c, err = e.dial(ctx); err == errSpeaksH2 || err == errNoHTTP1 {
 			return now, false, err
 		} else if err != nil {
 			return now, false, e.fail(dialReason(err), err, false)

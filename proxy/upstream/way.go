@@ -36,6 +36,8 @@ func (p *Pool) way(r *Request) way {
 			return wayHTTP2First
 		}
 		return wayNone
+	case r.isWebSocket() && p.dialer.lastChoice() == alpnNotHTTP1:
+		return wayHTTP2First
 	case r.Upgrade != "", p.target.Protocol == HTTPS && (r.speaks() != speechNone || r.Login.Holds(p, r)):
 		// HTTP/2 has no Upgrade, and its connections are not one client's to log
 		// in on.
