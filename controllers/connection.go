@@ -57,12 +57,16 @@ func newMapper() meta.RESTMapper {
 		corev1.SchemeGroupVersion.WithKind("Namespace"):                meta.RESTScopeRoot,
 		corev1.SchemeGroupVersion.WithKind("Service"):                  meta.RESTScopeNamespace,
 		discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"):       meta.RESTScopeNamespace,
-		gatewayv1.SchemeGroupVersion.WithKind("Gateway"):               meta.RESTScopeNamespace,
 		v1alpha1.GroupVersion().WithKind(v1alpha1.AuthorityPolicyKind): meta.RESTScopeNamespace,
 	} {
 		mapper.Add(kind, scope)
 		// The cache of several namespaces asks for the scope of lists.
 		mapper.Add(kind.GroupVersion().WithKind(kind.Kind+"List"), scope)
+	}
+	// Guessing would make "gatewaies" of it.
+	group := gatewayv1.SchemeGroupVersion //nolint:staticcheck // the other one is of another type
+	for _, kind := range []string{"Gateway", "GatewayList"} {
+		mapper.AddSpecific(group.WithKind(kind), group.WithResource("gateways"), group.WithResource("gateway"), meta.RESTScopeNamespace)
 	}
 	return mapper
 }
