@@ -89,6 +89,10 @@ image: ## Build the container image with docker, podman or buildah, whichever wo
 	cp LICENSE bin/image/LICENSE
 	sh hack/image.sh $(IMAGE) Dockerfile bin/image
 
+.PHONY: krew
+krew: ## Write kubectl's plugin to bin/krew: an archive for each platform, and a manifest for krew
+	sh hack/krew.sh $(VERSION) bin/krew
+
 .PHONY: bench
 bench: ## Run the benchmarks (BENCH: a pattern of their names)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(GOTESTFLAGS) ./...

@@ -15,16 +15,17 @@ import (
 	"github.com/ingress421/ingress421/internal/source"
 )
 
-func newAudit() *cobra.Command {
+func newAudit(plugin bool) *cobra.Command {
 	c := process.Config{Log: slog.New(slog.DiscardHandler)}
 	objects := objectFlags{to: &c}
+	var instance instanceFlags
 	var output string
 	var oneAddress bool
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Tell which hosts share certificates, and what becomes of requests because of it",
-		Long: `Audit a folder of manifests, or the cluster of the kubeconfig: which hosts share
-certificates, and whether a request that a client sends over a connection made
+		Long: `Audit a folder of manifests, the cluster of the kubeconfig, or a running instance
+(--admin, --pod): which hosts share certificates, and whether a request that a client sends over a connection made
 for another host is served or answered 421. Nothing is served or written.
 
 It exits with 3 where something should be mended, and with 0 where not.`,
@@ -40,7 +41,10 @@ It exits with 3 where something should be mended, and with 0 where not.`,
 			if !ok {
 				return usagef("--output %q: want table, json, html or sarif", output)
 			}
-			found, err := process.Load(cmd.Context(), c)
+			if err := instance.settle(cmd.Flags()); err != nil {
+				return err
+			}
+			found, err := served(cmd, c, &instance)
 			if err != nil {
 				return err
 			}
@@ -57,7 +61,9 @@ It exits with 3 where something should be mended, and with 0 where not.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
+	instance.register(f, defaultPod(plugin))
 	objects.register(f, "audit", "read")
+	contextFlag(f, &c)
 	f.BoolVar(&oneAddress, "assume-one-address", true, "all hosts resolve to one address, as behind one load balancer; else what follows from sharing is told for information")
 	f.StringVarP(&output, "output", "o", "table", "table, json, html or sarif")
 	return cmd

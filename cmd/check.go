@@ -10,9 +10,10 @@ import (
 	"github.com/ingress421/ingress421/cmd/process"
 )
 
-func newCheck() *cobra.Command {
+func newCheck(plugin bool) *cobra.Command {
 	c := process.Config{Log: slog.New(slog.DiscardHandler)}
 	objects := objectFlags{to: &c}
+	var instance instanceFlags
 	var output string
 	cmd := &cobra.Command{
 		Use:   "check [FILE|DIR]...",
@@ -27,11 +28,22 @@ said. It exits with 3 where something is lost, or dangerous.`,
   helm template shop ./chart | ingress421 check /dev/stdin
   ingress421 check --kubeconfig ~/.kube/config -o json`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
+			if len(paths) != 0 && !cmd.Flags().Changed("pod") {
+				instance.pod = ""
+			}
+			if err := instance.settle(cmd.Flags()); err != nil {
+				return err
+			}
+			if instance.running() {
+				if err := instance.adopt(cmd, &c); err != nil {
+					return err
+				}
+			}
 			if err := objects.settle(cmd.Flags()); err != nil {
 				return err
 			}
-			if len(paths) != 0 && (c.Manifests != "" || c.Kubeconfig != "" || len(c.Namespaces) != 0) {
-				return usagef("files do not go with --manifests, --kubeconfig or --namespace")
+			if len(paths) != 0 && (c.Manifests != "" || c.Kubeconfig != "" || instance.running() || len(c.Namespaces) != 0) {
+				return usagef("files do not go with --manifests, --kubeconfig, --pod or --namespace")
 			}
 			if output != "table" && output != "json" {
 				return usagef("--output %q: want table or json", output)
@@ -56,7 +68,9 @@ said. It exits with 3 where something is lost, or dangerous.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
+	f.StringVar(&instance.pod, "pod", defaultPod(plugin), "read the cluster by the flags of this pod of ingress421 (namespace/name; namespace/ or any: one that is ready)")
 	objects.register(f, "check", "read")
+	contextFlag(f, &c)
 	f.StringVarP(&output, "output", "o", "table", "table or json")
 	return cmd
 }

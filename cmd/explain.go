@@ -1,34 +1,29 @@
 package cmd
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
-	"net/url"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ingress421/ingress421/cmd/process"
 	"github.com/ingress421/ingress421/internal/explain"
-	"github.com/ingress421/ingress421/internal/hostmap"
-	"github.com/ingress421/ingress421/internal/hostmap/mapjson"
 )
 
 // explainFlags are the flags that make up the question.
 type explainFlags struct {
 	q                  explain.Question
 	peer, client, tls  string
-	admin, output      string
+	output             string
 	serverNameIsNotOwn bool // --server-name is given
 }
 
-func newExplain() *cobra.Command {
+func newExplain(plugin bool) *cobra.Command {
 	c := process.Config{Log: slog.New(slog.DiscardHandler)}
 	objects := objectFlags{to: &c}
+	var instance instanceFlags
 	var e explainFlags
 	cmd := &cobra.Command{
 		Use:   "explain --authority HOST",
@@ -36,7 +31,7 @@ func newExplain() *cobra.Command {
 		Long: `Say what becomes of a request for an authority, on a connection that was made for
 a server name: each step of the rule with what it looked at, the verdict, what
 clients do next, and what to change. Out of a folder of manifests, the cluster of
-the kubeconfig, or a running instance (--admin).
+the kubeconfig, or a running instance (--admin, --pod).
 
 Without --server-name the connection is made for the authority itself, as by a
 client that shares none; --server-name "" is one without server name.`,
@@ -52,14 +47,15 @@ client that shares none; --server-name "" is one without server name.`,
 			if err := objects.settle(cmd.Flags()); err != nil {
 				return err
 			}
-			if e.admin != "" && (c.Manifests != "" || c.Kubeconfig != "" || len(c.Namespaces) != 0) {
-				return usagef("--admin does not go with --manifests, --kubeconfig or --namespace")
+			if err := instance.settle(cmd.Flags()); err != nil {
+				return err
 			}
-			m, err := e.load(cmd, c)
+			found, err := served(cmd, c, &instance)
 			if err != nil {
 				return err
 			}
-			answer := explain.Of(m, e.q)
+			tellProblems(cmd.ErrOrStderr(), found.Problems)
+			answer := explain.Of(found.Map, e.q)
 			write := answer.Table
 			if e.output == "json" {
 				write = answer.JSON
@@ -81,8 +77,9 @@ client that shares none; --server-name "" is one without server name.`,
 	f.StringVar(&e.tls, "tls", "1.3", "TLS version of the connection: 1.2 or 1.3")
 	f.StringVar(&e.peer, "peer", "", "address of the immediate peer, which may be a trusted gateway")
 	f.StringVar(&e.client, "client", "", "address of the client, for source ranges; without it, the peer's")
-	f.StringVar(&e.admin, "admin", "", "ask the instance with this admin address, such as http://127.0.0.1:9421")
+	instance.register(f, defaultPod(plugin))
 	objects.register(f, "explain", "read")
+	contextFlag(f, &c)
 	f.StringVarP(&e.output, "output", "o", "table", "table or json")
 	return cmd
 }
@@ -119,43 +116,4 @@ func address(flag, text string) (a netip.Addr, err error) {
 		return a, usagef("--%s %q: want an IP address", flag, text)
 	}
 	return a, nil
-}
-
-func (e *explainFlags) load(cmd *cobra.Command, c process.Config) (*hostmap.Map, error) {
-	if e.admin != "" {
-		return fetchMap(cmd.Context(), e.admin)
-	}
-	found, err := process.Load(cmd.Context(), c)
-	if err != nil {
-		return nil, err
-	}
-	tellProblems(cmd.ErrOrStderr(), found.Problems)
-	return found.Map, nil
-}
-
-// fetchTimeout bounds the wait for a map: one of a hundred thousand hosts takes
-// seconds.
-const fetchTimeout = time.Minute
-
-// fetchMap asks an instance for the map that it serves by.
-func fetchMap(ctx context.Context, admin string) (*hostmap.Map, error) {
-	u, err := url.Parse(admin)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, usagef("--admin %q: want a URL such as http://127.0.0.1:9421", admin)
-	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath("hostmap.json").String(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", admin, err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", admin, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("ask %s: %s", admin, response.Status)
-	}
-	return mapjson.Read(response.Body)
 }

@@ -37,6 +37,16 @@ func (o *objectFlags) register(f *pflag.FlagSet, do, with string) {
 	o.guard.register(f)
 }
 
+// clusterFlags say which cluster is meant.
+func clusterFlags(f *pflag.FlagSet, c *process.Config, do string) {
+	f.StringVar(&c.Kubeconfig, "kubeconfig", "", "the cluster to "+do+"; without it $KUBECONFIG, ~/.kube/config, the pod's own")
+	contextFlag(f, c)
+}
+
+func contextFlag(f *pflag.FlagSet, c *process.Config) {
+	f.StringVar(&c.Context, "context", "", "the context of the kubeconfig; without it its current one")
+}
+
 // settle reads what was given and refuses what contradicts itself.
 func (o *objectFlags) settle(f *pflag.FlagSet) (err error) {
 	c := o.to

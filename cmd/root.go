@@ -76,7 +76,8 @@ func newRoot() *cobra.Command {
   ingress421 run --manifests deploy/       serve a folder of manifests
   ingress421 check deploy/                 what of them is served as asked
   ingress421 audit --manifests deploy/     who shares certificates, and what comes of it
-  ingress421 explain --authority a.test    why a request is answered as it is`,
+  ingress421 explain --authority a.test    why a request is answered as it is
+  ingress421 status                        how each replica in the cluster is`,
 		Version:       versions(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -95,14 +96,17 @@ func newRoot() *cobra.Command {
 	root.RunE = func(*cobra.Command, []string) error { return nil }
 	root.SetVersionTemplate("ingress421 {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	if asPlugin(os.Args[0]) {
+	plugin := asPlugin(os.Args[0])
+	if plugin {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl ingress421"}
-		root.Example = strings.ReplaceAll(`  ingress421 check                         what of the cluster is served as asked
-  ingress421 audit -o html > audit.html    who shares certificates, and what comes of it`, "  ingress421", "  kubectl ingress421")
+		root.Example = strings.ReplaceAll(`  ingress421 status                        how each replica is, and what it serves
+  ingress421 check                         what of the cluster is served as asked
+  ingress421 audit -o html > audit.html    who shares certificates, and what comes of it
+  ingress421 explain --authority a.test    why a request is answered as it is`, "  ingress421", "  kubectl ingress421")
 	} else {
 		root.AddCommand(newRun(), newDemo())
 	}
-	root.AddCommand(newCheck(), newAudit(), newExplain(), newVersion())
+	root.AddCommand(newCheck(plugin), newAudit(plugin), newExplain(plugin), newStatus(), newVersion())
 	for _, c := range root.Commands() {
 		completeFlags(c)
 	}

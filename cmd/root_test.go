@@ -45,7 +45,7 @@ func TestFlagsAreCompleted(t *testing.T) {
 		"access-log": "off json text", "log-level": "debug info warn error", "log-format": "json text", "guard-protocol": "http h2c https",
 		"nginx-annotations": "off strict lenient",
 		"run manifests":     ":16", "run kubeconfig": ":0", "demo record": ":0",
-		"check output": "table json", "audit output": "table json html sarif", "explain output": "table json", "tls": "1.2 1.3",
+		"check output": "table json", "audit output": "table json html sarif", "explain output": "table json", "status output": "table json", "tls": "1.2 1.3",
 	}
 	for _, c := range newRoot().Commands() {
 		c.Flags().VisitAll(func(f *pflag.Flag) {

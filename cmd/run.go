@@ -76,7 +76,7 @@ a second one ends the process.`,
 			if c.Log, err = newLog(stderr, level); err != nil {
 				return err
 			}
-			c.Stdout, c.Stderr = stdout, stderr
+			c.Stdout, c.Stderr, c.Version = stdout, stderr, version
 			// Whoever reads the log may go. Serving goes on.
 			signal.Ignore(syscall.SIGPIPE)
 			return process.Run(cmd.Context(), c, nil)

@@ -214,6 +214,9 @@ func (s *Server) Addrs() (http, https net.Addr) {
 // any order.
 func (s *Server) Failing() []balance.Failing { return s.endpoints.Failing() }
 
+// Connections counts the open connections of clients, by protocol.
+func (s *Server) Connections() map[string]int { return s.observer.Connections() }
+
 // Listen waits for the first map and then opens the listeners. Run serves what
 // comes by them. It returns early, with the cause, if ctx ends.
 func (s *Server) Listen(ctx context.Context) (http, https net.Listener, err error) {

@@ -30,6 +30,7 @@ type Config struct {
 	Manifests         string
 	GuardHosts        string // a file; "" is none
 	Kubeconfig        string
+	Context           string // of the kubeconfig; "": its current one
 	Namespaces        []string
 	HTTPAddr          string
 	HTTPSAddr         string
@@ -44,6 +45,7 @@ type Config struct {
 	AccessLogEvery    int
 	HostMetrics       string
 	Limits            hostmap.Limits
+	Version           string // of the program
 
 	Log    *slog.Logger
 	Stdout io.Writer // access log; neither may block for long
@@ -95,6 +97,8 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 	if err != nil {
 		return err
 	}
+	recorder, health := admin.NewRecorder(c.Log), new(admin.Health)
+	live.Version, live.Health, live.Connections = c.Version, health, server.Connections
 	live.Endpoints = func() []admin.Endpoint {
 		var failing []admin.Endpoint
 		for _, f := range server.Failing() {
@@ -102,7 +106,6 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 		}
 		return failing
 	}
-	recorder, health := admin.NewRecorder(c.Log), new(admin.Health)
 	registry.MustRegister(recorder)
 	recorded := make(chan struct{}) // closed once there is something to say of what is served
 	first := sync.OnceFunc(func() { close(recorded) })

@@ -28,7 +28,7 @@ func (c *Config) source(publish func(*hostmap.Map), report func(source.Outcome),
 			return manifests.Run(ctx, manifests.Config{Dir: c.Manifests, Config: common})
 		}, nil
 	}
-	cluster, err := clusterOf(c.Kubeconfig)
+	cluster, err := c.Cluster()
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func Load(ctx context.Context, c Config, paths ...string) (source.Outcome, error
 	if len(paths) != 0 {
 		return manifests.Load(ctx, common, paths...)
 	}
-	cluster, err := clusterOf(c.Kubeconfig)
+	cluster, err := c.Cluster()
 	if err != nil {
 		return source.Outcome{}, err
 	}
@@ -76,12 +76,13 @@ func (c *Config) guardHosts() (*hostsfile.File, error) {
 	return f, nil
 }
 
-// clusterOf finds the cluster as kubectl does: the named file, else
+// Cluster finds the cluster as kubectl does: by the named file, else
 // $KUBECONFIG, else ~/.kube/config, else the one this pod runs in.
-func clusterOf(kubeconfig string) (*rest.Config, error) {
+func (c *Config) Cluster() (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	rules.ExplicitPath = c.Kubeconfig
+	overrides := clientcmd.ConfigOverrides{CurrentContext: c.Context}
+	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &overrides).ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("find the cluster (or name a folder with --manifests): %w", err)
 	}

@@ -13,6 +13,12 @@ type Live struct {
 	Endpoints func() []Endpoint
 	// Misdirected remembers requests.
 	Misdirected *Misdirected
+	// Connections counts those of clients, by protocol.
+	Connections func() map[string]int
+	// Health is what /readyz says.
+	Health *Health
+	// Version is the program's.
+	Version string
 }
 
 // Endpoint is an endpoint that has failed.

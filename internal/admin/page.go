@@ -25,7 +25,7 @@ var assets embed.FS
 // and, under the same name with ".json", the same rows for programs. Then there
 // are the host map as text (/hostmap) and as JSON (see package mapjson), and the
 // problems (/problems: JSON for whoever does not ask for HTML); /explain answers
-// why a request is answered as it is. All of it is read
+// why a request is answered as it is, and /status.json how the process is. All of it is read
 // only. It is meant for a loopback address, where it answers only requests for a
 // loopback name, because any web page can make a browser ask a name of its own
 // that resolves to 127.0.0.1.
@@ -40,6 +40,7 @@ func Handler(r *Recorder, live Live) http.Handler {
 	mux.HandleFunc("GET /{$}", p.index)
 	mux.HandleFunc("GET /explain", p.explain)
 	mux.HandleFunc("GET /explain.json", p.explainJSON)
+	mux.HandleFunc("GET /status.json", p.status)
 	mux.HandleFunc("GET /hostmap", p.text)
 	mux.HandleFunc("GET /hostmap.json", p.json)
 	for _, k := range kinds() {

@@ -208,3 +208,7 @@ func tail(log []byte) []byte {
 func (c *Cluster) stop() error {
 	return errors.Join(c.env.Stop(), os.RemoveAll(c.dir))
 }
+
+// KubectlPath is the path of the program, for tests that want more of it than
+// Kubectl.
+func (c *Cluster) KubectlPath() string { return c.kubectl }

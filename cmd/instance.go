@@ -1,0 +1,186 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ingress421/ingress421/cmd/pods"
+	"github.com/ingress421/ingress421/cmd/process"
+	"github.com/ingress421/ingress421/controllers"
+	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/hostmap/mapjson"
+	"github.com/ingress421/ingress421/internal/source"
+)
+
+// anyPod is the value of --pod that leaves the choice to us.
+const anyPod = "any"
+
+// instanceFlags say which running instance is asked, instead of reading
+// objects. By default kubectl's plugin asks pods, as it is run by people who
+// have a cluster and seldom the right to read its Secrets.
+type instanceFlags struct {
+	admin, pod string
+}
+
+// register adds the flags.
+func (i *instanceFlags) register(f *pflag.FlagSet, pod string) {
+	f.StringVar(&i.admin, "admin", "", "ask the instance with this admin address, such as http://127.0.0.1:9421")
+	f.StringVar(&i.pod, "pod", pod, "ask this pod of ingress421 (namespace/name; namespace/ or any: one that is ready) by a port forward")
+}
+
+// defaultPod is whether the commands that can ask pods do so unasked.
+func defaultPod(plugin bool) string {
+	if plugin {
+		return anyPod
+	}
+	return ""
+}
+
+// objectFlagNames are the flags that say which objects are read and how, which
+// a running instance knows by itself.
+var objectFlagNames = []string{
+	"manifests", "namespace", "controller-name", "default-certificate", "allow-shared-hosts", "nginx-annotations",
+	"guard-class", "guard-upstream", "guard-protocol", "ingress-class", "watch-ingress-without-class",
+}
+
+// settle refuses what contradicts itself, and has flags about objects, or
+// --admin, take the place of a pod that nobody has named.
+func (i *instanceFlags) settle(f *pflag.FlagSet) error {
+	given := ""
+	for _, name := range objectFlagNames {
+		if f.Changed(name) {
+			given = name
+			break
+		}
+	}
+	if !f.Changed("pod") && (given != "" || i.admin != "") {
+		i.pod = ""
+	}
+	switch {
+	case i.admin != "" && i.pod != "":
+		return usagef("--admin does not go with --pod")
+	case i.admin != "" && (given != "" || f.Changed("kubeconfig") || f.Changed("context")):
+		return usagef("--admin does not go with --manifests, --kubeconfig, --namespace or other flags that say which objects are read")
+	case i.pod != "" && given != "":
+		return usagef("--pod does not go with --%s: a pod has its own", given)
+	}
+	_, err := i.where()
+	return err
+}
+
+// where are the pods that may be asked.
+func (i *instanceFlags) where() (pods.Where, error) {
+	if i.pod == "" || i.pod == anyPod {
+		return pods.Where{}, nil
+	}
+	namespace, name, ok := strings.Cut(i.pod, "/")
+	if !ok || namespace == "" || strings.Contains(name, "/") {
+		return pods.Where{}, usagef("--pod %q: want namespace/name, namespace/ or any", i.pod)
+	}
+	return pods.Where{Namespace: namespace, Name: name}, nil
+}
+
+// running tells whether an instance is asked.
+func (i *instanceFlags) running() bool { return i.admin != "" || i.pod != "" }
+
+// find finds the pods that are meant.
+func (i *instanceFlags) find(ctx context.Context, c *process.Config) ([]pods.Pod, error) {
+	where, err := i.where()
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := c.Cluster()
+	if err != nil {
+		return nil, err
+	}
+	found, err := pods.Find(ctx, cluster, where)
+	if errors.Is(err, pods.ErrNone) {
+		return nil, fmt.Errorf("%w; name one with --pod NAMESPACE/NAME, or read the cluster's objects with --pod ''", err)
+	}
+	return found, err
+}
+
+// reach is the admin address of the instance that is asked. done ends the way
+// there.
+func (i *instanceFlags) reach(cmd *cobra.Command, c *process.Config) (admin string, done func(), err error) {
+	if i.admin != "" {
+		return i.admin, func() {}, nil
+	}
+	found, err := i.find(cmd.Context(), c)
+	if err != nil {
+		return "", nil, err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "asked: pod %s\n", found[0])
+	return forward(cmd.Context(), c, found[0])
+}
+
+// forward opens the way to a pod's admin address.
+func forward(ctx context.Context, c *process.Config, pod pods.Pod) (admin string, done func(), err error) {
+	cluster, err := c.Cluster()
+	if err != nil {
+		return "", nil, err
+	}
+	controllers.RouteLogs(c.Log)
+	return pods.Forward(ctx, cluster, pod)
+}
+
+// served is what an instance serves by, or what objects are compiled to.
+func served(cmd *cobra.Command, c process.Config, instance *instanceFlags) (o source.Outcome, err error) {
+	if instance.running() {
+		o.Map, err = instance.fetchMap(cmd, &c)
+		return o, err
+	}
+	return process.Load(cmd.Context(), c)
+}
+
+// fetchMap asks the instance for the map that it serves by.
+func (i *instanceFlags) fetchMap(cmd *cobra.Command, c *process.Config) (m *hostmap.Map, err error) {
+	admin, done, err := i.reach(cmd, c)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	err = fetch(cmd.Context(), admin, "hostmap.json", func(response *http.Response) error {
+		m, err = mapjson.Read(response.Body)
+		return err
+	})
+	return m, err
+}
+
+// fetchTimeout bounds the wait for an answer: a map of a hundred thousand hosts
+// takes seconds.
+const fetchTimeout = time.Minute
+
+// fetch asks an admin address for one of its documents.
+func fetch(ctx context.Context, admin, name string, read func(*http.Response) error) error {
+	u, err := url.Parse(admin)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return usagef("--admin %q: want a URL such as http://127.0.0.1:9421", admin)
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath(name).String(), nil)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", admin, err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", admin, err)
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK:
+		return read(response)
+	case http.StatusServiceUnavailable:
+		return fmt.Errorf("ask %s: it has no host map yet", admin)
+	}
+	return fmt.Errorf("ask %s: %s", admin, response.Status)
+}

@@ -1,0 +1,99 @@
+package pods
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
+)
+
+// Forward forwards a port of the loopback address, which the system chooses, to
+// the admin port of a pod. It returns the URL of the page there; the forward
+// ends when stop is called, which it must be.
+func Forward(ctx context.Context, config *rest.Config, pod Pod) (url string, stop func(), err error) {
+	port := pod.AdminPort()
+	if port == "" {
+		return "", nil, fmt.Errorf("pod %s serves no admin page: it runs with --admin-addr ''", pod)
+	}
+	dialer, err := dialerOf(config, pod)
+	if err != nil {
+		return "", nil, fmt.Errorf("forward to pod %s: %w", pod, err)
+	}
+	life, end := context.WithCancel(ctx)
+	var said words
+	ready := make(chan struct{})
+	f, err := portforward.NewOnAddressesForStreamingWithContext(life, dialer, []string{"127.0.0.1"}, []string{"0:" + port}, ready, io.Discard, &said)
+	if err != nil {
+		end()
+		return "", nil, fmt.Errorf("forward to pod %s: %w", pod, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- f.ForwardPorts() }()
+	stop = sync.OnceFunc(func() {
+		end()
+		_ = <-ended // It was to end.
+	})
+	select {
+	case err = <-ended:
+		end()
+		return "", nil, fmt.Errorf("forward to pod %s: %w", pod, cmp.Or(err, context.Cause(life), errors.New(said.String())))
+	case <-ready:
+	}
+	ports, err := f.GetPorts()
+	if err != nil {
+		stop()
+		return "", nil, fmt.Errorf("forward to pod %s: %w", pod, err)
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", ports[0].Local), stop, nil
+}
+
+// dialerOf speaks websockets, and SPDY to API servers, or proxies before them,
+// that do not.
+func dialerOf(config *rest.Config, pod Pod) (httpstream.Dialer, error) {
+	api, err := corev1client.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	target := api.RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("portforward").URL()
+	transport, upgrader, err := spdy.RoundTripperFor(config)
+	if err != nil {
+		return nil, err
+	}
+	old := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialerForStreaming(target, config)
+	if err != nil {
+		return nil, err
+	}
+	return portforward.NewFallbackDialerForStreaming(tunnel, old, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	}), nil
+}
+
+// words keep what was said, from whatever goroutine.
+type words struct {
+	mu  sync.Mutex
+	buf bytes.Buffer // guarded by mu
+}
+
+func (w *words) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.buf.Write(p)
+}
+
+func (w *words) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.TrimSpace(w.buf.String())
+}
