@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ingress421/ingress421/cmd/check"
 	"github.com/ingress421/ingress421/cmd/process"
 	"github.com/ingress421/ingress421/internal/explain"
 )
@@ -50,12 +52,10 @@ client that shares none; --server-name "" is one without server name.`,
 			if err := instance.settle(cmd.Flags()); err != nil {
 				return err
 			}
-			found, err := served(cmd, c, &instance)
+			answer, err := explained(cmd, c, &instance, e.q)
 			if err != nil {
 				return err
 			}
-			tellProblems(cmd.ErrOrStderr(), found.Problems)
-			answer := explain.Of(found.Map, e.q)
 			write := answer.Table
 			if e.output == "json" {
 				write = answer.JSON
@@ -116,4 +116,25 @@ func address(flag, text string) (a netip.Addr, err error) {
 		return a, usagef("--%s %q: want an IP address", flag, text)
 	}
 	return a, nil
+}
+
+// explained answers a question by what an instance serves, or by objects, and
+// says what is wrong with the objects that it is about.
+func explained(cmd *cobra.Command, c process.Config, instance *instanceFlags, q explain.Question) (explain.Answer, error) {
+	if instance.running() {
+		m, problems, err := instance.fetchExplained(cmd, &c, q)
+		if err != nil {
+			return explain.Answer{}, err
+		}
+		answer := explain.Of(m, q)
+		answer.Problems = problems
+		return answer, nil
+	}
+	found, err := process.Load(cmd.Context(), c)
+	if err != nil {
+		return explain.Answer{}, err
+	}
+	answer := explain.Of(found.Map, q)
+	answer.Problems = explain.Concerning(found.Map, q, append(slices.Clone(found.Problems), check.Unowned(&found, q.Authority)...))
+	return answer, nil
 }

@@ -2,8 +2,10 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/ingress421/ingress421/cmd/pods"
 	"github.com/ingress421/ingress421/cmd/process"
 	"github.com/ingress421/ingress421/controllers"
+	"github.com/ingress421/ingress421/internal/explain"
 	"github.com/ingress421/ingress421/internal/hostmap"
 	"github.com/ingress421/ingress421/internal/hostmap/mapjson"
 	"github.com/ingress421/ingress421/internal/source"
@@ -133,41 +136,86 @@ func forward(ctx context.Context, c *process.Config, pod pods.Pod) (admin string
 }
 
 // served is what an instance serves by, or what objects are compiled to.
-func served(cmd *cobra.Command, c process.Config, instance *instanceFlags) (o source.Outcome, err error) {
+func served(cmd *cobra.Command, c process.Config, instance *instanceFlags) (source.Outcome, error) {
 	if instance.running() {
-		o.Map, err = instance.fetchMap(cmd, &c)
-		return o, err
+		return instance.fetchServed(cmd, &c)
 	}
 	return process.Load(cmd.Context(), c)
 }
 
-// fetchMap asks the instance for the map that it serves by.
-func (i *instanceFlags) fetchMap(cmd *cobra.Command, c *process.Config) (m *hostmap.Map, err error) {
-	admin, done, err := i.reach(cmd, c)
-	if err != nil {
-		return nil, err
+// fetchServed asks the instance for the map that it serves by, and the problems
+// found when it was made.
+func (i *instanceFlags) fetchServed(cmd *cobra.Command, c *process.Config) (o source.Outcome, err error) {
+	err = i.asked(cmd, c, func(admin string) error {
+		if err := fetchInto(cmd.Context(), admin, "hostmap.json", nil, func(body io.Reader) (err error) {
+			o.Map, err = mapjson.Read(body)
+			return err
+		}); err != nil {
+			return err
+		}
+		return fetch(cmd.Context(), admin, "problems", nil, &o.Problems)
+	})
+	return o, err
+}
+
+// fetchExplained asks the instance for the map that it serves by, and for what
+// is wrong with the objects that a question is about.
+func (i *instanceFlags) fetchExplained(cmd *cobra.Command, c *process.Config, q explain.Question) (m *hostmap.Map, problems []explain.Problem, err error) {
+	query := url.Values{"authority": {q.Authority}, "server-name": {q.ServerName}, "path": {q.Path}}
+	if q.Peer.IsValid() {
+		query.Set("peer", q.Peer.String())
 	}
-	defer done()
-	err = fetch(cmd.Context(), admin, "hostmap.json", func(response *http.Response) error {
-		m, err = mapjson.Read(response.Body)
+	err = i.asked(cmd, c, func(admin string) error {
+		if err := fetchInto(cmd.Context(), admin, "hostmap.json", nil, func(body io.Reader) (err error) {
+			m, err = mapjson.Read(body)
+			return err
+		}); err != nil {
+			return err
+		}
+		var answer struct{ Problems []explain.Problem }
+		err := fetch(cmd.Context(), admin, "explain.json", query, &answer)
+		if errors.Is(err, errNotThere) {
+			return nil // An older version tells of no problems.
+		}
+		problems = answer.Problems
 		return err
 	})
-	return m, err
+	return m, problems, err
+}
+
+// asked asks the instance.
+func (i *instanceFlags) asked(cmd *cobra.Command, c *process.Config, ask func(admin string) error) error {
+	admin, done, err := i.reach(cmd, c)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return ask(admin)
 }
 
 // fetchTimeout bounds the wait for an answer: a map of a hundred thousand hosts
 // takes seconds.
 const fetchTimeout = time.Minute
 
-// fetch asks an admin address for one of its documents.
-func fetch(ctx context.Context, admin, name string, read func(*http.Response) error) error {
+// errNotThere tells that an instance has no document of a name.
+var errNotThere = errors.New("404 Not Found")
+
+// fetch asks an admin address for one of its documents in JSON.
+func fetch(ctx context.Context, admin, name string, query url.Values, into any) error {
+	return fetchInto(ctx, admin, name, query, func(body io.Reader) error { return json.NewDecoder(body).Decode(into) })
+}
+
+// fetchInto is fetch of a document that is read in another way.
+func fetchInto(ctx context.Context, admin, name string, query url.Values, read func(io.Reader) error) error {
 	u, err := url.Parse(admin)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return usagef("--admin %q: want a URL such as http://127.0.0.1:9421", admin)
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath(name).String(), nil)
+	u = u.JoinPath(name)
+	u.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", admin, err)
 	}
@@ -178,7 +226,9 @@ func fetch(ctx context.Context, admin, name string, read func(*http.Response) er
 	defer response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusOK:
-		return read(response)
+		return read(response.Body)
+	case http.StatusNotFound:
+		return fmt.Errorf("ask %s: %w", admin, errNotThere)
 	case http.StatusServiceUnavailable:
 		return fmt.Errorf("ask %s: it has no host map yet", admin)
 	}

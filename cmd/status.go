@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -111,9 +110,7 @@ func askPod(ctx context.Context, c *process.Config, pod pods.Pod) replica {
 
 func askReplica(ctx context.Context, name, at string) replica {
 	var status admin.Status
-	err := fetch(ctx, at, "status.json", func(response *http.Response) error {
-		return json.NewDecoder(response.Body).Decode(&status)
-	})
+	err := fetch(ctx, at, "status.json", nil, &status)
 	if err != nil {
 		return replica{Name: name, Error: err.Error(), err: err}
 	}

@@ -11,7 +11,9 @@ import (
 	"github.com/ingress421/ingress421/api/v1alpha1"
 	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/compile/ingress"
+	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/source"
 )
 
 // notOwned says why an Ingress is not ours, and whether somebody else's.
@@ -32,6 +34,42 @@ func (b *builder) notOwned(ing *networkingv1.Ingress) Finding {
 	}
 	return Finding{Word: Lost, Field: field, Message: fmt.Sprintf("There is no IngressClass %q; nothing of it is served. Correct the name%s.", name, b.oursToName())}
 }
+
+// Unowned says of the Ingresses with rules for an authority that are not ours
+// why they are not, as problems that name the host.
+func Unowned(o *source.Outcome, authority string) (found []hostmap.Problem) {
+	host, _, err := hostmap.Authority(authority)
+	if err != nil {
+		return nil
+	}
+	b := &builder{outcome: o, ours: compile.Ours(&o.Input)}
+	for _, ing := range o.Input.Ingresses {
+		if _, ours := b.ours.Named(ingress.ClassName(ing)); ours || !slices.ContainsFunc(ing.Spec.Rules, func(r networkingv1.IngressRule) bool {
+			return strings.EqualFold(r.Host, host)
+		}) {
+			continue
+		}
+		object := hostmap.Object{Kind: "Ingress", Namespace: ing.Namespace, Name: ing.Name}
+		if slices.ContainsFunc(o.Problems, func(p hostmap.Problem) bool {
+			return p.Object == object && p.Reason == problem.ClassNotFound
+		}) {
+			continue // It says so itself.
+		}
+		f := b.notOwned(ing)
+		field := ""
+		if f.Field != "" {
+			field = f.shown() + ": "
+		}
+		found = append(found, hostmap.Problem{
+			Object: object, Reason: ReasonNotOurs,
+			Message: fmt.Sprintf("%s(host %s) %s", field, host, f.Message),
+		})
+	}
+	return found
+}
+
+// ReasonNotOurs is the reason of what [Unowned] finds.
+const ReasonNotOurs = "NotOurs"
 
 // oursToName lists the classes that an Ingress could name to be served.
 func (b *builder) oursToName() string {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -61,7 +62,8 @@ type Object struct {
 	Hosts     []string  `json:"hosts,omitempty"`
 	Findings  []Finding `json:"findings,omitempty"`
 
-	find func(field string) int
+	find  func(field string) int
+	hosts map[string]string // the first field of an Ingress that names each host
 }
 
 // Finding is one thing about an object.
@@ -138,8 +140,14 @@ func (o *Object) add(f Finding) {
 
 // problem files a problem under its object.
 func (b *builder) problem(p hostmap.Problem) {
+	if p.Reason == problem.ClassNotFound {
+		return // What is known of the Ingress says so, and more.
+	}
 	o := b.object(p.Object)
 	f := Finding{Word: b.word(p), Field: fieldOf(p.Message), Reason: p.Reason, Message: p.Message}
+	if f.Field == "" {
+		f.Field = o.hosts[hostOf(p.Message)]
+	}
 	// What is wrong with an annotation takes the place of its being honoured; of
 	// another controller's, of what was known of it.
 	o.Findings = slices.DeleteFunc(o.Findings, func(old Finding) bool {
@@ -207,11 +215,41 @@ func fieldOf(message string) string {
 	return ""
 }
 
+// hostOf is the host that the message of a problem begins with, "" for none.
+func hostOf(message string) string {
+	rest, ok := strings.CutPrefix(message, "Host \"")
+	if !ok {
+		return ""
+	}
+	host, _, _ := strings.Cut(rest, "\"")
+	return host
+}
+
+// hostFields are the fields that name the hosts of an Ingress first.
+func hostFields(ing *networkingv1.Ingress) map[string]string {
+	fields := make(map[string]string)
+	add := func(name, field string) {
+		if host, err := hostmap.Pattern(name); err == nil && fields[host] == "" {
+			fields[host] = field
+		}
+	}
+	for i, rule := range ing.Spec.Rules {
+		add(rule.Host, fmt.Sprintf("spec.rules[%d].host", i))
+	}
+	for i, t := range ing.Spec.TLS {
+		for j, host := range t.Hosts {
+			add(host, fmt.Sprintf("spec.tls[%d].hosts[%d]", i, j))
+		}
+	}
+	return fields
+}
+
 func annotationField(name string) string { return "metadata.annotations[" + name + "]" }
 
 // ingress files what is known of an Ingress beside its problems.
 func (b *builder) ingress(ing *networkingv1.Ingress) {
 	o := b.object(hostmap.Object{Kind: "Ingress", Namespace: ing.Namespace, Name: ing.Name})
+	o.hosts = hostFields(ing)
 	class, ours := b.ours.Named(ingress.ClassName(ing))
 	if !ours {
 		o.add(b.notOwned(ing))

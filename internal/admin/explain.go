@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ingress421/ingress421/internal/explain"
+	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
 // explanation is the form that asks why, and the answer. Its link holds the
@@ -35,13 +37,47 @@ func askedWhy(r *http.Request) (explanation, explain.Question) {
 	return e, question
 }
 
+// answered is the answer to a question, with what is wrong with the objects.
+func (p *pages) answered(s State, q explain.Question) explain.Answer {
+	a := explain.Of(s.Map, q)
+	a.Problems = append(explain.Concerning(s.Map, q, s.Problems), p.failing(s, &a)...)
+	return a
+}
+
+// failing tells of the endpoints that have failed of the backend that a request
+// goes to.
+func (p *pages) failing(s State, a *explain.Answer) (found []explain.Problem) {
+	site := s.Map.Site(a.Request.Host)
+	if a.Verdict.Backend == "" || site == nil {
+		return nil
+	}
+	for r := range site.AllRoutes() {
+		k := r.Backend
+		if k == nil || backendName(k) != a.Verdict.Backend {
+			continue
+		}
+		for _, e := range newBackendRow(k, p.failed()).Endpoints {
+			if e.State == "ok" {
+				continue
+			}
+			found = append(found, explain.Problem{
+				Object: hostmap.Object{Kind: "Service", Namespace: k.Namespace, Name: k.Service}.String(), Reason: "EndpointFailing",
+				Message: fmt.Sprintf("port %s: the endpoint %s has failed %d times in a row (%s). See whether its pod listens there and is reached; else correct targetPort of the Service.",
+					k.Port, e.Addr, e.Failures, e.State),
+			})
+		}
+		return found
+	}
+	return nil
+}
+
 // explain is the page of the form.
 func (p *pages) explain(w http.ResponseWriter, r *http.Request) {
 	e, question := askedWhy(r)
 	p.send(w, typeHTML, func(w io.Writer, s State) error {
 		if e.Authority != "" {
 			var text bytes.Buffer
-			answer := explain.Of(s.Map, question)
+			answer := p.answered(s, question)
 			if err := answer.Table(&text); err != nil {
 				return err
 			}
@@ -61,7 +97,7 @@ func (p *pages) explainJSON(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.send(w, typeJSON, func(w io.Writer, s State) error {
-		answer := explain.Of(s.Map, question)
+		answer := p.answered(s, question)
 		return answer.JSON(w)
 	})
 }

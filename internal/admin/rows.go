@@ -246,15 +246,21 @@ type place struct {
 	addr      netip.AddrPort
 }
 
-// listBackends has those first of which an endpoint has failed, then those
-// without any endpoint.
-func (p *pages) listBackends(s State, a asked) listing {
+// failed are the endpoints that have failed since they answered last.
+func (p *pages) failed() map[place]Endpoint {
 	failed := make(map[place]Endpoint)
 	if p.live.Endpoints != nil {
 		for _, e := range p.live.Endpoints() {
 			failed[place{e.Namespace, e.Addr}] = e
 		}
 	}
+	return failed
+}
+
+// listBackends has those first of which an endpoint has failed, then those
+// without any endpoint.
+func (p *pages) listBackends(s State, a asked) listing {
+	failed := p.failed()
 	query, port, _ := strings.Cut(a.query, ":")
 	var first, second, others []*hostmap.Backend
 	for _, k := range s.Map.Backends() {

@@ -60,8 +60,18 @@ type Answer struct {
 	// Clients are what clients do that are asked for such a URL, and could use
 	// such a connection.
 	Clients []Client `json:"clients"`
+	// Problems are those of the objects, as far as somebody has told of any: see
+	// [Concerning].
+	Problems []Problem `json:"problems,omitempty"`
 	// Advice is what to change, where something should be or can be.
 	Advice []string `json:"advice"`
+}
+
+// Problem is what is wrong with an object that a question is about.
+type Problem struct {
+	Object  string `json:"object"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
 }
 
 // Connection is what the handshake settles.

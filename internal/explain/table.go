@@ -37,6 +37,12 @@ func (a *Answer) Table(w io.Writer) error {
 	for _, c := range alike(a.Clients) {
 		b.WriteString("- " + c.Name + ": " + c.Does + "\n")
 	}
+	if len(a.Problems) != 0 {
+		b.WriteString("\nproblems\n")
+		for _, p := range a.Problems {
+			b.WriteString("- " + p.Object + ": " + p.Message + "\n")
+		}
+	}
 	if len(a.Advice) != 0 {
 		b.WriteString("\nto change\n")
 		for _, s := range a.Advice {

@@ -34,7 +34,7 @@ func (l *failureLog) write(x *Exchange) {
 	if !ok {
 		return
 	}
-	attrs := append(make([]slog.Attr, 0, 9),
+	attrs := append(make([]slog.Attr, 0, 10),
 		slog.String("namespace", b.Namespace), slog.String("service", b.Service), slog.String("port", b.Port),
 		slog.Int("status", x.Status), slog.String("reason", x.Reason))
 	if x.Endpoint.IsValid() {
@@ -44,8 +44,23 @@ func (l *failureLog) write(x *Exchange) {
 		attrs = append(attrs, slog.String("error", clip(x.Err.Error())))
 	}
 	attrs = append(attrs, slog.String("ingress", x.Verdict.Route.From.NamespacedName()))
+	if mend := mends[x.Reason]; mend != "" {
+		attrs = append(attrs, slog.String("mend", mend))
+	}
 	if suppressed > 0 {
 		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
 	l.log.LogAttrs(context.Background(), slog.LevelWarn, "backend failed", attrs...)
+}
+
+// mends say by reason what to do about a backend that fails.
+var mends = map[string]string{
+	"connect":         "see whether the pod listens on this port; else correct targetPort of the Service",
+	"connect_timeout": "see whether the pod is reached: its node, a NetworkPolicy",
+	"tls":             "see whether the port speaks TLS, and that its certificate is of the CA and name that are expected",
+	"read_timeout":    "see why the pod takes so long, or set ingress421.dev/read-timeout on the Ingress",
+	"send_timeout":    "see why the pod does not read, or set ingress421.dev/send-timeout on the Ingress",
+	"reset":           "see why the pod ends connections: its log, its memory limit, its own time-outs",
+	"bad_response":    "see whether the port speaks HTTP, or set ingress421.dev/backend-protocol on the Ingress",
+	"head_too_large":  "have the backend send smaller fields",
 }

@@ -38,7 +38,7 @@ func (b *builder) own(hs *hosts, h *host) bool {
 			}
 			h.contested = true
 			hs.withheld[h.name] = true
-			b.Problems.Add(p.by.Object, problem.HostConflict, "Host %s is kept for other namespaces (spec.claims of an AuthorityPolicy); nothing of %s is served for it.", problem.Host(h.name), p.by.kind())
+			b.Problems.Add(p.by.Object, problem.HostConflict, "Host %s is kept for other namespaces (spec.claims of an AuthorityPolicy); nothing of %s is served for it. Name another host, or have this namespace added there.", problem.Host(h.name), p.by.kind())
 			return true
 		})
 		if len(h.parts) == 0 {
@@ -104,7 +104,7 @@ func (b *builder) yieldTo(h, over *host) bool {
 		return true
 	}
 	for _, p := range h.parts {
-		b.Problems.Add(p.by.Object, problem.HostConflict, "Host %s is below a wildcard of another namespace; nothing of %s is served for it.", problem.Host(h.name), p.by.kind())
+		b.Problems.Add(p.by.Object, problem.HostConflict, "Host %s is below a wildcard of another namespace; nothing of %s is served for it. Name another host, or have that namespace give it up.", problem.Host(h.name), p.by.kind())
 	}
 	return false
 }
@@ -159,7 +159,7 @@ func (b *builder) admit(h *host, p *part) bool {
 	by := p.by
 	switch {
 	case !b.AllowShared:
-		b.Problems.Add(by.Object, problem.HostConflict, "Host %s belongs to another namespace; nothing of %s is served for it.", problem.Host(h.name), p.by.kind())
+		b.Problems.Add(by.Object, problem.HostConflict, "Host %s belongs to another namespace; nothing of %s is served for it. Name another host, or have that namespace give it up.", problem.Host(h.name), p.by.kind())
 		return false
 	case by.Says.ClientAuth.Asked:
 		// Its rules must not be served without what it asks of clients, and

@@ -2,6 +2,8 @@ package class
 
 import (
 	"cmp"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,6 +26,8 @@ type Ours struct {
 	// classless lets objects that name no class be ours whatever is standard.
 	classless bool
 	any       bool
+	// others are the names of the classes that are not ours.
+	others map[string]bool
 	// guarded are the names of the classes that another controller serves
 	// behind us.
 	guarded []string
@@ -49,6 +53,7 @@ type Selection struct {
 func Find(all []*networkingv1.IngressClass, s Selection) Ours {
 	c := Ours{
 		byName:    make(map[string]*networkingv1.IngressClass),
+		others:    make(map[string]bool),
 		classless: s.Classless,
 		any:       s.Any && len(all) == 0 && len(s.Guarded) == 0 && len(s.Named) == 0,
 		guarded:   s.Guarded,
@@ -63,6 +68,8 @@ func Find(all []*networkingv1.IngressClass, s Selection) Ours {
 		}
 		if ic.Spec.Controller == s.Controller || slices.Contains(names, ic.Name) {
 			c.byName[ic.Name] = ic
+		} else {
+			c.others[ic.Name] = true
 		}
 	}
 	if c.standard != nil && c.byName[c.standard.Name] != c.standard {
@@ -118,6 +125,12 @@ func (c *Ours) speaker() string {
 	}
 	return ""
 }
+
+// Exists tells whether there is a class of a name, ours or not.
+func (c *Ours) Exists(name string) bool { return c.byName[name] != nil || c.others[name] }
+
+// Names are those of ours, in any order.
+func (c *Ours) Names() iter.Seq[string] { return maps.Keys(c.byName) }
 
 // Guards tells whether a class is another controller's, which serves it behind
 // us.

@@ -87,6 +87,8 @@ func Read(in Input) []*claim.Claimant {
 	for _, object := range r.sorted(in.Ingresses) {
 		if c := r.classes.Of(ClassName(object)); c != nil {
 			out = append(out, r.read(object, c))
+		} else {
+			r.reportUnowned(object)
 		}
 	}
 	return out

@@ -41,6 +41,9 @@ const (
 	HostConflict = "HostConflict"
 	// NothingServed: no host of the Ingress is its own.
 	NothingServed = "NothingServed"
+	// ClassNotFound: an Ingress names a class that is not there, and means one of
+	// ours by all likelihood.
+	ClassNotFound = "ClassNotFound"
 	// ClassConflict: the host belongs to another class.
 	ClassConflict = "ClassConflict"
 	// TooManyHosts: an Ingress names more hosts than one may have.
