@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,7 +11,6 @@ import (
 	"github.com/ingress421/ingress421/cmd/process"
 	"github.com/ingress421/ingress421/internal/audit"
 	"github.com/ingress421/ingress421/internal/hostmap"
-	"github.com/ingress421/ingress421/internal/source"
 )
 
 func newAudit(plugin bool) *cobra.Command {
@@ -49,7 +47,8 @@ It exits with 3 where something should be mended, and with 0 where not.`,
 				return err
 			}
 			report := audit.Examine(found.Map, audit.Options{Now: time.Now(), OneAddress: oneAddress})
-			if err := render(report, cmd.OutOrStdout(), where(found)); err != nil {
+			report.Locate(newPlacer(&found).place)
+			if err := render(report, cmd.OutOrStdout()); err != nil {
 				return fmt.Errorf("write the report: %w", err)
 			}
 			tellProblems(cmd.ErrOrStderr(), found.Problems)
@@ -69,30 +68,15 @@ It exits with 3 where something should be mended, and with 0 where not.`,
 	return cmd
 }
 
-// rendering writes a report; it is told where objects stand.
-type rendering func(*audit.Report, io.Writer, func(hostmap.Object) (audit.Position, bool)) error
+// rendering writes a report.
+type rendering func(*audit.Report, io.Writer) error
 
 func auditRenderings() map[string]rendering {
-	plain := func(write func(*audit.Report, io.Writer) error) rendering {
-		return func(r *audit.Report, w io.Writer, _ func(hostmap.Object) (audit.Position, bool)) error {
-			return write(r, w)
-		}
-	}
 	return map[string]rendering{
-		"table": plain((*audit.Report).Table),
-		"json":  plain((*audit.Report).JSON),
-		"html":  plain((*audit.Report).HTML),
-		"sarif": func(r *audit.Report, w io.Writer, where func(hostmap.Object) (audit.Position, bool)) error {
-			return r.SARIF(w, version, where)
-		},
-	}
-}
-
-// where finds objects in files, whose paths begin as the folder was named.
-func where(found source.Outcome) func(hostmap.Object) (audit.Position, bool) {
-	return func(o hostmap.Object) (audit.Position, bool) {
-		at, ok := found.Positions[o]
-		return audit.Position{File: filepath.ToSlash(at.File), Line: at.Line}, ok
+		"table": (*audit.Report).Table,
+		"json":  (*audit.Report).JSON,
+		"html":  (*audit.Report).HTML,
+		"sarif": func(r *audit.Report, w io.Writer) error { return r.SARIF(w, version) },
 	}
 }
 

@@ -102,7 +102,8 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// Findings stand at the line of the object, under the path that was given.
+// Findings stand at the field that they are about, under the path that was
+// given.
 func TestAuditPositions(t *testing.T) {
 	ca := testkit.NewCA(t, "audit")
 	t.Chdir(t.TempDir())
@@ -129,7 +130,7 @@ func TestAuditPositions(t *testing.T) {
 	if err := json.Compact(&compact, log.Runs[0].Results[0].Locations[0]); err != nil {
 		t.Fatal(err)
 	}
-	if want := `"artifactLocation":{"uri":"deploy/shop.yaml"},"region":{"startLine":2}`; !strings.Contains(compact.String(), want) {
+	if want := `"artifactLocation":{"uri":"deploy/shop.yaml"},"region":{"startLine":10,"startColumn":27}`; !strings.Contains(compact.String(), want) {
 		t.Errorf("want %s in\n%s", want, &compact)
 	}
 }

@@ -62,7 +62,7 @@ type Object struct {
 	Hosts     []string  `json:"hosts,omitempty"`
 	Findings  []Finding `json:"findings,omitempty"`
 
-	find  func(field string) int
+	find  func(field string) (line, column int)
 	hosts map[string]string // the first field of an Ingress that names each host
 }
 
@@ -71,6 +71,7 @@ type Finding struct {
 	Word    Word   `json:"status"`
 	Field   string `json:"field,omitempty"` // "" is the object
 	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"` // in characters, from 1
 	Value   string `json:"value,omitempty"`  // of an annotation that is honoured
 	Reason  string `json:"reason,omitempty"` // of a problem
 	Message string `json:"message,omitempty"`
@@ -121,7 +122,8 @@ func (b *builder) object(name hostmap.Object) *Object {
 	if o == nil {
 		o = &Object{Kind: name.Kind, Namespace: name.Namespace, Name: name.Name, Word: Honoured}
 		if place, ok := b.outcome.Positions[name]; ok {
-			o.File, o.Line, o.find = place.File, place.Find(""), place.Find
+			o.File, o.find = place.File, place.Find
+			o.Line, _ = place.Find("")
 		}
 		b.objects[name] = o
 	}
@@ -130,7 +132,7 @@ func (b *builder) object(name hostmap.Object) *Object {
 
 func (o *Object) add(f Finding) {
 	if o.find != nil {
-		f.Line = o.find(f.Field)
+		f.Line, f.Column = o.find(f.Field)
 	}
 	o.Findings = append(o.Findings, f)
 	if slices.Index(words, f.Word) > slices.Index(words, o.Word) {

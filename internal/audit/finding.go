@@ -88,6 +88,9 @@ type Finding struct {
 	Reason string `json:"reason"`
 	// Objects are those that a mend would change, the likeliest first.
 	Objects List[hostmap.Object] `json:"objects"`
+	// Places are where they stand, as far as they stand in files: see
+	// [Report.Locate].
+	Places []Place `json:"places,omitempty"`
 	// Hosts are those concerned.
 	Hosts List[string] `json:"hosts"`
 	// Message is one sentence, and Mend says what to do.

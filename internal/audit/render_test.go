@@ -40,17 +40,18 @@ func example() *Report {
 // The renderings of one report, as files. Positions are known of some objects.
 func TestRenderings(t *testing.T) {
 	r := example()
-	locate := func(o hostmap.Object) (Position, bool) {
-		at, ok := map[string]Position{
-			"Ingress shop/admin": {"deploy/shop/ingress #2.yaml", 41}, "Secret shop/wild": {"deploy/shop/tls.yaml", 1},
+	r.Locate(func(_ Finding, o hostmap.Object) (Place, bool) {
+		at, ok := map[string]Place{
+			"Ingress shop/admin": {File: "deploy/shop/ingress #2.yaml", Line: 41, Column: 5, Field: "metadata.annotations[x]"},
+			"Secret shop/wild":   {File: "deploy/shop/tls.yaml", Line: 1, Column: 1},
 		}[o.String()]
 		return at, ok
-	}
+	})
 	for name, write := range map[string]func(io.Writer) error{
 		"table.txt":    r.Table,
 		"report.json":  r.JSON,
 		"report.html":  r.HTML,
-		"report.sarif": func(w io.Writer) error { return r.SARIF(w, "v1.2.3", locate) },
+		"report.sarif": func(w io.Writer) error { return r.SARIF(w, "v1.2.3") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got bytes.Buffer
@@ -119,7 +120,7 @@ func TestHTMLEscapes(t *testing.T) {
 func TestEmptyReport(t *testing.T) {
 	r := Examine(hostmap.New(hostmap.Spec{}), Options{Now: midnight})
 	for name, write := range map[string]func(io.Writer) error{
-		"json": r.JSON, "sarif": func(w io.Writer) error { return r.SARIF(w, "", nil) },
+		"json": r.JSON, "sarif": func(w io.Writer) error { return r.SARIF(w, "") },
 	} {
 		var out bytes.Buffer
 		if err := write(&out); err != nil {

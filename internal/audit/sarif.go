@@ -7,17 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-
-	"github.com/ingress421/ingress421/internal/hostmap"
 )
-
-// Position is where an object stands.
-type Position struct {
-	// File is a path with slashes, from the top of the repository.
-	File string
-	// Line counts from 1.
-	Line int
-}
 
 const sarifSchema = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -65,7 +55,8 @@ type (
 			URI string `json:"uri"`
 		} `json:"artifactLocation"`
 		Region struct {
-			StartLine int `json:"startLine"`
+			StartLine   int `json:"startLine"`
+			StartColumn int `json:"startColumn"`
 		} `json:"region"`
 	}
 	sarifLogical struct {
@@ -78,9 +69,9 @@ type (
 const home = "https://github.com/ingress421/ingress421"
 
 // SARIF writes the findings for code hosts, which show them beside the line of
-// the object. Where an object stands is asked of locate, which may not know; a
-// nil one never does. Version is the program's.
-func (r *Report) SARIF(w io.Writer, version string, locate func(hostmap.Object) (Position, bool)) error {
+// the field that each is about, as far as that is known: see [Report.Locate].
+// Version is the program's.
+func (r *Report) SARIF(w io.Writer, version string) error {
 	var run sarifRun
 	run.Tool.Driver = sarifDriver{Name: "ingress421 audit", Version: version, InformationURI: home}
 	reasons := Reasons()
@@ -95,7 +86,7 @@ func (r *Report) SARIF(w io.Writer, version string, locate func(hostmap.Object) 
 		result := sarifResult{
 			RuleID: f.Reason, RuleIndex: index, Level: sarifLevel(f.Severity),
 			Message:   sarifText{f.Message + " " + f.Mend},
-			Locations: locations(f.Objects.First, locate),
+			Locations: locations(f),
 		}
 		// A code host takes two results with one fingerprint for the same, also
 		// when lines move: what it is about, not how many it concerns.
@@ -117,22 +108,22 @@ func (r *Report) SARIF(w io.Writer, version string, locate func(hostmap.Object) 
 	return nil
 }
 
-// locations are those of objects, those with a file first: code hosts look at
-// the first one.
-func locations(of []hostmap.Object, locate func(hostmap.Object) (Position, bool)) []sarifLocation {
+// locations are those of a finding's objects, those with a file first: code
+// hosts look at the first one.
+func locations(f Finding) []sarifLocation {
 	known, others := []sarifLocation{}, []sarifLocation(nil)
-	for _, o := range of {
+	for _, o := range f.Objects.First {
 		l := sarifLocation{Logical: []sarifLogical{{o.String(), "resource"}}}
-		if locate != nil {
-			if at, ok := locate(o); ok {
-				l.Physical = new(sarifPhysical)
-				l.Physical.Artifact.URI = (&url.URL{Path: at.File}).String()
-				l.Physical.Region.StartLine = at.Line
-				known = append(known, l)
-				continue
-			}
+		i := slices.IndexFunc(f.Places, func(p Place) bool { return p.Object == o.String() })
+		if i < 0 {
+			others = append(others, l)
+			continue
 		}
-		others = append(others, l)
+		at := f.Places[i]
+		l.Physical = new(sarifPhysical)
+		l.Physical.Artifact.URI = (&url.URL{Path: at.File}).String()
+		l.Physical.Region.StartLine, l.Physical.Region.StartColumn = at.Line, at.Column
+		known = append(known, l)
 	}
 	return append(known, others...)
 }

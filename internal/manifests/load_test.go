@@ -71,7 +71,7 @@ items:
 			if !ok || place.File != file {
 				t.Fatalf("%s: it is in %q, want %q; problems %v", tt.object, place.File, file, got.Problems)
 			}
-			if line := place.Find(tt.field); line != tt.line {
+			if line, _ := place.Find(tt.field); line != tt.line {
 				t.Errorf("%s %s: line %d, want %d", tt.object, tt.field, line, tt.line)
 			}
 		}
@@ -99,8 +99,8 @@ func TestPositionsInJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	place := got.Positions[objectNamed("Ingress default/a")]
-	if place.Line != 2 || place.Find("metadata.name") < 2 {
-		t.Errorf("lines %d and %d, want 2 and what follows it", place.Line, place.Find("metadata.name"))
+	if line, _ := place.Find("metadata.name"); place.Line != 2 || line < 2 {
+		t.Errorf("lines %d and %d, want 2 and what follows it", place.Line, line)
 	}
 }
 

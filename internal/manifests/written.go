@@ -65,19 +65,20 @@ func gather(n *yaml.Node, implied string, found map[hostmap.Object]*yaml.Node) {
 // position is where an object of the document is.
 func (w *written) position(o object) source.Position {
 	p := source.Position{File: o.file, Line: o.line}
-	p.Find = func(field string) int {
+	p.Find = func(field string) (line, column int) {
 		n := w.objects()[o.Object]
 		if n == nil {
-			return o.line
+			return o.line, 1
 		}
-		return w.before + line(n, field)
+		at := find(n, field)
+		return w.before + at.Line, at.Column
 	}
 	return p
 }
 
-// line is where a field of an object begins, or the innermost around it.
-func line(n *yaml.Node, field string) int {
-	at := n.Line
+// find is where a field of an object begins, or the innermost around it.
+func find(n *yaml.Node, field string) *yaml.Node {
+	at := n
 	for field != "" {
 		var name string
 		switch end := strings.IndexAny(field, ".["); {
@@ -95,14 +96,14 @@ func line(n *yaml.Node, field string) int {
 				return at
 			}
 			n = n.Content[i]
-			at = n.Line
+			at = n
 			continue
 		}
 		key := keyOf(n, name)
 		if key < 0 {
 			return at
 		}
-		at, n = n.Content[key].Line, n.Content[key+1]
+		at, n = n.Content[key], n.Content[key+1]
 	}
 	return at
 }

@@ -46,10 +46,10 @@ type State struct {
 type Position struct {
 	File string // its path, begun as it was asked for
 	Line int    // where the object begins, from 1
-	// Find is the line of a field of it, such as "spec.rules[0].host" or
-	// "metadata.annotations[NAME]", else of the innermost one around it that is
-	// written.
-	Find func(field string) int
+	// Find is where a field of it stands, such as "spec.rules[0].host" or
+	// "metadata.annotations[NAME]", else the innermost one around it that is
+	// written: its line, and its column in characters, from 1.
+	Find func(field string) (line, column int)
 }
 
 // List lists the state. It is called by one goroutine at a time, and its

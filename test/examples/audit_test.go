@@ -75,7 +75,7 @@ func TestAuditOnGitHub(t *testing.T) {
 				Locations []struct {
 					PhysicalLocation struct {
 						ArtifactLocation struct{ URI string }
-						Region           struct{ StartLine int }
+						Region           struct{ StartLine, StartColumn int }
 					}
 				}
 			}
@@ -94,9 +94,8 @@ func TestAuditOnGitHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(string(ingress), "\n")
-	below := strings.Join(lines[at.Region.StartLine-1:], "\n")
-	if document, _, _ := strings.Cut(below, "\n---"); result.RuleID != "RuleStricterThanCertificate" || !strings.Contains(document, "\n  name: pay\n") {
-		t.Errorf("%s at %s:%d:\n%s", result.RuleID, at.ArtifactLocation.URI, at.Region.StartLine, document)
+	if line := lines[at.Region.StartLine-1]; result.RuleID != "RuleStricterThanCertificate" || line[at.Region.StartColumn-1:] != "ingress421.dev/misdirected: same-certificate" {
+		t.Errorf("%s at %s:%d:%d: %q", result.RuleID, at.ArtifactLocation.URI, at.Region.StartLine, at.Region.StartColumn, line)
 	}
 }
 
