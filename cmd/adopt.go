@@ -38,8 +38,11 @@ func adoptFlags(f *pflag.FlagSet, pod pods.Pod) (err error) {
 		}
 	}
 	run.Flags().Visit(func(given *pflag.Flag) {
-		if err != nil || f.Lookup(given.Name) == nil || !slices.Contains(objectFlagNames, given.Name) || given.Name == "manifests" {
+		if err != nil || f.Lookup(given.Name) == nil || !slices.Contains(objectFlagNames, given.Name) {
 			return
+		}
+		if given.Name == "manifests" || given.Name == "guard-hosts" {
+			return // It names a file of the pod.
 		}
 		value := given.Value.String()
 		if list, ok := given.Value.(pflag.SliceValue); ok {

@@ -51,7 +51,7 @@ func defaultPod(plugin bool) string {
 // a running instance knows by itself.
 var objectFlagNames = []string{
 	"manifests", "namespace", "controller-name", "default-certificate", "allow-shared-hosts", "nginx-annotations",
-	"guard-class", "guard-upstream", "guard-protocol", "ingress-class", "watch-ingress-without-class",
+	"guard-class", "guard-upstream", "guard-protocol", "guard-hosts", "ingress-class", "watch-ingress-without-class",
 }
 
 // settle refuses what contradicts itself, and has flags about objects, or

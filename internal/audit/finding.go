@@ -98,6 +98,20 @@ type Finding struct {
 	Mend    string `json:"mend"`
 }
 
+// Place is where an object stands in a file, at the field that a finding is
+// about.
+type Place struct {
+	Object string `json:"object"`
+	// File is a path with slashes, begun as the folder was named.
+	File string `json:"file"`
+	// Line and Column count from 1; the column in characters.
+	Line   int `json:"line"`
+	Column int `json:"column"`
+	// Field is that which stands there, such as "spec.rules[0].host"; "" is the
+	// object itself.
+	Field string `json:"field,omitempty"`
+}
+
 func (f Finding) compare(g Finding) int {
 	return cmp.Or(
 		cmp.Compare(g.Severity, f.Severity),
