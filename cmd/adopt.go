@@ -30,7 +30,7 @@ func (i *instanceFlags) adopt(cmd *cobra.Command, c *process.Config) error {
 
 // adoptFlags sets flags about objects to those of a pod.
 func adoptFlags(f *pflag.FlagSet, pod pods.Pod) (err error) {
-	run := newRun()
+	run, about := newRun(), objectFlagNames()
 	run.FParseErrWhitelist.UnknownFlags = true // of another version
 	if len(pod.Args) != 0 {
 		if err := run.ParseFlags(pod.Args[1:]); err != nil {
@@ -38,7 +38,7 @@ func adoptFlags(f *pflag.FlagSet, pod pods.Pod) (err error) {
 		}
 	}
 	run.Flags().Visit(func(given *pflag.Flag) {
-		if err != nil || f.Lookup(given.Name) == nil || !slices.Contains(objectFlagNames, given.Name) {
+		if err != nil || f.Lookup(given.Name) == nil || !slices.Contains(about, given.Name) {
 			return
 		}
 		if given.Name == "manifests" || given.Name == "guard-hosts" {

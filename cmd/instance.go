@@ -49,16 +49,23 @@ func defaultPod(plugin bool) string {
 
 // objectFlagNames are the flags that say which objects are read and how, which
 // a running instance knows by itself.
-var objectFlagNames = []string{
-	"manifests", "namespace", "controller-name", "default-certificate", "allow-shared-hosts", "nginx-annotations",
-	"guard-class", "guard-upstream", "guard-protocol", "guard-hosts", "ingress-class", "watch-ingress-without-class",
+func objectFlagNames() (names []string) {
+	objects := objectFlags{to: new(process.Config)}
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	objects.register(f, "read", "read")
+	f.VisitAll(func(f *pflag.Flag) {
+		if f.Name != "kubeconfig" {
+			names = append(names, f.Name)
+		}
+	})
+	return names
 }
 
 // settle refuses what contradicts itself, and has flags about objects, or
 // --admin, take the place of a pod that nobody has named.
 func (i *instanceFlags) settle(f *pflag.FlagSet) error {
 	given := ""
-	for _, name := range objectFlagNames {
+	for _, name := range objectFlagNames() {
 		if f.Changed(name) {
 			given = name
 			break

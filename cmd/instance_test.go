@@ -12,24 +12,6 @@ import (
 	"github.com/ingress421/ingress421/internal/compile"
 )
 
-// Whatever says how objects are read is known to be such a flag: it does not go
-// with a pod, which has its own, and is taken over from one.
-func TestObjectFlagsAreKnown(t *testing.T) {
-	objects := objectFlags{to: new(process.Config)}
-	f := pflag.NewFlagSet("", pflag.ContinueOnError)
-	objects.register(f, "read", "read")
-	var names []string
-	f.VisitAll(func(f *pflag.Flag) {
-		if f.Name != "kubeconfig" {
-			names = append(names, f.Name)
-		}
-	})
-	want := slices.Sorted(slices.Values(objectFlagNames))
-	if slices.Sort(names); !slices.Equal(names, want) {
-		t.Errorf("flags about objects are %v, known are %v", names, want)
-	}
-}
-
 func TestFlagsOfAPodAreAdopted(t *testing.T) {
 	objects := objectFlags{to: new(process.Config)}
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
