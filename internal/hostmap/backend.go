@@ -68,6 +68,9 @@ type Backend struct {
 	// Near is how many of them are meant for the zone of this node, and take
 	// requests before the rest; 0: no difference is made.
 	Near int
+	// UID is the Service's in the cluster, "" where it has none. Clients do not
+	// know it.
+	UID string
 	// Missing is why there can be no endpoints, "" where there can.
 	Missing string
 }

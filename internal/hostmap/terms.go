@@ -49,6 +49,10 @@ type Terms struct {
 	// SatisfyAny, of a route, lets in who is named in Allow, or is let in by
 	// BasicAuth or Auth; else each of them is asked for. Apply and the wire.
 	SatisfyAny bool
+	// Affinity and HashBy, of a route, say which endpoint of its backend a
+	// request is for; an Affinity goes first. The wire.
+	Affinity Affinity
+	HashBy   HashBy
 	// MaxBodySize, of a route, bounds the body of a request, in octets; 0 does
 	// not. Apply refuses what is declared to be more, the wire what turns out
 	// to be.
@@ -119,6 +123,12 @@ func (t *Terms) text(b *strings.Builder) {
 	}
 	if t.SatisfyAny {
 		b.WriteString(" satisfy=any")
+	}
+	if t.Affinity != (Affinity{}) {
+		fmt.Fprintf(b, " affinity=%s", t.Affinity)
+	}
+	if t.HashBy != (HashBy{}) {
+		fmt.Fprintf(b, " hash-by=%s", t.HashBy)
 	}
 	if t.MaxBodySize != 0 {
 		fmt.Fprintf(b, " max-body-size=%d", t.MaxBodySize)

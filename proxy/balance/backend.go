@@ -16,6 +16,10 @@ type Backend struct {
 	// members are all endpoints, near the first of them, which take requests
 	// before the rest: those that are meant for this node's zone, or all.
 	members, near []member
+	uid           string // of the Service
+
+	seek  sync.Once
+	found *homes // made by seek
 }
 
 // member is an endpoint of a backend, and how it is reached. An endpoint that is

@@ -17,29 +17,25 @@ const (
 	leastWarm = warmUp / 10
 )
 
-// begin counts a request, and returns its number and where it begins: nil where
-// there are no endpoints. safe: it can be repeated whatever becomes of it.
-func (b *Backend) begin(now int64, safe bool) (turn uint64, m *member) {
-	turn = b.ledger.requests.Add(1)
-	switch len(b.members) {
-	case 0:
-		return turn, nil
-	case 1:
-		return turn, &b.members[0]
+// begin returns where the request with a number begins that is for any endpoint:
+// there is one. safe: it can be repeated whatever becomes of it.
+func (b *Backend) begin(turn uint64, now int64, safe bool) *member {
+	if len(b.members) == 1 {
+		return &b.members[0]
 	}
 	n := uint64(len(b.near))
-	m = &b.near[turn%n]
+	m := &b.near[turn%n]
 	if !m.resting() {
-		return turn, b.lessLoaded(m, turn, now)
+		return b.lessLoaded(m, turn, now)
 	}
 	if m.probe(now, safe) {
-		return turn, m
+		return m
 	}
 	// turn/n, as turn%n is the same each time that this member has its turn.
 	if other := b.pick(turn/n, nil); other != nil {
-		return turn, other
+		return other
 	}
-	return turn, b.least(turn, nil)
+	return b.least(turn, nil)
 }
 
 // lessLoaded returns m, whose turn it is, or another of those that are near, drawn
@@ -64,13 +60,6 @@ func (b *Backend) lessLoaded(m *member, turn uint64, now int64) *member {
 		return other
 	}
 	return m
-}
-
-// mix makes numbers in a row look drawn by lot (splitmix64's finalizer).
-func mix(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }
 
 // takes says whether e takes a request with a lot: while it warms up, some.

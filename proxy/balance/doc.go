@@ -40,6 +40,20 @@
 // An endpoint that is new beside others, or was at rest, warms up for ten seconds:
 // it takes a tenth of its turns, and then more by and by.
 //
+// # Where it is at home
+//
+// A request may be for one endpoint rather than any. A key of it (AimAt) orders the
+// endpoints by rendezvous hashing: the first is its home, and where that rests the
+// next one takes it. A session (Resume) is such a key drawn by lot, which the
+// client brings back in a cookie, or, where it is to be persistent, a digest of the
+// endpoint: new endpoints do not move that. All replicas come to the same, as they
+// need to know nothing but the endpoints and the uid of the Service, under which
+// the digests are made: to a client they tell nothing. A cookie only chooses among
+// the endpoints of its backend. One of another backend, or of an endpoint that has
+// gone, begins a session.
+//
+// Which endpoints are near does not matter here: replicas of all zones must agree.
+//
 // # Resting
 //
 // An endpoint that fails rests: requests begin elsewhere while there are others.

@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"net"
 	"sync"
@@ -19,6 +20,7 @@ type Registry struct {
 	log            *slog.Logger
 	epoch          time.Time
 	descs          descs
+	secret         [32]byte // of digests, where the Service has none
 
 	mu        sync.Mutex
 	endpoints map[key]*endpoint      // guarded by mu
@@ -35,11 +37,13 @@ func New(client *upstream.Client, connectTimeout time.Duration, log *slog.Logger
 	if connectTimeout == 0 {
 		connectTimeout = upstream.DefaultConnectTimeout
 	}
-	return &Registry{
+	r := &Registry{
 		upstream: client, connectTimeout: connectTimeout, log: log, epoch: time.Now(), descs: newDescs(),
 		endpoints: make(map[key]*endpoint), ledgers: make(map[backendKey]*ledger),
 		leaving: make(map[*endpoint]struct{}), pools: make(map[*upstream.Pool]int),
 	}
+	_, _ = rand.Read(r.secret[:]) // never fails
+	return r
 }
 
 // clock is a time as endpoints keep it, which 0 is not.
@@ -59,7 +63,7 @@ func (r *Registry) Backend(b *hostmap.Backend) *Backend {
 		r.ledgers[k] = l
 	}
 	l.named++
-	resolved := &Backend{registry: r, ledger: l, members: make([]member, len(b.Endpoints))}
+	resolved := &Backend{registry: r, ledger: l, uid: b.UID, members: make([]member, len(b.Endpoints))}
 	for i, addr := range b.Endpoints {
 		t := upstream.Target{Addr: addr, Protocol: protocolOf(b.Protocol)}
 		if b.Protocol.TLS() {

@@ -27,6 +27,7 @@ type Turn struct {
 	backend *Backend
 	req     *upstream.Request
 	number  uint64
+	aim     aim
 	m       *member
 	sent    int64 // when the present try began
 
@@ -35,19 +36,37 @@ type Turn struct {
 	repeats     int // of what may have been seen
 }
 
+// AimAt has the request go where all others of a key go, to one of so many
+// endpoints, as long as they do not rest. It is called before Begin.
+func (t *Turn) AimAt(key Key, among int) {
+	t.aim = aim{kind: atKey, key: key, among: uint64(max(among, 1))}
+}
+
+// Resume has the request go to the endpoint of a session, which [Backend.Session]
+// has read, or, where known is false, begin one. It is called before Begin.
+func (t *Turn) Resume(session SessionKey, known bool, tie Tie) {
+	t.aim = aim{kind: atSession, session: session, known: known, Tie: tie}
+}
+
 // Begin picks the endpoint that req is sent to first, now, and says in req how
 // long connecting may take. It returns false if there is none; else End must be
 // called when req has its response, or is given up.
 func (t *Turn) Begin(b *Backend, req *upstream.Request, now time.Time) bool {
 	t.backend, t.req = b, req
 	t.sent = b.registry.clock(now)
-	if t.m = b.holder(req); t.m != nil {
-		t.number = b.ledger.requests.Add(1)
-	} else {
-		t.number, t.m = b.begin(t.sent, t.safe())
+	t.number = b.ledger.requests.Add(1)
+	if len(b.members) == 0 {
+		return false
+	}
+	if t.m = b.holder(req); t.m == nil {
+		t.m = t.aim.find(b, t.number, t.sent, t.safe())
 	}
 	if t.m == nil {
-		return false
+		turn := t.number
+		if t.aim.kind != atAny {
+			turn = mix(turn) // by lot: those that are at home count too, as they come
+		}
+		t.m = b.begin(turn, t.sent, t.safe())
 	}
 	t.m.inFlight.Add(1)
 	t.total = req.ConnectTimeout
@@ -83,6 +102,10 @@ func (t *Turn) Answered() {
 		}
 	}
 }
+
+// Cookie returns what the client of a session is to bring from now on; false:
+// nothing else than it has. It is called behind Answered.
+func (t *Turn) Cookie() (value string, ok bool) { return t.aim.cookie(t.backend, t.m.endpoint) }
 
 // Misdirected is told that the response was a 421. That is about a connection, so
 // that a fresh one may do better (RFC 9110 section 15.5.20), here or elsewhere.
@@ -215,6 +238,9 @@ func (t *Turn) spend(now int64) bool {
 func (t *Turn) other() (next *member, rests bool) {
 	t.backend = t.backend.ledger.newest.Load()
 	turn := t.number + uint64(len(t.tried))
+	if next = t.aim.instead(t.backend, t.tried); next != nil {
+		return next, false
+	}
 	if next = t.backend.pick(turn, t.tried); next != nil {
 		return next, false
 	}

@@ -50,6 +50,7 @@ func (f *Forwarder) Forward(r *message.Request, p *Passage) {
 		return
 	}
 	p.setHostport(r)
+	p.aim(r)
 	f.fill(r, p, b)
 	if !p.turn.Begin(p.backend.Backend, &p.up, r.Start) {
 		answerError(r, http.StatusServiceUnavailable, reasonNoEndpoints)
@@ -148,6 +149,7 @@ func (f *Forwarder) attempt(r *message.Request, p *Passage) (again bool) {
 		p.took = time.Since(asked)
 	}
 	p.turn.Answered()
+	p.setCookie(r)
 	p.backend.ok.Add(1)
 	r.Status = x.Status
 	p.up.Header, p.up.Path = nil, ""

@@ -39,6 +39,7 @@ type Passage struct {
 	backend  *backend
 	hostport string         // the host with the client's port, where it named one
 	path     string         // instead of the request's, without the query; "" for none
+	strict   bool           // the client takes SameSite=None for Strict
 	endpoint netip.AddrPort // where the request was sent last; zero: nowhere
 	took     time.Duration  // until that answered; 0: it did not, or nobody asks
 

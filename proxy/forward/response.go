@@ -131,6 +131,9 @@ func responseFields(r *message.Request, x *upstream.Exchange) []hpack.HeaderFiel
 		out = append(out, message.Field(message.NameHSTS, r.HSTS))
 	}
 	out = append(out, r.CORS...)
+	if r.Cookie != "" {
+		out = append(out, message.Field("set-cookie", r.Cookie))
+	}
 	out = message.EditFields(out, r.ResponseEdits, x.Status)
 	if x.ContentLength >= 0 && x.Status != http.StatusSwitchingProtocols {
 		out = append(out, message.Field("content-length", strconv.FormatInt(x.ContentLength, 10)))

@@ -102,6 +102,8 @@ type Response struct {
 	// CORS are the fields by which the response says what scripts of other
 	// origins may do, in the place of the backend's own; none without any.
 	CORS []hpack.HeaderField
+	// Cookie is the value of a Set-Cookie field of ours, "" for none.
+	Cookie string
 	// Fields are room for the header.
 	Fields []hpack.HeaderField
 }

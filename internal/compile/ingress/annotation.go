@@ -142,6 +142,8 @@ type notes struct {
 	quota        hostmap.Quota
 	password     passwordNotes
 	auth         authNotes
+	affinity     affinityNotes
+	hashBy       hashNotes
 	appRoot      string
 	// fromToWWW sends the hosts with www, or without, to those that are named.
 	fromToWWW bool

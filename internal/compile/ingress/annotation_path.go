@@ -32,6 +32,9 @@ var pathAnnotations = []annotation{{
 // setTerms gives a route the terms of its Ingress. at says where it stands.
 func (r *reader) setTerms(ing *ingress, route *hostmap.Route, at place) {
 	route.Terms = ing.notes.terms
+	if !ing.notes.closed {
+		ing.notes.settleBalance(route)
+	}
 	target := route.Terms.RewriteTarget
 	if target == "" {
 		return

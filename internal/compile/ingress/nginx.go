@@ -50,6 +50,7 @@ var nginxFamilies = [...][]nginxAnnotation{
 	nginxAuthAnnotations,
 	nginxQuotaAnnotations,
 	nginxCORSAnnotations,
+	nginxBalanceAnnotations,
 }
 
 // nginxRows yields the rows of the table.

@@ -95,6 +95,9 @@ func (all *Services) Backend(service types.NamespacedName, port Port, to *Upstre
 		Protocol: key.protocol, ServerName: key.serverName,
 		CAs: to.CAs, CAID: to.CAID, Missing: found.missing,
 	}
+	if s := all.objects[service]; s != nil {
+		backend.UID = string(s.UID)
+	}
 	if key.missing != "" {
 		backend.Missing = key.missing
 	} else if found.missing == "" {
@@ -117,7 +120,7 @@ func (all *Services) keepBackend(key backendKey, k *hostmap.Backend) *hostmap.Ba
 	if known := all.backends[key]; known != nil {
 		return known
 	}
-	if old := all.before[key]; old != nil && old.Missing == k.Missing && old.Near == k.Near && slices.Equal(old.Endpoints, k.Endpoints) {
+	if old := all.before[key]; old != nil && old.Missing == k.Missing && old.Near == k.Near && old.UID == k.UID && slices.Equal(old.Endpoints, k.Endpoints) {
 		k = old
 	}
 	all.backends[key] = k

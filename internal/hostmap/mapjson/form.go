@@ -111,6 +111,8 @@ type Terms struct {
 	BasicAuth      *BasicAuth     `json:"basicAuth,omitempty"`
 	Auth           *Auth          `json:"auth,omitempty"`
 	SatisfyAny     bool           `json:"satisfyAny,omitempty"`
+	Affinity       *Affinity      `json:"affinity,omitempty"`
+	HashBy         *HashBy        `json:"hashBy,omitempty"`
 	Answers        []Answer       `json:"answers,omitempty"`
 	RequestFields  []FieldEdit    `json:"requestFields,omitempty"`
 	ResponseFields []FieldEdit    `json:"responseFields,omitempty"`
@@ -188,6 +190,27 @@ type Auth struct {
 	AlwaysSetCookie bool   `json:"alwaysSetCookie,omitempty"`
 	CacheKey        string `json:"cacheKey,omitempty"`
 	Cache           string `json:"cache,omitempty"` // lines of a status and a duration
+}
+
+// Affinity is how the requests of one client go to one endpoint.
+type Affinity struct {
+	Cookie          string        `json:"cookie"`
+	Path            string        `json:"path,omitempty"`
+	Domain          string        `json:"domain,omitempty"`
+	MaxAge          string        `json:"maxAge,omitempty"`  // seconds
+	Expires         time.Duration `json:"expires,omitempty"` // nanoseconds
+	SameSite        string        `json:"sameSite,omitempty"`
+	Conditional     bool          `json:"conditional,omitempty"`
+	Secure          string        `json:"secure,omitempty"` // true, false, or absent: as the request
+	Persistent      bool          `json:"persistent,omitempty"`
+	ChangeOnFailure bool          `json:"changeOnFailure,omitempty"`
+	CanaryAside     bool          `json:"canaryAside,omitempty"`
+}
+
+// HashBy is what requests for one endpoint are alike in.
+type HashBy struct {
+	Key   string `json:"key"`
+	Among int    `json:"among,omitempty"` // how many endpoints
 }
 
 // Backend is a Service port.

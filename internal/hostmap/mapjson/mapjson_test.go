@@ -81,6 +81,11 @@ func world(t *testing.T) *hostmap.Map {
 		),
 		RequestFields:  hostmap.NewFieldEdits(hostmap.FieldEdit{Op: hostmap.RemoveField, Name: "x-b"}),
 		ResponseFields: hostmap.NewFieldEdits(hostmap.FieldEdit{Op: hostmap.AddField, Name: "x-c", Value: "${host}", Unsuccessful: true}),
+		Affinity: hostmap.NewAffinity(hostmap.AffinityTerms{
+			Cookie: "c", Path: "/y", Domain: "a.test", MaxAge: "60", Expires: time.Hour, SameSite: "None", Conditional: true,
+			Secure: "true", Persistent: true, ChangeOnFailure: true, CanaryAside: true,
+		}),
+		HashBy:         hostmap.NewHashBy(hostmap.HashByTerms{Key: "$host", Among: 3}),
 		ConnectTimeout: time.Second, ReadTimeout: 2 * time.Minute, SendTimeout: 1500 * time.Millisecond,
 	}
 	var err error

@@ -212,6 +212,12 @@ func readTerms(in *Terms) (t hostmap.Terms, err error) {
 		t.Auth = hostmap.NewAuth(hostmap.AuthTerms(*in.Auth))
 	}
 	t.SatisfyAny = in.SatisfyAny
+	if in.Affinity != nil {
+		t.Affinity = hostmap.NewAffinity(hostmap.AffinityTerms(*in.Affinity))
+	}
+	if in.HashBy != nil {
+		t.HashBy = hostmap.NewHashBy(hostmap.HashByTerms(*in.HashBy))
+	}
 	for _, d := range []struct {
 		text string
 		to   *time.Duration

@@ -150,6 +150,12 @@ func termsOf(t *hostmap.Terms) *Terms {
 		out.Auth = (*Auth)(a)
 	}
 	out.SatisfyAny = t.SatisfyAny
+	if a, ok := t.Affinity.Terms(); ok {
+		out.Affinity = (*Affinity)(&a)
+	}
+	if h, ok := t.HashBy.Terms(); ok {
+		out.HashBy = (*HashBy)(&h)
+	}
 	return out
 }
 
