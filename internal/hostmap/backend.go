@@ -3,7 +3,9 @@ package hostmap
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // Protocol is what is spoken to a backend's endpoints.
@@ -73,4 +75,32 @@ type Backend struct {
 	UID string
 	// Missing is why there can be no endpoints, "" where there can.
 	Missing string
+}
+
+// text appends the backend as texts of host maps have it.
+func (k *Backend) text(b *strings.Builder) {
+	fmt.Fprintf(b, "%s %s/%s:%s", k.Protocol, k.Namespace, k.Service, k.Port)
+	if k.ServerName != "" {
+		fmt.Fprintf(b, " host=%s", k.ServerName)
+	}
+	if k.CAs != nil {
+		fmt.Fprintf(b, " ca=%x", k.CAID[:8])
+	}
+	switch {
+	case k.Missing != "":
+		fmt.Fprintf(b, " missing=%s", k.Missing)
+	case len(k.Endpoints) == 0:
+		b.WriteString(" endpoints=none")
+	default:
+		b.WriteString(" endpoints=")
+		for i, e := range k.Endpoints {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(e.String())
+		}
+	}
+	if k.Near != 0 {
+		fmt.Fprintf(b, " near=%d", k.Near)
+	}
 }

@@ -167,10 +167,8 @@ func (m *Map) list(base *Map, changed []changedSite) {
 			return
 		}
 		for rt := range s.AllRoutes() {
-			for _, b := range rt.backends() {
-				if b != nil {
-					more[b] += n
-				}
+			for b := range rt.backends {
+				more[b] += n
 			}
 		}
 	}

@@ -40,15 +40,26 @@ type Route struct {
 	Default bool
 	// Backend takes the requests.
 	Backend *Backend
+	// Canary takes some of them.
+	Canary Canary
 	// Terms are what else is asked of the route's requests and done to them.
 	Terms Terms
 	// From is the object that the rule stands in.
 	From Object
 }
 
-// backends are those that requests of the route go to, and that are asked about
-// them; some may be nil.
-func (r *Route) backends() [2]*Backend { return [...]*Backend{r.Backend, r.Terms.AuthBackend} }
+// backends yields those that requests of the route go to, and that are asked about
+// them.
+func (r *Route) backends(yield func(*Backend) bool) {
+	for _, b := range [...]*Backend{r.Backend, r.Terms.AuthBackend} {
+		if b != nil && !yield(b) {
+			return
+		}
+	}
+	if c, ok := r.Canary.Terms(); ok {
+		yield(c.Backend)
+	}
+}
 
 // router finds the route of a path: an Exact one, else the longest first (as
 // Kubernetes Ingress has it, "Multiple matches"), a regular expression being as long as its

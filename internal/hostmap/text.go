@@ -136,31 +136,11 @@ func (r *Route) text(b *strings.Builder) {
 	} else {
 		fmt.Fprintf(b, "  %s %q", r.Type, r.Path)
 	}
-	k := r.Backend
-	fmt.Fprintf(b, " -> %s %s/%s:%s", k.Protocol, k.Namespace, k.Service, k.Port)
-	if k.ServerName != "" {
-		fmt.Fprintf(b, " host=%s", k.ServerName)
-	}
-	if k.CAs != nil {
-		fmt.Fprintf(b, " ca=%x", k.CAID[:8])
-	}
-	switch {
-	case k.Missing != "":
-		fmt.Fprintf(b, " missing=%s", k.Missing)
-	case len(k.Endpoints) == 0:
-		b.WriteString(" endpoints=none")
-	default:
-		b.WriteString(" endpoints=")
-		for i, e := range k.Endpoints {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(e.String())
-		}
-	}
-	if k.Near != 0 {
-		fmt.Fprintf(b, " near=%d", k.Near)
-	}
+	b.WriteString(" -> ")
+	r.Backend.text(b)
 	r.Terms.text(b)
 	fmt.Fprintf(b, " %s=%s\n", strings.ToLower(r.From.Kind), r.From.NamespacedName())
+	if r.Canary != (Canary{}) {
+		fmt.Fprintf(b, "    canary -> %s\n", r.Canary)
+	}
 }

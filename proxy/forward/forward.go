@@ -44,13 +44,13 @@ func (f *Forwarder) Ends(r *message.Request) bool {
 // Forward sends an admitted request to an endpoint of its backend, and the
 // response back. p is open.
 func (f *Forwarder) Forward(r *message.Request, p *Passage) {
-	b := p.route.Backend
+	p.aim(r)
+	b := p.to
 	if b.Missing != "" {
 		answerError(r, http.StatusServiceUnavailable, b.Missing)
 		return
 	}
 	p.setHostport(r)
-	p.aim(r)
 	f.fill(r, p, b)
 	if !p.turn.Begin(p.backend.Backend, &p.up, r.Start) {
 		answerError(r, http.StatusServiceUnavailable, reasonNoEndpoints)

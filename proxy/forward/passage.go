@@ -37,11 +37,13 @@ type Passage struct {
 	ties     *Ties
 	view     *View
 	backend  *backend
-	hostport string         // the host with the client's port, where it named one
-	path     string         // instead of the request's, without the query; "" for none
-	strict   bool           // the client takes SameSite=None for Strict
-	endpoint netip.AddrPort // where the request was sent last; zero: nowhere
-	took     time.Duration  // until that answered; 0: it did not, or nobody asks
+	canary   *backend         // nil: there is none
+	to       *hostmap.Backend // backend's
+	hostport string           // the host with the client's port, where it named one
+	path     string           // instead of the request's, without the query; "" for none
+	strict   bool             // the client takes SameSite=None for Strict
+	endpoint netip.AddrPort   // where the request was sent last; zero: nowhere
+	took     time.Duration    // until that answered; 0: it did not, or nobody asks
 
 	up      upstream.Request
 	turn    balance.Turn
@@ -53,7 +55,10 @@ type Passage struct {
 // Open begins a passage: what the verdict has led to, of the map of a view.
 func (p *Passage) Open(v *View, to *hostmap.Verdict, ties *Ties) {
 	p.site, p.route, p.ties, p.view = to.Site, to.Route, ties, v
-	p.backend, p.path = v.backend(to.Route.Backend), to.Path
+	p.backend, p.to, p.path = v.backend(to.Route.Backend), to.Route.Backend, to.Path
+	if t, ok := to.Route.Canary.Terms(); ok {
+		p.canary = v.backend(t.Backend)
+	}
 }
 
 // Close makes a passage ready for another request, without giving up its room.
@@ -98,7 +103,7 @@ func (p *Passage) count(result string) { p.backend.others(result).Add(1) }
 // Record adds to what there is to tell of a request where it went, and how it
 // failed there.
 func (p *Passage) Record(r *message.Request, x *observe.Exchange) {
-	x.Endpoint, x.BackendFailed = p.endpoint, p.failed(r)
+	x.Backend, x.Endpoint, x.BackendFailed = p.to, p.endpoint, p.failed(r)
 	x.UpstreamTime = p.took
 	if r.Err != nil {
 		x.Err = causeOf(r.Err)

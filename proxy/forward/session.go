@@ -10,12 +10,32 @@ import (
 	"github.com/ingress421/ingress421/proxy/message"
 )
 
-// resume has the request go to the endpoint of its session.
+// resume has the request go to the endpoint of its session. One with the canary
+// stays there, and one with the route's own backend here, whatever the canary
+// would take.
 func (p *Passage) resume(r *message.Request) {
 	t, _ := p.route.Terms.Affinity.Terms()
+	if p.canary != nil && t.CanaryAside && p.canaryTakes(r) {
+		p.toCanary()
+		return
+	}
 	key, known := sessionOf(r, t.Cookie, p.backend)
+	if !known && p.canary != nil && !t.CanaryAside {
+		key, known = p.resumeCanary(r, t.Cookie)
+	}
 	p.turn.Resume(key, known, balance.Tie{Persistent: t.Persistent, Moves: t.ChangeOnFailure})
 	p.strict = t.Conditional && takesNoneForStrict(r.Get("user-agent"))
+}
+
+// resumeCanary sends to the canary what has a session there, or begins one there.
+func (p *Passage) resumeCanary(r *message.Request, cookie string) (key balance.SessionKey, known bool) {
+	if p.canaryGone() {
+		return key, false
+	}
+	if key, known = sessionOf(r, cookie, p.canary); known || p.canaryTakes(r) {
+		p.toCanary()
+	}
+	return key, known
 }
 
 // sessionOf finds the session that a client has with a backend. There may be

@@ -92,7 +92,7 @@ func (a *accessLog) write(x *Exchange, d time.Duration) {
 		if rt := x.Verdict.Route; rt != nil {
 			b = appendField(b, "namespace", rt.From.Namespace)
 			b = appendField(b, "ingress", rt.From.Name)
-			if backend := rt.Backend; backend != nil {
+			if backend := x.backend(); backend != nil {
 				b = appendField(b, "service", backend.Service)
 				b = appendField(b, "port", backend.Port)
 			}

@@ -32,9 +32,12 @@ type Exchange struct {
 	// How it ended. Status is what the client was sent, or StatusClientGone;
 	// Reason is "" where nothing went wrong; Err is the cause of Reason, where
 	// there is more to say.
-	Status   int
-	Reason   string
-	Err      error
+	Status int
+	Reason string
+	Err    error
+	// Backend is where the request was to be sent, nil for that of the verdict's
+	// route; Endpoint is where it was sent, zero for nowhere.
+	Backend  *hostmap.Backend
 	Endpoint netip.AddrPort
 	Sent     int64 // octets of content
 	Received int64 // octets of content
@@ -46,6 +49,14 @@ type Exchange struct {
 	// BackendFailed: on the backend's side, and not because of the client. The
 	// verdict has a route then.
 	BackendFailed bool
+}
+
+// backend is where the request was to be sent. The verdict has a route.
+func (x *Exchange) backend() *hostmap.Backend {
+	if x.Backend != nil {
+		return x.Backend
+	}
+	return x.Verdict.Route.Backend
 }
 
 // get returns the first value of a field of the request.

@@ -29,7 +29,7 @@ func newFailureLog(log *slog.Logger) *failureLog {
 // write writes a line about a request that a backend has failed, unless
 // there was one of its kind: who, why, and what the system has said of it.
 func (l *failureLog) write(x *Exchange) {
-	b := x.Verdict.Route.Backend
+	b := x.backend()
 	ok, suppressed := l.budget.take(failure{b.Namespace, b.Service, b.Port, x.Reason}, time.Now())
 	if !ok {
 		return

@@ -21,6 +21,8 @@ type Claimant struct {
 	Yields bool
 	// Class is the class by which it claims its hosts.
 	Class *class.Class
+	// Apart tells that it is to have no hosts: it is for those of others.
+	Apart bool
 	// Says is what it says of all its hosts.
 	Says Says
 	// Claims are its hosts. One may come repeatedly.

@@ -103,7 +103,7 @@ func (b *builder) claim(claimants []*Claimant) *hosts {
 	slices.SortFunc(hs.list, byName)
 	b.assign(hs)
 	for _, by := range claimants {
-		if !by.served {
+		if !by.served && !by.Apart {
 			b.Problems.Add(by.Object, problem.NothingServed, "No host of %s is served by it; its status gets no address.", by.kind())
 		}
 	}

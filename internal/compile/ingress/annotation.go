@@ -151,7 +151,7 @@ type notes struct {
 	defaultBackend string
 	// canary leaves the rules out: they are for a share of what another Ingress
 	// has, and must not take all of it.
-	canary bool
+	canary canaryNotes
 }
 
 // readAnnotations reads an Ingress's annotations. A bad value is a problem and

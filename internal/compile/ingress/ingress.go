@@ -51,6 +51,8 @@ type reader struct {
 	// regexHosts are the hosts, by namespace, of which ingress-nginx takes all
 	// paths for regular expressions.
 	regexHosts map[string]bool
+	// canaries are by what they have in common with those whose requests they get.
+	canaries map[canaryKey]*canary
 }
 
 // ingress is an Ingress of ours that is being read.
@@ -84,13 +86,16 @@ func Read(in Input) []*claim.Claimant {
 	}
 	out := make([]*claim.Claimant, 0, len(in.Ingresses))
 	r.findRegexHosts(in.Ingresses)
-	for _, object := range r.sorted(in.Ingresses) {
+	sorted := r.sorted(in.Ingresses)
+	r.findCanaries(sorted)
+	for _, object := range sorted {
 		if c := r.classes.Of(ClassName(object)); c != nil {
 			out = append(out, r.read(object, c))
 		} else {
 			r.reportUnowned(object)
 		}
 	}
+	r.reportCanaries()
 	return out
 }
 
@@ -106,7 +111,7 @@ func (r *reader) read(object *networkingv1.Ingress, c *class.Class) *claim.Claim
 	ing.guarded = r.guarded(c)
 	r.readAnnotations(ing)
 	r.reportGuarded(ing)
-	if !ing.notes.canary {
+	if !ing.notes.canary.on {
 		ing.limit.begin(ing)
 		r.readRules(ing)
 		r.readTLS(ing)
@@ -115,6 +120,7 @@ func (r *reader) read(object *networkingv1.Ingress, c *class.Class) *claim.Claim
 		ing.yieldRest()
 		r.reportUnreachable(ing)
 	}
+	ing.claims.Apart = ing.notes.canary.on
 	ing.claims.Says, ing.claims.Beyond = ing.notes.says, ing.limit.over
 	return ing.claims
 }

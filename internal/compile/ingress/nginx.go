@@ -51,6 +51,7 @@ var nginxFamilies = [...][]nginxAnnotation{
 	nginxQuotaAnnotations,
 	nginxCORSAnnotations,
 	nginxBalanceAnnotations,
+	nginxCanaryAnnotations,
 }
 
 // nginxRows yields the rows of the table.

@@ -110,6 +110,7 @@ func (r *reader) readPaths(ing *ingress, at place, paths []networkingv1.HTTPIngr
 		}
 		route.Backend = r.backend(ing, &p.Backend, at)
 		r.setTerms(ing, route, at)
+		r.addCanary(ing, route, at.host, p)
 		out = append(out, route)
 	}
 	return ing.addAppRoot(out)
@@ -182,9 +183,19 @@ func onlyDecoded(path, canonical string) bool {
 	return len(path)-len(canonical) == 2*(strings.Count(path, "%")-strings.Count(canonical, "%"))
 }
 
-// matchRegex makes a route one of a regular expression. Each is compiled once
-// as long as some route has it.
+// matchRegex makes a route one of a regular expression.
 func (r *reader) matchRegex(route *hostmap.Route) string {
+	regex, err := r.regex(route.Path)
+	if err != nil {
+		return "the path cannot be used: " + problem.ErrorText(err)
+	}
+	route.Type, route.Regex = hostmap.Regex, regex
+	return ""
+}
+
+// regex compiles a regular expression. Each is compiled once as long as some route
+// has it.
+func (r *reader) regex(text string) (*hostmap.PathRegex, error) {
 	if r.regexes == nil {
 		r.regexes = make(map[string]*hostmap.PathRegex)
 		for _, site := range r.previous.Sites() {
@@ -192,19 +203,21 @@ func (r *reader) matchRegex(route *hostmap.Route) string {
 				if old.Regex != nil {
 					r.regexes[old.Path] = old.Regex
 				}
+				if c, ok := old.Canary.Terms(); ok && c.Pattern != nil {
+					r.regexes[c.Pattern.String()] = c.Pattern
+				}
 			}
 		}
 	}
-	regex := r.regexes[route.Path]
+	regex := r.regexes[text]
 	if regex == nil {
 		var err error
-		if regex, err = hostmap.NewPathRegex(route.Path); err != nil {
-			return "the path cannot be used: " + problem.ErrorText(err)
+		if regex, err = hostmap.NewPathRegex(text); err != nil {
+			return nil, err
 		}
-		r.regexes[route.Path] = regex
+		r.regexes[text] = regex
 	}
-	route.Type, route.Regex = hostmap.Regex, regex
-	return ""
+	return regex, nil
 }
 
 // patternSigns are those by which paths show that they are meant as patterns,

@@ -93,6 +93,20 @@ type Route struct {
 	Ingress string  `json:"ingress"`         // namespace/name of that object
 	Terms   *Terms  `json:"terms,omitempty"`
 	Backend Backend `json:"backend"`
+	Canary  *Canary `json:"canary,omitempty"`
+}
+
+// Canary takes some of a route's requests.
+type Canary struct {
+	Header  string  `json:"header,omitempty"`
+	Value   string  `json:"value,omitempty"`
+	Pattern string  `json:"pattern,omitempty"`
+	Cookie  string  `json:"cookie,omitempty"`
+	Weight  uint32  `json:"weight,omitempty"`
+	Total   uint32  `json:"total,omitempty"`
+	Kind    string  `json:"kind,omitempty"` // as of a Route
+	Ingress string  `json:"ingress"`
+	Backend Backend `json:"backend"`
 }
 
 // Terms are what is asked of a route's requests and done to them.

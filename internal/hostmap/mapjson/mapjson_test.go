@@ -88,7 +88,14 @@ func world(t *testing.T) *hostmap.Map {
 		HashBy:         hostmap.NewHashBy(hostmap.HashByTerms{Key: "$host", Among: 3}),
 		ConnectTimeout: time.Second, ReadTimeout: 2 * time.Minute, SendTimeout: 1500 * time.Millisecond,
 	}
-	var err error
+	pattern, err := hostmap.NewPathRegex("b.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked.Canary = hostmap.NewCanary(hostmap.CanaryTerms{
+		Backend: missing, Header: "x-a", Value: "b", Pattern: pattern, Cookie: "c", Weight: 10, Total: 1000,
+		From: hostmap.Object{Kind: "Ingress", Namespace: "shop", Name: "canary"},
+	})
 	if asked.Regex, err = hostmap.NewPathRegex(asked.Path); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package mapjson
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -145,11 +146,7 @@ func (d *decoder) site(in Site) (*hostmap.Site, error) {
 }
 
 func readRoute(in Route) (*hostmap.Route, error) {
-	rt := &hostmap.Route{Path: in.Path, Default: in.Type == defaultRoute, From: hostmap.Object{Kind: in.Kind}}
-	rt.From.Namespace, rt.From.Name, _ = strings.Cut(in.Ingress, "/")
-	if in.Kind == "" {
-		rt.From.Kind = kindIngress
-	}
+	rt := &hostmap.Route{Path: in.Path, Default: in.Type == defaultRoute, From: readObject(in.Kind, in.Ingress)}
 	var err error
 	if !rt.Default {
 		if rt.Type, err = parse(in.Type, hostmap.Prefix, hostmap.Exact, hostmap.Regex); err != nil {
@@ -164,22 +161,53 @@ func readRoute(in Route) (*hostmap.Route, error) {
 	if rt.Terms, err = readTerms(in.Terms); err != nil {
 		return nil, err
 	}
-	k := &hostmap.Backend{Port: in.Backend.Port, ServerName: in.Backend.ServerName, Missing: in.Backend.Missing, Endpoints: in.Backend.Endpoints, Near: in.Backend.Near}
+	if rt.Backend, err = readBackend(&in.Backend); err != nil {
+		return nil, err
+	}
+	if in.Canary != nil {
+		rt.Canary, err = readCanary(in.Canary)
+	}
+	return rt, err
+}
+
+func readCanary(in *Canary) (c hostmap.Canary, err error) {
+	t := hostmap.CanaryTerms{
+		Header: in.Header, Value: in.Value, Cookie: in.Cookie, Weight: in.Weight, Total: in.Total,
+		From: readObject(in.Kind, in.Ingress),
+	}
+	if in.Pattern != "" {
+		if t.Pattern, err = hostmap.NewPathRegex(in.Pattern); err != nil {
+			return c, err
+		}
+	}
+	if t.Backend, err = readBackend(&in.Backend); err != nil {
+		return c, err
+	}
+	return hostmap.NewCanary(t), nil
+}
+
+func readObject(kind, name string) (o hostmap.Object) {
+	o.Kind = cmp.Or(kind, kindIngress)
+	o.Namespace, o.Name, _ = strings.Cut(name, "/")
+	return o
+}
+
+func readBackend(in *Backend) (k *hostmap.Backend, err error) {
+	k = &hostmap.Backend{Port: in.Port, ServerName: in.ServerName, Missing: in.Missing, Endpoints: in.Endpoints, Near: in.Near}
 	if k.Near < 0 || k.Near > len(k.Endpoints) {
 		return nil, errors.New("a backend with more endpoints that are near than it has")
 	}
-	k.Namespace, k.Service, _ = strings.Cut(in.Backend.Service, "/")
-	if k.Protocol, err = readProtocol(in.Backend.Protocol); err != nil {
+	k.Namespace, k.Service, _ = strings.Cut(in.Service, "/")
+	if k.Protocol, err = readProtocol(in.Protocol); err != nil {
 		return nil, err
 	}
-	if in.Backend.CA != "" {
+	if in.CA != "" {
 		k.CAs = x509.NewCertPool()
-		if err := readSum(in.Backend.CA, &k.CAID); err != nil {
+		if err := readSum(in.CA, &k.CAID); err != nil {
 			return nil, err
 		}
 	}
-	rt.Backend = k
-	return rt, nil
+	return k, nil
 }
 
 func readTerms(in *Terms) (t hostmap.Terms, err error) {

@@ -96,22 +96,39 @@ const (
 )
 
 func routeOf(r *hostmap.Route) Route {
-	k := r.Backend
 	out := Route{
-		Type: r.Type.String(), Path: r.Path, Ingress: r.From.NamespacedName(), Terms: termsOf(&r.Terms),
-		Backend: Backend{
-			Service: k.Namespace + "/" + k.Service, Port: k.Port, Protocol: k.Protocol.String(),
-			ServerName: k.ServerName, Missing: k.Missing, Endpoints: notNil(k.Endpoints), Near: k.Near,
-		},
+		Type: r.Type.String(), Path: r.Path, Kind: kindOf(r.From), Ingress: r.From.NamespacedName(),
+		Terms: termsOf(&r.Terms), Backend: backendOf(r.Backend),
 	}
 	if r.Default {
 		out.Type = defaultRoute
 	}
-	if r.From.Kind != kindIngress {
-		out.Kind = r.From.Kind
+	if c, ok := r.Canary.Terms(); ok {
+		out.Canary = &Canary{
+			Header: c.Header, Value: c.Value, Cookie: c.Cookie, Weight: c.Weight, Total: c.Total,
+			Kind: kindOf(c.From), Ingress: c.From.NamespacedName(), Backend: backendOf(c.Backend),
+		}
+		if c.Pattern != nil {
+			out.Canary.Pattern = c.Pattern.String()
+		}
+	}
+	return out
+}
+
+func kindOf(o hostmap.Object) string {
+	if o.Kind == kindIngress {
+		return ""
+	}
+	return o.Kind
+}
+
+func backendOf(k *hostmap.Backend) Backend {
+	out := Backend{
+		Service: k.Namespace + "/" + k.Service, Port: k.Port, Protocol: k.Protocol.String(),
+		ServerName: k.ServerName, Missing: k.Missing, Endpoints: notNil(k.Endpoints), Near: k.Near,
 	}
 	if k.CAs != nil {
-		out.Backend.CA = hex.EncodeToString(k.CAID[:])
+		out.CA = hex.EncodeToString(k.CAID[:])
 	}
 	return out
 }
