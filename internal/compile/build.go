@@ -72,6 +72,7 @@ func Build(previous *hostmap.Map, in Input) (m *hostmap.Map, problems []hostmap.
 		Reserved:    classes.Reserved(),
 		AllowShared: in.AllowSharedHosts,
 		Secrets:     secrets,
+		Services:    services,
 		Problems:    collected,
 	})
 	unserved := classes.Unserved()

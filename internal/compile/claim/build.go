@@ -23,6 +23,7 @@ type Input struct {
 	// AllowShared merges the routes that several namespaces have for one host.
 	AllowShared bool
 	Secrets     *object.Secrets
+	Services    *object.Services
 	Problems    *problem.List
 }
 

@@ -72,6 +72,8 @@ type part struct {
 	// ruled tells that the host is claimed for its requests, refused that nobody
 	// is let in.
 	ruled, refused bool
+	// shut tells that the routes are closed: what protects them is not heard.
+	shut bool
 }
 
 // rules tells whether the part has more to say of the host's requests than an

@@ -94,6 +94,8 @@ func (b *builder) join(h, over *host) joined {
 	}
 	if over != nil {
 		own := s.policy
+		// What protects the routes of the other one holds wherever they are.
+		s.all = unless(s.all, over.says.all)
 		s = s.with(over.says)
 		if own.by != nil && s.conflict() && !over.says.conflict() && over.says.policy.by != nil {
 			b.clientAuthConflict(over.says.policy.by, h, &s)
@@ -103,9 +105,13 @@ func (b *builder) join(h, over *host) joined {
 		s.unresolved = true
 	}
 	for _, p := range h.parts {
-		if !p.guest {
-			b.reportUnheard(h, p.by, h.heard(p, over), &s)
+		if p.guest {
+			b.shut(h, p, nil, &s)
+			continue
 		}
+		says := h.heard(p, over)
+		b.shut(h, p, says.all, &s)
+		b.reportUnheard(h, p.by, says, &s)
 	}
 	return s
 }
@@ -129,11 +135,36 @@ func (h *host) heard(p *part, over *host) (s joined) {
 	return s
 }
 
+// shut closes the routes that a part has on a host where what protects them is
+// not heard. Of all that the claimant says has is what may be.
+func (b *builder) shut(h *host, p *part, has []Saying, s *joined) {
+	var heard Terms
+	for i := range p.by.Says.All {
+		mine := &p.by.Says.All[i]
+		if !mine.Protects {
+			continue
+		}
+		if heard == (Terms{}) {
+			heard = s.terms()
+		}
+		if _, open := mine.lost(&heard); !open {
+			continue
+		}
+		p.shut = true
+		why := "others decide what holds there"
+		if len(has) != 0 {
+			why = s.all[indexOf(s.all, mine.Key)].by.to(p.by) + " says otherwise, and comes first"
+		}
+		b.Problems.Add(p.by.Object, problem.AnnotationConflict, "Annotation %s cannot be honoured on host %s, and closes the paths of %s there (503): %s. Say the same in both.",
+			mine.Name, problem.Host(h.name), p.by.kind(), why)
+	}
+}
+
 func (b *builder) reportUnheard(h *host, by *Claimant, says joined, s *joined) {
 	heard := s.terms()
 	for i := range says.all {
-		mine, own := &says.all[i], heard
-		if mine.of(&own); own != heard {
+		mine := &says.all[i]
+		if lost, open := mine.lost(&heard); lost && !open {
 			b.Problems.Add(by.Object, problem.AnnotationConflict, "Annotation %s has no effect on host %s: %s says otherwise, and comes first. Say the same in both.",
 				mine.Name, problem.Host(h.name), s.all[indexOf(s.all, mine.Key)].by.to(by))
 		}

@@ -107,17 +107,17 @@ func (b *builder) siteRoutes(h *host, old *hostmap.Site, more bool) (routes []*h
 	}
 	for _, p := range h.parts {
 		for _, r := range p.routes {
-			m.add(p.by, r)
+			m.add(p, r)
 		}
 	}
 	for _, p := range h.parts {
 		for _, r := range p.aliased {
-			m.add(p.by, r)
+			m.add(p, r)
 		}
 	}
 	for _, p := range h.parts {
 		if p.by.Rest != nil && !more && (p.ruled || !h.ruled) {
-			m.add(p.by, p.by.Rest)
+			m.add(p, p.by.Rest)
 		}
 	}
 	return m.routes.list, old != nil && m.kept == len(before) && m.kept == len(m.routes.list)
@@ -133,7 +133,11 @@ type merging struct {
 	kept               int // how many of routes are the previous site's
 }
 
-func (m *merging) add(by *Claimant, r *hostmap.Route) {
+func (m *merging) add(p *part, r *hostmap.Route) {
+	by := p.by
+	if p.shut {
+		r = &hostmap.Route{Default: r.Default, Type: r.Type, Path: r.Path, Regex: r.Regex, Backend: m.b.Services.Closed(r.Backend), From: r.From}
+	}
 	key := keyOfRoute(r)
 	first := m.first.find(key.bare())
 	switch {

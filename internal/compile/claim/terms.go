@@ -53,12 +53,37 @@ type Saying struct {
 	Name, Value string
 	// Set sets what the value says, whatever was set before.
 	Set func(t *Terms, value string) error
+	// Protects tells that it keeps somebody out, so that the object's routes are
+	// closed on a host where it is not heard.
+	Protects bool
 
 	by *Claimant
 }
 
 // of says it of a host.
 func (s *Saying) of(t *Terms) { _ = s.Set(t, s.Value) }
+
+// lost tells whether a host on which other terms are heard lacks what is said,
+// and whether somebody comes in by that.
+func (s *Saying) lost(heard *Terms) (lost, open bool) {
+	own := *heard
+	s.of(&own)
+	lost = own != *heard
+	// Fields of responses keep nobody out.
+	own.Server.ResponseFields = heard.Server.ResponseFields
+	return lost, s.Protects && own != *heard
+}
+
+// unless returns what is said beside what others say that protects. It changes
+// neither slice.
+func unless(all, others []Saying) []Saying {
+	for i := range others {
+		if o := &others[i]; o.Protects && indexOf(all, o.Key) >= 0 {
+			all = slices.DeleteFunc(slices.Clone(all), func(s Saying) bool { return s.Key == o.Key })
+		}
+	}
+	return all
+}
 
 // anything tells whether anything is said.
 func (s *Says) anything() bool { return s.ClientAuth.Asked || len(s.All) != 0 }

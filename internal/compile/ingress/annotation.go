@@ -132,9 +132,11 @@ type notes struct {
 	// verify tells that backends are verified, by the CAs in caSecret.
 	verify   bool
 	caSecret string
-	// The following are ingress-nginx's. object is whose they are. appRoot is where the path "/" is sent,
+	// The following are ingress-nginx's. object is whose they are, strict tells
+	// that they close what they cannot protect. appRoot is where the path "/" is sent,
 	// "" where it is not.
 	object       hostmap.Object
+	strict       bool
 	redirectCode redirectCodes
 	snippet      snippet.Snippet
 	proxySSL     proxySSL

@@ -82,7 +82,7 @@ func (r *reader) readNginx(ing *ingress) {
 	if ing.guarded != nil {
 		return
 	}
-	ing.notes.object = ing.claims.Object
+	ing.notes.object, ing.notes.strict = ing.claims.Object, r.nginx == NginxStrict
 	all := ing.object.Annotations
 	var names []string
 	for name := range all {

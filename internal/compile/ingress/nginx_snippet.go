@@ -23,13 +23,15 @@ var nginxSnippetAnnotations = []nginxAnnotation{
 	},
 	{
 		name: "server-snippet", fate: near, protects: true, idle: []string{""},
-		remark: snippetRemark + " Of several Ingresses of a host the oldest is heard.",
+		remark: snippetRemark + " Of several Ingresses of a host the oldest is heard; the paths of one that keeps somebody out, and says otherwise, are closed there.",
 		note: func(n *notes, value string) error {
 			s, err := readSnippet(n, value, snippet.OfServer)
 			if err == nil {
 				n.says.All = append(n.says.All, claim.Saying{
 					Key: "server-snippet", Name: nginxPrefix + "server-snippet", Value: value,
-					Set: func(t *claim.Terms, _ string) error { t.Server = claim.ServerTerms(s.Terms); return nil },
+					// Fields of responses keep nobody out.
+					Protects: n.strict && s.Terms != hostmap.Terms{ResponseFields: s.Terms.ResponseFields},
+					Set:      func(t *claim.Terms, _ string) error { t.Server = claim.ServerTerms(s.Terms); return nil },
 				})
 			}
 			return err

@@ -115,6 +115,17 @@ func (all *Services) Unsupported(namespace string, to *Upstream) *hostmap.Backen
 	})
 }
 
+// Closed is a backend that lets nobody through, in the place of another one.
+func (all *Services) Closed(k *hostmap.Backend) *hostmap.Backend {
+	key := keyOf(k)
+	key.missing = hostmap.MissingProtection
+	return all.keepBackend(key, &hostmap.Backend{
+		Namespace: k.Namespace, Service: k.Service, Port: k.Port,
+		Protocol: k.Protocol, ServerName: k.ServerName,
+		CAs: k.CAs, CAID: k.CAID, Missing: hostmap.MissingProtection,
+	})
+}
+
 // keepBackend returns the previous map's backend if it is equal.
 func (all *Services) keepBackend(key backendKey, k *hostmap.Backend) *hostmap.Backend {
 	if known := all.backends[key]; known != nil {
