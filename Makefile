@@ -42,6 +42,10 @@ test: build kube ## Run the tests, some against a real API server; the first tim
 	go vet ./...
 	@GOTESTFLAGS='$(RACE) $(GOTESTFLAGS)' sh test/run.sh
 
+.PHONY: test-long
+test-long: build ## A minute of changes under load, and twenty restarts: no request is dropped
+	LONG=1 go test -timeout 5m -count=1 -v -run '^Test(NothingIsDropped|RollingRestart)$$' $(GOTESTFLAGS) ./test/e2e
+
 .PHONY: test-browsers
 test-browsers: build test/browsers/node_modules ## Test with real browsers and other clients (UPDATE=1: write docs/clients.md)
 	@mkdir -p bin/browsers && rm -f bin/browsers/not-run
