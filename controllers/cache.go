@@ -20,7 +20,7 @@ import (
 // cacheOptions says what is kept of which objects.
 func cacheOptions(c *Config) cache.Options {
 	shared := true
-	secrets := cache.ByObject{Field: readSecrets(), Transform: slimSecret(compile.SecretKeys(c.Nginx))}
+	secrets := cache.ByObject{Field: readSecrets(), Transform: slimSecret(compile.SecretKeys())}
 	services := cache.ByObject{Transform: slim}
 	options := cache.Options{
 		DefaultTransform: slim,

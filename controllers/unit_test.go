@@ -34,12 +34,12 @@ func TestSecretsAreKeptSlim(t *testing.T) {
 		},
 		Data: map[string][]byte{"tls.crt": {1}, "tls.key": {2}, "ca.crt": {3}, "auth": {6}, "password": {4}, ".dockerconfigjson": {5}},
 	}
-	keep := slimSecret(compile.SecretKeys(0))
+	keep := slimSecret(compile.SecretKeys())
 	got, err := keep(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s"}, Data: map[string][]byte{"tls.crt": {1}, "tls.key": {2}, "ca.crt": {3}}}
+	want := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s"}, Data: map[string][]byte{"tls.crt": {1}, "tls.key": {2}, "ca.crt": {3}, "auth": {6}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what is kept (-want +got):\n%s", diff)
 	}

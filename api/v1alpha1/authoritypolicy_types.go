@@ -17,6 +17,20 @@ const (
 	OriginFrameNever OriginFrame = "Never"
 )
 
+// NginxAnnotations says what becomes of annotations of ingress-nginx.
+// +kubebuilder:validation:Enum=Off;Strict;Lenient
+type NginxAnnotations string
+
+const (
+	// NginxAnnotationsOff does not read them.
+	NginxAnnotationsOff NginxAnnotations = "Off"
+	// NginxAnnotationsStrict reads them. Where one protects and cannot be
+	// honoured the paths of its Ingress are closed.
+	NginxAnnotationsStrict NginxAnnotations = "Strict"
+	// NginxAnnotationsLenient reads them, and closes nothing.
+	NginxAnnotationsLenient NginxAnnotations = "Lenient"
+)
+
 // CIDR is a range of IP addresses, such as 10.0.0.0/8 or 2001:db8::/32.
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=43
@@ -33,6 +47,11 @@ type AuthorityPolicySpec struct {
 	// originFrame says when ORIGIN frames (RFC 8336) are sent. Default: Auto.
 	// +optional
 	OriginFrame OriginFrame `json:"originFrame,omitempty"`
+
+	// nginxAnnotations says what becomes of annotations of ingress-nginx on
+	// Ingresses of the class. Default: what --nginx-annotations says.
+	// +optional
+	NginxAnnotations NginxAnnotations `json:"nginxAnnotations,omitempty"`
 
 	// trustedGateways are the addresses of peers that terminate TLS
 	// themselves and reuse their connections to us for requests of many

@@ -28,6 +28,8 @@ func TestValidation(t *testing.T) {
 		{"rule spelt otherwise", `{misdirected: {rule: SameCertificate}}`, `Unsupported value: "SameCertificate"`},
 		{"certificates of everybody", `{misdirected: {shareCertificates: Everybody}}`, `Unsupported value: "Everybody"`},
 		{"unknown field", `{misdirected: {rules: certificate}}`, `unknown field "spec.misdirected.rules"`},
+		{"ingress-nginx's annotations", `{nginxAnnotations: Strict}`, ""},
+		{"ingress-nginx's annotations, spelt as the flag", `{nginxAnnotations: strict}`, `Unsupported value: "strict"`},
 		{"origin frames", `{originFrame: Sometimes}`, `Unsupported value: "Sometimes"`},
 
 		{"gateways of both families", `{trustedGateways: [10.0.0.0/8, 2001:db8::/32, 192.0.2.7/32]}`, ""},

@@ -84,10 +84,11 @@ func (r *Report) Bad() bool { return r.Words[Lost]+r.Words[Dangerous] != 0 }
 func Of(o *source.Outcome) *Report {
 	b := &builder{
 		outcome: o, objects: make(map[hostmap.Object]*Object), missing: missing(o),
-		ours: compile.Ours(&o.Input), guarded: make(map[string]bool),
+		ours: compile.Ours(&o.Input), guarded: make(map[string]bool), nginx: make(map[string]compile.Nginx),
 	}
 	for _, class := range o.Map.Classes() {
 		b.guarded[class.Name] = class.Guarded != hostmap.Guarded{}
+		b.nginx[class.Name] = o.Input.Nginx.Of(class)
 	}
 	for _, ing := range o.Input.Ingresses {
 		b.ingress(ing)
@@ -114,6 +115,8 @@ type builder struct {
 	// guarded tells by name which of our classes another controller serves
 	// behind us.
 	guarded map[string]bool
+	// nginx says by name of a class what becomes of ingress-nginx's annotations.
+	nginx map[string]compile.Nginx
 }
 
 // object returns what is known of an object.
@@ -270,7 +273,7 @@ func (b *builder) ingress(ing *networkingv1.Ingress) {
 			o.add(Finding{Word: Honoured, Field: annotationField(name), Value: value})
 		case guarded: // it is for that controller
 		default:
-			if f, ok := nginxAnnotation(b.outcome.Input.Nginx, name, value); ok {
+			if f, ok := nginxAnnotation(b.nginx[class], name, value); ok {
 				o.add(f)
 			} else if f, foreign := foreignAnnotation(name); foreign {
 				o.add(f)

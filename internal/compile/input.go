@@ -27,14 +27,10 @@ func ExternalEndpoints(s *corev1.Service, addresses []netip.Addr) *discoveryv1.E
 // Nginx says what becomes of the annotations of ingress-nginx.
 type Nginx = ingress.Nginx
 
-// SecretKeys are the keys of Secrets that Build reads: users only where
-// ingress-nginx's annotations are read, which alone name them.
-func SecretKeys(n Nginx) []string {
-	keys := []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey, object.CAKey}
-	if n != ingress.NginxOff {
-		keys = append(keys, object.UsersKey)
-	}
-	return keys
+// SecretKeys are the keys of Secrets that Build reads. Users are among them: any
+// class may say that ingress-nginx's annotations are read, which name them.
+func SecretKeys() []string {
+	return []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey, object.CAKey, object.UsersKey}
 }
 
 // GuardHosts are hosts that a guarded controller serves, by the word of whoever
@@ -79,7 +75,8 @@ type Options struct {
 	// Ingresses.
 	Guarded []string
 	Guard   hostmap.Guarded
-	// Nginx says what becomes of ingress-nginx's annotations.
+	// Nginx says what becomes of ingress-nginx's annotations where the class
+	// does not.
 	Nginx Nginx
 	// Zone is the zone of this node (the label topology.kubernetes.io/zone), by
 	// which hints in EndpointSlices are heard; "" hears none.

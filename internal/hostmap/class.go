@@ -68,6 +68,9 @@ type Class struct {
 	DefaultCertificate SecretRef
 	// Origin says when ORIGIN frames are sent.
 	Origin OriginMode
+	// NginxAnnotations says what becomes of ingress-nginx's annotations: "off",
+	// "strict" or "lenient"; "" where the command line says it.
+	NginxAnnotations string
 	// TrustedGateways are the addresses of immediate peers that terminate TLS
 	// themselves and reuse their connections for any host.
 	TrustedGateways []netip.Prefix

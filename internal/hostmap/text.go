@@ -62,6 +62,9 @@ func (c *Class) text() string {
 	if c.DefaultCertificate != (SecretRef{}) {
 		fmt.Fprintf(b, " default-certificate=%s", c.DefaultCertificate)
 	}
+	if c.NginxAnnotations != "" {
+		fmt.Fprintf(b, " nginx-annotations=%s", c.NginxAnnotations)
+	}
 	if g := c.Guarded; g != (Guarded{}) {
 		fmt.Fprintf(b, " guards=%s:%s/%s:%s", g.Protocol, g.Namespace, g.Service, g.Port)
 	}

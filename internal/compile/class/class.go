@@ -298,6 +298,7 @@ func sameClass(a, b *hostmap.Class) bool {
 		a.ShareCertificates == b.ShareCertificates &&
 		a.DefaultCertificate == b.DefaultCertificate &&
 		a.Origin == b.Origin &&
+		a.NginxAnnotations == b.NginxAnnotations &&
 		a.MinVersion == b.MinVersion &&
 		a.Limits == b.Limits &&
 		a.Guarded == b.Guarded &&

@@ -143,6 +143,10 @@ func (r policyReader) read(spec *v1alpha1.AuthorityPolicySpec, c *hostmap.Class)
 		c.Origin = hostmap.OriginNever
 	}
 
+	if choose(r, "nginxAnnotations", spec.NginxAnnotations, v1alpha1.NginxAnnotationsOff, v1alpha1.NginxAnnotationsStrict, v1alpha1.NginxAnnotationsLenient) {
+		c.NginxAnnotations = strings.ToLower(string(spec.NginxAnnotations))
+	}
+
 	choose(r, "tls.minVersion", spec.TLS.MinVersion, v1alpha1.TLS12, v1alpha1.TLS13)
 	if spec.TLS.MinVersion == v1alpha1.TLS13 {
 		c.MinVersion = tls.VersionTLS13
@@ -155,16 +159,18 @@ func (r policyReader) read(spec *v1alpha1.AuthorityPolicySpec, c *hostmap.Class)
 	}
 }
 
-// choose reports a value that is not "" nor one of those that a field may have.
-func choose[T ~string](r policyReader, field string, value T, may ...T) {
+// choose reports a value that is not "" nor one of those that a field may have,
+// and tells whether it can be used.
+func choose[T ~string](r policyReader, field string, value T, may ...T) bool {
 	if value == "" || slices.Contains(may, value) {
-		return
+		return true
 	}
 	var words []string
 	for _, m := range may {
 		words = append(words, string(m))
 	}
 	r.invalid(field, "%s is not one of %s", problem.Quote(string(value)), strings.Join(words, ", "))
+	return false
 }
 
 func (r policyReader) gateways(cidrs []v1alpha1.CIDR) []netip.Prefix {

@@ -42,11 +42,11 @@ type canary struct {
 // isCanary tells whether an Ingress of ours is a canary.
 func (r *reader) isCanary(object *networkingv1.Ingress) bool {
 	on, _ := strconv.ParseBool(object.Annotations[nginxPrefix+nginxCanary])
-	if !on || r.nginx == NginxOff {
+	if !on {
 		return false
 	}
 	c := r.classes.Of(ClassName(object))
-	return c != nil && c.Guarded == (hostmap.Guarded{})
+	return c != nil && c.Guarded == (hostmap.Guarded{}) && r.nginx.Of(c.Class) != NginxOff
 }
 
 // findCanaries finds those of Ingresses that come from the oldest to the youngest.
@@ -107,7 +107,7 @@ func (r *reader) addCanary(ing *ingress, route *hostmap.Route, host string, p *n
 	first := !c.met
 	c.met = true
 	on := hostmap.Object{Kind: kind, Namespace: c.object.Namespace, Name: c.object.Name}
-	if name := r.unprotected(c.object, ing.object); name != "" && r.nginx == NginxStrict {
+	if name := r.unprotected(c.object, ing.object); name != "" && r.nginxOf(c.object) == NginxStrict {
 		r.problems.Add(on, problem.AnnotationForeign, "Annotation %s protects, and what Ingress %s says holds for a canary of its requests; the canary gets none. Say it there too, or remove it.", problem.Quote(name), problem.Quote(ing.claims.NamespacedName()))
 		return
 	}

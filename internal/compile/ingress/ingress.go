@@ -25,7 +25,8 @@ type Input struct {
 	Services              *object.Services
 	// Previous is the previous map, whose regular expressions are kept.
 	Previous *hostmap.Map
-	// Nginx says what becomes of ingress-nginx's annotations.
+	// Nginx says what becomes of ingress-nginx's annotations where the class
+	// does not.
 	Nginx    Nginx
 	Problems *problem.List
 }
@@ -64,6 +65,8 @@ type ingress struct {
 	// guarded takes all requests where the class is another controller's; nil
 	// where it is not.
 	guarded *hostmap.Backend
+	// nginx says what becomes of ingress-nginx's annotations.
+	nginx Nginx
 	// limit bounds the hosts.
 	limit hostLimit
 	// uses are the backends that cannot be reached as they should.
@@ -101,7 +104,7 @@ func Read(in Input) []*claim.Claimant {
 
 func (r *reader) read(object *networkingv1.Ingress, c *class.Class) *claim.Claimant {
 	ing := &r.reading
-	*ing = ingress{object: object, claims: &claim.Claimant{
+	*ing = ingress{object: object, nginx: r.nginx.Of(c.Class), claims: &claim.Claimant{
 		Object:  hostmap.Object{Kind: kind, Namespace: object.Namespace, Name: object.Name},
 		Created: object.CreationTimestamp.Time,
 		Yields:  r.yields(object),

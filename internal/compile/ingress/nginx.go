@@ -38,6 +38,20 @@ func ParseNginx(word string) (Nginx, bool) {
 	return 0, false
 }
 
+// Of is what becomes of the annotations on Ingresses of a class: as that says,
+// else as mode does.
+func (mode Nginx) Of(c *hostmap.Class) Nginx {
+	if own, ok := ParseNginx(c.NginxAnnotations); ok {
+		return own
+	}
+	return mode
+}
+
+// nginxOf is what becomes of the annotations on an Ingress of ours.
+func (r *reader) nginxOf(object *networkingv1.Ingress) Nginx {
+	return r.nginx.Of(r.classes.Of(ClassName(object)).Class)
+}
+
 // nginxStems begin the names that protect, for those that are not in the table.
 var nginxStems = []string{"auth-", "limit-", "whitelist-", "allowlist-", "denylist-", "modsecurity", "enable-modsecurity", "enable-owasp", "global-auth"}
 
@@ -82,7 +96,7 @@ func (r *reader) readNginx(ing *ingress) {
 	if ing.guarded != nil {
 		return
 	}
-	ing.notes.object, ing.notes.strict = ing.claims.Object, r.nginx == NginxStrict
+	ing.notes.object, ing.notes.strict = ing.claims.Object, ing.nginx == NginxStrict
 	all := ing.object.Annotations
 	var names []string
 	for name := range all {
@@ -93,10 +107,10 @@ func (r *reader) readNginx(ing *ingress) {
 	slices.Sort(names)
 	for _, name := range names {
 		row := nginxNamed(name[len(nginxPrefix):])
-		if !row.asks(all[name]) && (row.note == nil || r.nginx == NginxOff) {
+		if !row.asks(all[name]) && (row.note == nil || ing.nginx == NginxOff) {
 			continue
 		}
-		if r.nginx == NginxOff {
+		if ing.nginx == NginxOff {
 			if row.protects {
 				r.problems.Add(ing.claims.Object, problem.AnnotationForeign, "Annotation %s is ingress-nginx's and not read (--nginx-annotations); what it protects there is not protected here.", problem.Quote(name))
 			}
@@ -120,7 +134,7 @@ func (r *reader) readNginx(ing *ingress) {
 func (r *reader) readNginxAnnotation(ing *ingress, row *nginxAnnotation, name, value string) {
 	lost := func(why string) {
 		effect := "has no effect"
-		if row.protects && r.nginx == NginxStrict {
+		if row.protects && ing.nginx == NginxStrict {
 			ing.notes.closed = true
 			effect = "cannot be honoured, and closes the paths of this Ingress (503)"
 		}
@@ -196,12 +210,9 @@ func (mode Nginx) Effect(name, value string) (effect NginxEffect, ok bool) {
 // findRegexHosts finds the hosts of which all paths are regular expressions: one
 // Ingress that asks for it, or for a rewrite, is enough.
 func (r *reader) findRegexHosts(ingresses []*networkingv1.Ingress) {
-	if r.nginx == NginxOff {
-		return
-	}
 	for _, object := range ingresses {
 		regex, _ := strconv.ParseBool(object.Annotations[nginxPrefix+"use-regex"])
-		if !regex && object.Annotations[nginxPrefix+"rewrite-target"] == "" || r.classes.Of(ClassName(object)) == nil {
+		if !regex && object.Annotations[nginxPrefix+"rewrite-target"] == "" || r.classes.Of(ClassName(object)) == nil || r.nginxOf(object) == NginxOff {
 			continue
 		}
 		for i := range object.Spec.Rules {

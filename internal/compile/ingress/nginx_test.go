@@ -130,6 +130,8 @@ func nginxReference() string {
   the paths of its Ingress: 503 for everybody**, rather than let in whom it was to keep out.
 - ` + "`lenient`" + `: the same, but nothing is closed. Client certificates that cannot be resolved refuse the host all the same.
 
+In the AuthorityPolicy of a class ` + "`nginxAnnotations: Off`, `Strict` or `Lenient`" + ` says it for the Ingresses of that class, whatever the flag says.
+
 Where [our own annotation](annotations.md) for the same thing stands beside, that is read. Snippets are never executed. Behind a guard
 these annotations are the guarded controller's, and are not touched.
 

@@ -30,6 +30,7 @@ type Class struct {
 	Unresolved          bool           `json:"unresolved,omitempty"`
 	Claims              []Claim        `json:"claims,omitempty"`
 	Guarded             *Guarded       `json:"guarded,omitempty"`
+	NginxAnnotations    string         `json:"nginxAnnotations,omitempty"`
 }
 
 // Claim says which namespaces may claim a host.

@@ -48,7 +48,7 @@ func world(t *testing.T) *hostmap.Map {
 		Name: "strict", Rule: hostmap.RuleServerName, UnservedMisdirected: true, Origin: hostmap.OriginNever,
 		ShareCertificates: true, DefaultCertificate: hostmap.SecretRef{Namespace: "shop", Name: "a"},
 		Guarded:         hostmap.Guarded{Namespace: "old", Service: "nginx", Port: "https", Protocol: hostmap.HTTPS},
-		TrustedGateways: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, MinVersion: tls.VersionTLS13,
+		TrustedGateways: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, MinVersion: tls.VersionTLS13, NginxAnnotations: "strict",
 	}
 	plain := hostmap.BuiltinClass()
 	web := &hostmap.Backend{

@@ -88,7 +88,7 @@ func readClass(in Class) (*hostmap.Class, error) {
 		UnservedMisdirected: in.UnservedMisdirected, CloseOnMisdirected: in.CloseOnMisdirected,
 		ShareCertificates: in.ShareCertificates, DefaultCertificate: secretRef(in.DefaultCertificate),
 		Origin: hostmap.OriginMode(origin), TrustedGateways: in.TrustedGateways,
-		MinVersion: in.MinVersion, Unresolved: in.Unresolved,
+		MinVersion: in.MinVersion, Unresolved: in.Unresolved, NginxAnnotations: in.NginxAnnotations,
 	}
 	for _, k := range in.Claims {
 		c.Claims = append(c.Claims, hostmap.Claim(k))

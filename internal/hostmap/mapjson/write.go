@@ -47,7 +47,7 @@ func classOf(c *hostmap.Class) Class {
 		UnservedMisdirected: c.UnservedMisdirected, CloseOnMisdirected: c.CloseOnMisdirected,
 		ShareCertificates: c.ShareCertificates, DefaultCertificate: secretText(c.DefaultCertificate),
 		OriginFrame: originNames()[c.Origin], TrustedGateways: notNil(c.TrustedGateways),
-		MinVersion: c.MinVersion, Unresolved: c.Unresolved,
+		MinVersion: c.MinVersion, Unresolved: c.Unresolved, NginxAnnotations: c.NginxAnnotations,
 	}
 	for _, k := range c.Claims {
 		out.Claims = append(out.Claims, Claim{k.Host, notNil(k.Namespaces)})
