@@ -166,6 +166,10 @@ func (r *reader) readAnnotations(ing *ingress) {
 			continue
 		}
 		value := ing.object.Annotations[name]
+		if ing.idleBehindGuard(row, value) {
+			r.reportIdle(ing, row)
+			continue
+		}
 		if err := ing.notes.read(row, name, value); err != nil {
 			ing.notes.closed = ing.notes.closed || row.bad == costRoutes
 			r.badValue(ing, row, value, err)

@@ -85,6 +85,29 @@ func (r *reader) reportGuarded(ing *ingress) {
 	}
 }
 
+// idleBehindGuard tells whether an annotation of ours asks for something that a
+// guard leaves to the controller behind it: which backends there are and how
+// they are reached, what paths mean, and whether cleartext is redirected.
+func (ing *ingress) idleBehindGuard(row *annotation, value string) bool {
+	switch {
+	case ing.guarded == nil:
+		return false
+	case row.name == v1alpha1.AnnotationSSLRedirect:
+		return value == "true" && ing.object.Annotations[v1alpha1.AnnotationForceSSLRedirect] != "true"
+	case row.name == v1alpha1.AnnotationUseRegex:
+		return value == "true" && ing.restGuarded()
+	}
+	return row.scope == ofBackends
+}
+
+func (r *reader) reportIdle(ing *ingress, row *annotation) {
+	mend := "Say it by the controller's own annotation."
+	if row.name == v1alpha1.AnnotationSSLRedirect {
+		mend = "Say it by the controller's own annotation, or by " + v1alpha1.AnnotationForceSSLRedirect + "."
+	}
+	r.problems.Add(ing.claims.Object, problem.AnnotationInvalid, "Annotation %s has no effect behind a guard: it is the affair of the controller there. %s", row.name, mend)
+}
+
 // foreign returns the annotations whose names have one of some ends, in order.
 func foreign(all map[string]string, ends []string) []string {
 	var out []string

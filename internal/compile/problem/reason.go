@@ -54,7 +54,8 @@ const (
 	PathInvalid = "PathInvalid"
 	// PathIsLiteral: a path looks like a pattern and is taken as it stands.
 	PathIsLiteral = "PathIsLiteral"
-	// AnnotationInvalid: an annotation's value is none of those it may have.
+	// AnnotationInvalid: an annotation's value is none of those it may have, or
+	// can have no effect behind a guard.
 	AnnotationInvalid = "AnnotationInvalid"
 	// AnnotationUnknown: an annotation of our prefix that has no effect.
 	AnnotationUnknown = "AnnotationUnknown"
