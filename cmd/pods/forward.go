@@ -42,7 +42,7 @@ func Forward(ctx context.Context, config *rest.Config, pod Pod) (url string, sto
 	go func() { ended <- f.ForwardPorts() }()
 	stop = sync.OnceFunc(func() {
 		end()
-		_ = <-ended // It was to end.
+		<-ended // It was to end.
 	})
 	select {
 	case err = <-ended:
