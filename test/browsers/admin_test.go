@@ -1,6 +1,7 @@
 package browsers
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,7 +62,12 @@ func looks() map[string]seen {
 	wide, small := look{Width: 1300, Height: 1600}, look{Width: 390, Height: 800}
 	skipped, typed := wide, wide
 	skipped.Keys = []string{"Tab"}
-	typed.Keys = []string{"Tab", "Tab", "Tab", "l", "o", "c", "k", "Enter"}
+	typed.Keys = slices.Concat([]string{"Tab", "Tab", "Tab"}, letters("lock"), []string{"Enter"})
+	// Past the lists, then the host of the request and that of the connection.
+	asked := look{Width: wide.Width, Height: 1000}
+	asked.Keys = slices.Concat([]string{"Tab", "Enter", "Tab"}, letters("locked.shop.test"),
+		[]string{"Tab"}, letters("page-get.shop.test"), []string{"Enter"})
+	const answered = "/explain?authority=locked.shop.test&server-name=page-get.shop.test"
 	return map[string]seen{
 		"whole": {
 			path: "/", look: wide, leads: "/",
@@ -73,9 +79,18 @@ func looks() map[string]seen {
 		"small-certificates": {path: "/certificates", look: small, leads: "/certificates", has: []string{"ECDSA"}},
 		"small-nothing":      {path: "/backends?q=nowhere", look: small, leads: "/backends?q=nowhere", has: []string{"None of them has that."}},
 		"skipped":            {path: "/", look: skipped, leads: "/", focus: "To the lists"},
-		"typed":              {path: "/sites", look: typed, leads: "/sites?q=lock", has: []string{"locked.shop.test"}},
+		"asked": {
+			path: "/explain", look: asked, leads: answered + "&path=&peer=",
+			has: []string{"421", "tls_policy", "locked.shop.test", "sends no such request", "to change"},
+		},
+		// The link that is sent to a colleague.
+		"small-asked": {path: answered, look: small, leads: answered, has: []string{"421", "tls_policy", "This page's address holds the question."}},
+		"typed":       {path: "/sites", look: typed, leads: "/sites?q=lock", has: []string{"locked.shop.test"}},
 	}
 }
+
+// letters are the keys that write a text.
+func letters(text string) []string { return strings.Split(text, "") }
 
 // adminPages are the looks, in light or in dark.
 func (b browser) adminPages(t *testing.T, admin string, dark bool) (names []string, pages []page) {
