@@ -3,7 +3,6 @@ package controllers
 import (
 	"fmt"
 	"maps"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -20,7 +19,7 @@ import (
 // cacheOptions says what is kept of which objects.
 func cacheOptions(c *Config) cache.Options {
 	shared := true
-	secrets := cache.ByObject{Field: readSecrets(), Transform: slimSecret(compile.SecretKeys())}
+	secrets := cache.ByObject{Field: readSecrets(), Transform: slimSecret}
 	services := cache.ByObject{Transform: slim}
 	options := cache.Options{
 		DefaultTransform: slim,
@@ -88,14 +87,12 @@ func slimNamespace(obj any) (any, error) {
 	return slim(obj)
 }
 
-// slimSecret keeps of a Secret the keys that a host map can need. Its
-// annotations may spell out all of its data.
-func slimSecret(keys []string) toolscache.TransformFunc {
-	return func(obj any) (any, error) {
-		if s, ok := obj.(*corev1.Secret); ok {
-			s.Annotations, s.Labels, s.StringData = nil, nil, nil
-			maps.DeleteFunc(s.Data, func(key string, _ []byte) bool { return !slices.Contains(keys, key) })
-		}
-		return slim(obj)
+// slimSecret keeps of a Secret what a host map can need. Its annotations may
+// spell out all of its data.
+func slimSecret(obj any) (any, error) {
+	if s, ok := obj.(*corev1.Secret); ok {
+		s.Annotations, s.Labels, s.StringData = nil, nil, nil
+		maps.DeleteFunc(s.Data, func(key string, value []byte) bool { return !compile.KeepsSecret(key, value) })
 	}
+	return slim(obj)
 }

@@ -27,11 +27,10 @@ func ExternalEndpoints(s *corev1.Service, addresses []netip.Addr) *discoveryv1.E
 // Nginx says what becomes of the annotations of ingress-nginx.
 type Nginx = ingress.Nginx
 
-// SecretKeys are the keys of Secrets that Build reads. Users are among them: any
-// class may say that ingress-nginx's annotations are read, which name them.
-func SecretKeys() []string {
-	return []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey, object.CAKey, object.UsersKey}
-}
+// KeepsSecret tells whether Build ever reads what a Secret has under a key. Users
+// are among that: any class may say that ingress-nginx's annotations are read,
+// which name them.
+func KeepsSecret(key string, value []byte) bool { return object.KeepsSecret(key, value) }
 
 // GuardHosts are hosts that a guarded controller serves, by the word of whoever
 // runs the guard.

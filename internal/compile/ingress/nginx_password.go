@@ -27,11 +27,12 @@ var nginxPasswordAnnotations = []nginxAnnotation{
 	},
 	{
 		name: "auth-secret-type", fate: near, protects: true, idle: []string{"auth-file"},
-		remark: "auth-file; auth-map is refused.",
-		note: func(_ *notes, value string) error {
-			if value != "auth-file" {
+		remark: "auth-file and auth-map. Of an auth-map a key whose value is no hash, or one that is too costly, is no user.",
+		note: func(n *notes, value string) error {
+			if value != "auth-file" && value != "auth-map" {
 				return errForeign
 			}
+			n.password.byKey = value == "auth-map"
 			return nil
 		},
 	},
@@ -45,6 +46,8 @@ var nginxPasswordAnnotations = []nginxAnnotation{
 type passwordNotes struct {
 	asked         bool
 	secret, realm string
+	// byKey tells that the Secret has a key for each user.
+	byKey bool
 }
 
 // settlePassword lets in those whom a Secret knows. Without one the paths are
@@ -67,7 +70,11 @@ func (r *reader) settlePassword(ing *ingress) {
 		closed("%s is not a Secret of this namespace.", problem.Quote(p.secret))
 		return
 	}
-	users := r.secrets.Users(hostmap.SecretRef{Namespace: ing.object.Namespace, Name: name})
+	read := r.secrets.Users
+	if p.byKey {
+		read = r.secrets.UserMap
+	}
+	users := read(hostmap.SecretRef{Namespace: ing.object.Namespace, Name: name})
 	if users.Text == "" {
 		closed("%s", users.Message)
 		return

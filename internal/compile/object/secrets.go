@@ -19,6 +19,7 @@ type Secrets struct {
 	keyPairs read[hostmap.SecretRef, KeyPair]
 	bundles  read[hostmap.SecretRef, Bundle]
 	users    read[hostmap.SecretRef, Users]
+	userMaps read[hostmap.SecretRef, Users]
 	// lastGood are the certificates of the previous map, before is what was
 	// parsed for it.
 	lastGood map[hostmap.SecretRef]*hostmap.Certificate
@@ -37,6 +38,7 @@ func NewSecrets(secrets []*corev1.Secret, previous *hostmap.Map, now time.Time, 
 		keyPairs: make(read[hostmap.SecretRef, KeyPair], len(previous.Certificates())),
 		bundles:  make(read[hostmap.SecretRef, Bundle]),
 		users:    make(read[hostmap.SecretRef, Users]),
+		userMaps: make(read[hostmap.SecretRef, Users]),
 		lastGood: make(map[hostmap.SecretRef]*hostmap.Certificate, len(previous.Certificates())),
 		before:   previous.Parsed(),
 		parsed: hostmap.Parsed{

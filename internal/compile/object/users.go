@@ -1,9 +1,14 @@
 package object
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/hostmap"
@@ -20,6 +25,8 @@ const (
 	// all: each step up doubles it, and 12 is a quarter of a second.
 	maxBcryptCost = 12
 	maxRounds     = 100_000
+	// maxHash bounds the octets of a hash.
+	maxHash = 256
 )
 
 // Users are those of a Secret.
@@ -33,6 +40,58 @@ type Users struct {
 
 // Users reads the users of a Secret.
 func (s *Secrets) Users(ref hostmap.SecretRef) *Users { return s.users.get(ref, s.readUsers) }
+
+// UserMap reads the users of a Secret that has a key for each: his name, and
+// under it his hash. What is under other keys is no hash and lets nobody in.
+func (s *Secrets) UserMap(ref hostmap.SecretRef) *Users { return s.userMaps.get(ref, s.readUserMap) }
+
+func (s *Secrets) readUserMap(ref hostmap.SecretRef) *Users {
+	secret, reason, message := s.secret(ref)
+	if secret == nil {
+		return &Users{Reason: reason, Message: message}
+	}
+	of := "Secret " + problem.Quote(ref.String())
+	names := make(map[string]struct{}, len(secret.Data)+len(secret.StringData))
+	for name := range secret.Data {
+		names[name] = struct{}{}
+	}
+	for name := range secret.StringData {
+		names[name] = struct{}{}
+	}
+	var good strings.Builder
+	users := 0
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		value := secretValue(secret, name)
+		if !isUser(name, value) {
+			continue
+		}
+		if users == maxUsers {
+			reason, message = problem.UsersInvalid, of+" has more than the "+problem.Thousands(maxUsers)+" users that are read; the rest cannot log in."
+			break
+		}
+		users++
+		good.WriteString(name + ":" + string(bytes.TrimSpace(value)) + "\n")
+	}
+	if users == 0 {
+		reason, message = problem.UsersInvalid, of+" has no key with the hash of a password; put each user's under his name."
+	}
+	return &Users{good.String(), reason, message}
+}
+
+// isUser tells whether a user can log in by what a Secret has under a key.
+func isUser(name string, value []byte) bool {
+	value = bytes.TrimSpace(value)
+	return len(value) <= maxHash && !bytes.ContainsAny(value, "\r\n:") && wrongUser(name+":"+string(value)) == ""
+}
+
+// KeepsSecret tells whether what a Secret has under a key is ever read.
+func KeepsSecret(key string, value []byte) bool {
+	switch key {
+	case corev1.TLSCertKey, corev1.TLSPrivateKeyKey, CAKey, UsersKey:
+		return true
+	}
+	return isUser(key, value)
+}
 
 func (s *Secrets) readUsers(ref hostmap.SecretRef) *Users {
 	secret, reason, message := s.secret(ref)
