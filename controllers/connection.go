@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -85,13 +86,15 @@ func connect(c *rest.Config, log *slog.Logger, live *atomic.Bool) *rest.Config {
 	return c
 }
 
-// patient repeats reads that never reached the API server, until they do or
-// their context ends.
+// patient repeats reads that never reached the API server, or that it had no
+// answer to, until there is one or their context ends. Whoever reads would wait
+// longer after each, for up to a minute.
 type patient struct {
 	next http.RoundTripper
 	log  *slog.Logger
-	away *atomic.Bool // the last request of whatever client got no answer
-	live *atomic.Bool // a host map is published
+	away *atomic.Bool              // the last request of whatever client got no answer
+	told atomic.Pointer[time.Time] // when an error that it answered with was logged
+	live *atomic.Bool              // a host map is published
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -102,12 +105,15 @@ func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 			if p.away.Swap(false) {
 				p.log.Info("the API server is back")
 			}
-			return resp, nil
-		}
-		if r.Context().Err() != nil || r.Method != http.MethodGet {
+			if r.Method != http.MethodGet || !stumbled(resp.StatusCode) {
+				return resp, nil
+			}
+			_ = resp.Body.Close()
+			err = errors.New(resp.Status)
+			p.tell(r, err)
+		} else if r.Context().Err() != nil || r.Method != http.MethodGet {
 			return nil, err
-		}
-		if !p.away.Swap(true) {
+		} else if !p.away.Swap(true) {
 			p.log.Warn("the API server cannot be reached", "effect", source.Effect(p.live.Load()), "error", err)
 		}
 		select {
@@ -116,6 +122,23 @@ func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 		case <-time.After(again):
 		}
 	}
+}
+
+// tell logs an error that the API server has answered with, unless one has been
+// logged a moment ago.
+func (p *patient) tell(r *http.Request, err error) {
+	now := time.Now()
+	if told := p.told.Load(); told == nil || now.Sub(*told) >= quiet {
+		p.told.Store(&now)
+		p.log.Warn("the API server answers with an error", "effect", source.Effect(p.live.Load()), "path", r.URL.Path, "error", err)
+	}
+}
+
+// stumbled tells of a status that says nothing of what was asked for. 504 is an answer: what was
+// asked for is newer than anything that the API server knows, as after a restore
+// of its store, and whoever asks has to list anew.
+func stumbled(status int) bool {
+	return status == http.StatusInternalServerError || status == http.StatusBadGateway || status == http.StatusServiceUnavailable
 }
 
 // hasPolicies asks whether the cluster knows AuthorityPolicies.

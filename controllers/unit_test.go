@@ -136,6 +136,7 @@ func TestPatience(t *testing.T) {
 		name     string
 		method   string
 		fails    int // attempts that get no answer
+		stumbles int // attempts after them that get an error of the server's own
 		deadline time.Duration
 		want     error
 		took     time.Duration
@@ -145,6 +146,8 @@ func TestPatience(t *testing.T) {
 		{name: "an answer at once", method: "GET"},
 		{name: "a read is repeated", method: "GET", fails: 3, took: 3 * time.Second, log: "cannot be reached|nothing is served yet|is back"},
 		{name: "a read is repeated, with a map", method: "GET", fails: 2, took: 2 * time.Second, live: true, log: "cannot be reached|the last host map stays|is back"},
+		{name: "a read that got an error is repeated", method: "GET", stumbles: 3, took: 3 * time.Second, log: "answers with an error|nothing is served yet"},
+		{name: "a write that got an error is not", method: "PUT", stumbles: 1},
 		{name: "until its context ends", method: "GET", fails: 100, deadline: 2500 * time.Millisecond, want: refused, took: 2500 * time.Millisecond, log: "cannot be reached"},
 		{name: "a write is not", method: "PUT", fails: 1, want: refused},
 	}
@@ -159,7 +162,11 @@ func TestPatience(t *testing.T) {
 					if attempts++; attempts <= tt.fails {
 						return nil, refused
 					}
-					return &http.Response{StatusCode: 500, Body: io.NopCloser(strings.NewReader(""))}, nil
+					status := http.StatusGatewayTimeout // an answer
+					if attempts <= tt.fails+tt.stumbles {
+						status = http.StatusInternalServerError
+					}
+					return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(strings.NewReader(""))}, nil
 				})}
 				ctx := t.Context()
 				if tt.deadline != 0 {
