@@ -38,16 +38,20 @@ func Forward(ctx context.Context, config *rest.Config, pod Pod) (url string, sto
 		end()
 		return "", nil, fmt.Errorf("forward to pod %s: %w", pod, err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- f.ForwardPorts() }()
+	var failure error // to be read once it has ended
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failure = f.ForwardPorts()
+	}()
 	stop = sync.OnceFunc(func() {
 		end()
-		<-ended // It was to end.
+		<-ended
 	})
 	select {
-	case err = <-ended:
+	case <-ended:
 		end()
-		return "", nil, fmt.Errorf("forward to pod %s: %w", pod, cmp.Or(err, context.Cause(life), errors.New(said.String())))
+		return "", nil, fmt.Errorf("forward to pod %s: %w", pod, cmp.Or(failure, context.Cause(life), errors.New(said.String())))
 	case <-ready:
 	}
 	ports, err := f.GetPorts()

@@ -22,21 +22,21 @@ func (b named) compare(o named) int {
 }
 
 // compare orders backends by Service. Equal are those of one key.
-func (b *Backend) compare(o *Backend) int {
+func (k *Backend) compare(o *Backend) int {
 	// One after the other: lists of them are sorted.
-	if c := strings.Compare(b.Namespace, o.Namespace); c != 0 {
+	if c := strings.Compare(k.Namespace, o.Namespace); c != 0 {
 		return c
 	}
-	if c := strings.Compare(b.Service, o.Service); c != 0 {
+	if c := strings.Compare(k.Service, o.Service); c != 0 {
 		return c
 	}
-	if c := strings.Compare(b.Port, o.Port); c != 0 {
+	if c := strings.Compare(k.Port, o.Port); c != 0 {
 		return c
 	}
 	return cmp.Or(
-		cmp.Compare(b.Protocol, o.Protocol),
-		strings.Compare(b.ServerName, o.ServerName),
-		bytes.Compare(b.CAID[:], o.CAID[:]),
+		cmp.Compare(k.Protocol, o.Protocol),
+		strings.Compare(k.ServerName, o.ServerName),
+		bytes.Compare(k.CAID[:], o.CAID[:]),
 	)
 }
 

@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"context"
 	"bufio"
 	"bytes"
 	"crypto/tls"
@@ -201,7 +202,7 @@ func exchangeOver(conn net.Conn, e *exchange, u *url.URL) (*http.Response, error
 		protocols.SetHTTP2(true)
 		transport := &http.Transport{
 			Protocols:         protocols,
-			DialTLS:           func(string, string) (net.Conn, error) { return conn, nil },
+			DialTLSContext:    func(context.Context, string, string) (net.Conn, error) { return conn, nil },
 			DisableKeepAlives: true,
 		}
 		r, err := http.NewRequest(e.method, u.String(), nil)
