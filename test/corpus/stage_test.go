@@ -1,9 +1,9 @@
 package corpus
 
 import (
-	"context"
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
