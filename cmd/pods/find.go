@@ -1,7 +1,6 @@
 package pods
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +22,7 @@ var ErrNone = errors.New("no pod of ingress421 is running")
 // Where says which pods are meant.
 type Where struct {
 	Namespace string // "": all
-	Name      string // "": those with the labels of Selector
-	Selector  string // ""; Selector
+	Name      string // "": those with the label of Selector
 }
 
 // Pod is a pod that runs ingress421.
@@ -46,7 +44,7 @@ func Find(ctx context.Context, config *rest.Config, where Where) ([]Pod, error) 
 	if err != nil {
 		return nil, fmt.Errorf("reach the cluster: %w", err)
 	}
-	options := metav1.ListOptions{LabelSelector: cmp.Or(where.Selector, Selector)}
+	options := metav1.ListOptions{LabelSelector: Selector}
 	if where.Name != "" {
 		options = metav1.ListOptions{FieldSelector: "metadata.name=" + where.Name}
 	}
@@ -85,7 +83,7 @@ func (w Where) String() string {
 	if w.Name != "" {
 		return in + " under the name " + w.Name
 	}
-	return in + " with the label " + cmp.Or(w.Selector, Selector)
+	return in + " with the label " + Selector
 }
 
 func ready(p *corev1.Pod) bool {

@@ -1,14 +1,11 @@
 package pods
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -31,9 +28,8 @@ func Forward(ctx context.Context, config *rest.Config, pod Pod) (url string, sto
 		return "", nil, fmt.Errorf("forward to pod %s: %w", pod, err)
 	}
 	life, end := context.WithCancel(ctx)
-	var said words
 	ready := make(chan struct{})
-	f, err := portforward.NewOnAddressesForStreamingWithContext(life, dialer, []string{"127.0.0.1"}, []string{"0:" + port}, ready, io.Discard, &said)
+	f, err := portforward.NewOnAddressesForStreamingWithContext(life, dialer, []string{"127.0.0.1"}, []string{"0:" + port}, ready, io.Discard, io.Discard)
 	if err != nil {
 		end()
 		return "", nil, fmt.Errorf("forward to pod %s: %w", pod, err)
@@ -51,7 +47,7 @@ func Forward(ctx context.Context, config *rest.Config, pod Pod) (url string, sto
 	select {
 	case <-ended:
 		end()
-		return "", nil, fmt.Errorf("forward to pod %s: %w", pod, cmp.Or(failure, context.Cause(life), errors.New(said.String())))
+		return "", nil, fmt.Errorf("forward to pod %s: %w", pod, cmp.Or(failure, context.Cause(life)))
 	case <-ready:
 	}
 	ports, err := f.GetPorts()
@@ -82,22 +78,4 @@ func dialerOf(config *rest.Config, pod Pod) (httpstream.Dialer, error) {
 	return portforward.NewFallbackDialerForStreaming(tunnel, old, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	}), nil
-}
-
-// words keep what was said, from whatever goroutine.
-type words struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
-}
-
-func (w *words) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.buf.Write(p)
-}
-
-func (w *words) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return strings.TrimSpace(w.buf.String())
 }
