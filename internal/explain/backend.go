@@ -29,23 +29,5 @@ func (i *inquiry) backendStep() (Step, bool) {
 	default:
 		s.Why = fmt.Sprintf("%s names a backend of a kind that nothing can be forwarded to.", r.From)
 	}
-	s.Why += i.askedBefore()
 	return s, true
-}
-
-// askedBefore says what is asked of a request before its backend, and not here,
-// where who asks is not known.
-func (i *inquiry) askedBefore() string {
-	t := &i.v.Route.Terms
-	password := t.BasicAuth.Terms() != nil
-	quota := t.Quota.PerSecond != 0 || t.Quota.PerMinute != 0 || t.Quota.Concurrent != 0
-	switch {
-	case password && quota:
-		return " Before that clients are asked for a password (401) and held to their quota (429), which is not looked at here."
-	case password:
-		return " Before that clients are asked for a password (401), which is not looked at here."
-	case quota:
-		return " Before that clients are held to their quota (429), which is not looked at here."
-	}
-	return ""
 }

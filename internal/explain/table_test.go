@@ -39,6 +39,10 @@ func shop() *hostmap.Map {
 			s.Routes[0].Terms = hostmap.Terms{Allow: hostmap.NewRanges(netip.MustParsePrefix("192.0.2.0/24")), RewriteTarget: "/v2",
 				Quota: hostmap.Quota{PerMinute: 60}, BasicAuth: hostmap.NewBasicAuth(hostmap.BasicAuthTerms{})}
 		}, leaf("news/tls", "news.test", "news.example")),
+		site("idle.test", "news", func(s *hostmap.Site) {
+			s.Routes[0].Backend.Endpoints = nil
+			s.Routes[0].Terms = hostmap.Terms{Quota: hostmap.Quota{PerMinute: 60}, BasicAuth: hostmap.NewBasicAuth(hostmap.BasicAuthTerms{})}
+		}, leaf("news/idle", "idle.test")),
 	}})
 }
 
@@ -46,19 +50,20 @@ func shop() *hostmap.Map {
 // file under testdata is named after the case.
 func TestTable(t *testing.T) {
 	for name, q := range map[string]explain.Question{
-		"served":              {ServerName: "www.shop.test", Authority: "www.shop.test"},
-		"rule of the host":    {ServerName: "www.shop.test", Authority: "pay.shop.test", Path: "/cart"},
-		"client certificates": {ServerName: "www.shop.test", Authority: "partner.shop.test"},
-		"unresolved":          {ServerName: "vault.shop.test", Authority: "vault.shop.test"},
-		"another tenant":      {ServerName: "www.shop.test", Authority: "cuckoo.shop.test"},
-		"not covered":         {ServerName: "www.shop.test", Authority: "news.test"},
-		"behind a CDN":        {ServerName: "www.shop.test", Authority: "news.test", Peer: netip.MustParseAddr("10.9.1.1"), Client: netip.MustParseAddr("192.0.2.7")},
-		"outside the range":   {ServerName: "news.test", Authority: "news.test", Peer: netip.MustParseAddr("198.51.100.1")},
-		"unserved":            {ServerName: "www.shop.test", Authority: "old.shop.test"},
-		"no such server name": {ServerName: "gone.test", Authority: "gone.test"},
-		"closed":              {ServerName: "closed.shop.test", Authority: "closed.shop.test"},
-		"cleartext":           {Cleartext: true, Authority: "partner.shop.test"},
-		"no host at all":      {ServerName: "www.shop.test", Authority: "a b"},
+		"served":                    {ServerName: "www.shop.test", Authority: "www.shop.test"},
+		"rule of the host":          {ServerName: "www.shop.test", Authority: "pay.shop.test", Path: "/cart"},
+		"client certificates":       {ServerName: "www.shop.test", Authority: "partner.shop.test"},
+		"unresolved":                {ServerName: "vault.shop.test", Authority: "vault.shop.test"},
+		"another tenant":            {ServerName: "www.shop.test", Authority: "cuckoo.shop.test"},
+		"not covered":               {ServerName: "www.shop.test", Authority: "news.test"},
+		"behind a CDN":              {ServerName: "www.shop.test", Authority: "news.test", Peer: netip.MustParseAddr("10.9.1.1"), Client: netip.MustParseAddr("192.0.2.7")},
+		"outside the range":         {ServerName: "news.test", Authority: "news.test", Peer: netip.MustParseAddr("198.51.100.1")},
+		"unserved":                  {ServerName: "www.shop.test", Authority: "old.shop.test"},
+		"no such server name":       {ServerName: "gone.test", Authority: "gone.test"},
+		"no pods behind a password": {ServerName: "idle.test", Authority: "idle.test"},
+		"closed":                    {ServerName: "closed.shop.test", Authority: "closed.shop.test"},
+		"cleartext":                 {Cleartext: true, Authority: "partner.shop.test"},
+		"no host at all":            {ServerName: "www.shop.test", Authority: "a b"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := explain.Of(shop(), q)
