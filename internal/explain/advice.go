@@ -88,8 +88,19 @@ func (i *inquiry) advisePolicy(say func(string, ...any)) {
 	case hostmap.GroundOldVersion:
 		say("Have the client speak a newer TLS version, or lower spec.tls.minVersion of the class.")
 	default:
-		say("Nothing must be changed for clients that come back on a connection of their own. So that they do not come on this one, give %s a certificate that %s is not in, or a name that no wildcard of the other certificate covers.", site, i.nameText())
+		host := i.r.Host
+		if i.f.Leaf == nil || !i.f.Leaf.Covers(host) {
+			i.adviseOwnConnection(say)
+			return
+		}
+		say("Nothing must be changed for clients that come back on a connection of their own. So that they do not come on this one, have connections for %s served a certificate that does not cover %s, or give the host a name that theirs does not cover.", i.nameText(), host)
 	}
+}
+
+// adviseOwnConnection is for requests that no browser sends, as the connection's
+// certificate does not cover their host.
+func (i *inquiry) adviseOwnConnection(say func(string, ...any)) {
+	say("No browser sends this. Have whoever does open a connection for %s.", i.r.Host)
 }
 
 func (i *inquiry) adviseCertificate(say func(string, ...any)) {
@@ -103,7 +114,7 @@ func (i *inquiry) adviseCertificate(say func(string, ...any)) {
 		say("Issue a certificate that names %s, and put it into the Secret that the tls entry of %s names.", host, i.siteText())
 		return
 	}
-	say("No browser sends this. Have whoever does open a connection for %s.", host)
+	i.adviseOwnConnection(say)
 	say("If it is a CDN or another proxy that ends TLS for many hosts, name its addresses in the class's spec.trustedGateways.")
 }
 

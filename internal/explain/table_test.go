@@ -50,20 +50,21 @@ func shop() *hostmap.Map {
 // file under testdata is named after the case.
 func TestTable(t *testing.T) {
 	for name, q := range map[string]explain.Question{
-		"served":                    {ServerName: "www.shop.test", Authority: "www.shop.test"},
-		"rule of the host":          {ServerName: "www.shop.test", Authority: "pay.shop.test", Path: "/cart"},
-		"client certificates":       {ServerName: "www.shop.test", Authority: "partner.shop.test"},
-		"unresolved":                {ServerName: "vault.shop.test", Authority: "vault.shop.test"},
-		"another tenant":            {ServerName: "www.shop.test", Authority: "cuckoo.shop.test"},
-		"not covered":               {ServerName: "www.shop.test", Authority: "news.test"},
-		"behind a CDN":              {ServerName: "www.shop.test", Authority: "news.test", Peer: netip.MustParseAddr("10.9.1.1"), Client: netip.MustParseAddr("192.0.2.7")},
-		"outside the range":         {ServerName: "news.test", Authority: "news.test", Peer: netip.MustParseAddr("198.51.100.1")},
-		"unserved":                  {ServerName: "www.shop.test", Authority: "old.shop.test"},
-		"no such server name":       {ServerName: "gone.test", Authority: "gone.test"},
-		"no pods behind a password": {ServerName: "idle.test", Authority: "idle.test"},
-		"closed":                    {ServerName: "closed.shop.test", Authority: "closed.shop.test"},
-		"cleartext":                 {Cleartext: true, Authority: "partner.shop.test"},
-		"no host at all":            {ServerName: "www.shop.test", Authority: "a b"},
+		"served":                          {ServerName: "www.shop.test", Authority: "www.shop.test"},
+		"rule of the host":                {ServerName: "www.shop.test", Authority: "pay.shop.test", Path: "/cart"},
+		"client certificates":             {ServerName: "www.shop.test", Authority: "partner.shop.test"},
+		"client certificates not covered": {ServerName: "news.test", Authority: "partner.shop.test"},
+		"unresolved":                      {ServerName: "vault.shop.test", Authority: "vault.shop.test"},
+		"another tenant":                  {ServerName: "www.shop.test", Authority: "cuckoo.shop.test"},
+		"not covered":                     {ServerName: "www.shop.test", Authority: "news.test"},
+		"behind a CDN":                    {ServerName: "www.shop.test", Authority: "news.test", Peer: netip.MustParseAddr("10.9.1.1"), Client: netip.MustParseAddr("192.0.2.7")},
+		"outside the range":               {ServerName: "news.test", Authority: "news.test", Peer: netip.MustParseAddr("198.51.100.1")},
+		"unserved":                        {ServerName: "www.shop.test", Authority: "old.shop.test"},
+		"no such server name":             {ServerName: "gone.test", Authority: "gone.test"},
+		"no pods behind a password":       {ServerName: "idle.test", Authority: "idle.test"},
+		"closed":                          {ServerName: "closed.shop.test", Authority: "closed.shop.test"},
+		"cleartext":                       {Cleartext: true, Authority: "partner.shop.test"},
+		"no host at all":                  {ServerName: "www.shop.test", Authority: "a b"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := explain.Of(shop(), q)
