@@ -25,10 +25,10 @@ var assets embed.FS
 // and, under the same name with ".json", the same rows for programs. Then there
 // are the host map as text (/hostmap) and as JSON (see package mapjson), and the
 // problems (/problems: JSON for whoever does not ask for HTML); /explain answers
-// why a request is answered as it is, and /status.json how the process is. All of it is read
-// only. It is meant for a loopback address, where it answers only requests for a
-// loopback name, because any web page can make a browser ask a name of its own
-// that resolves to 127.0.0.1.
+// why a request is answered as it is, and /status.json how the process is. All of
+// it is read only. It is meant for a loopback address, where it answers only
+// requests for a loopback name, because any web page can make a browser ask a
+// name of its own that resolves to 127.0.0.1.
 func Handler(r *Recorder, live Live) http.Handler {
 	p := &pages{
 		recorder: r, live: live,
@@ -98,9 +98,8 @@ type pages struct {
 // send writes a body that is made whole first, so that an error is answered
 // 500, or 503 where there is no host map yet.
 func (p *pages) send(w http.ResponseWriter, contentType string, write func(io.Writer, State) error) {
-	state := p.recorder.State()
-	if state.Map == nil {
-		http.Error(w, "no host map yet", http.StatusServiceUnavailable)
+	state, ok := p.state(w)
+	if !ok {
 		return
 	}
 	var body bytes.Buffer
@@ -109,9 +108,37 @@ func (p *pages) send(w http.ResponseWriter, contentType string, write func(io.Wr
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
+	p.head(w, contentType, state)
+	_, err := body.WriteTo(w)
+	p.left(err)
+}
+
+// stream is send of a body that is as large as the host map: it goes out while it
+// is made. Only that the client leaves is an error.
+func (p *pages) stream(w http.ResponseWriter, contentType string, write func(io.Writer, *hostmap.Map) error) {
+	if state, ok := p.state(w); ok {
+		p.head(w, contentType, state)
+		p.left(write(w, state.Map))
+	}
+}
+
+// state is what is told of; false: there is none yet, which is answered.
+func (p *pages) state(w http.ResponseWriter) (State, bool) {
+	s := p.recorder.State()
+	if s.Map == nil {
+		http.Error(w, "no host map yet", http.StatusServiceUnavailable)
+	}
+	return s, s.Map != nil
+}
+
+func (p *pages) head(w http.ResponseWriter, contentType string, s State) {
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Last-Modified", state.Published.UTC().Format(http.TimeFormat))
-	if _, err := body.WriteTo(w); err != nil {
+	w.Header().Set("Last-Modified", s.Published.UTC().Format(http.TimeFormat))
+}
+
+// left logs the error of a client that left.
+func (p *pages) left(err error) {
+	if err != nil {
 		p.recorder.log.Debug("admin page", slog.Any("error", err))
 	}
 }
@@ -122,15 +149,13 @@ const (
 )
 
 func (p *pages) text(w http.ResponseWriter, _ *http.Request) {
-	p.send(w, "text/plain; charset=utf-8", func(w io.Writer, s State) error {
-		_, err := io.WriteString(w, s.Map.String())
+	p.stream(w, "text/plain; charset=utf-8", func(w io.Writer, m *hostmap.Map) error {
+		_, err := io.WriteString(w, m.String())
 		return err
 	})
 }
 
-func (p *pages) json(w http.ResponseWriter, _ *http.Request) {
-	p.send(w, typeJSON, func(w io.Writer, s State) error { return mapjson.Write(w, s.Map) })
-}
+func (p *pages) json(w http.ResponseWriter, _ *http.Request) { p.stream(w, typeJSON, mapjson.Write) }
 
 // problems are all problems as JSON, without a listing around them.
 func (p *pages) problems(w http.ResponseWriter, r *http.Request) {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/hostmap/mapjson"
 )
 
 // recorded is a Recorder with a map, and silent.
@@ -263,6 +264,30 @@ func cpu(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// largest remembers the largest write.
+type largest struct {
+	*httptest.ResponseRecorder
+	octets int
+}
+
+func (l *largest) Write(p []byte) (int, error) {
+	l.octets = max(l.octets, len(p))
+	return l.ResponseRecorder.Write(p)
+}
+
+// The JSON of a host map goes out while it is made: never all of it is held.
+func TestMapIsStreamed(t *testing.T) {
+	w := &largest{ResponseRecorder: httptest.NewRecorder()}
+	Handler(recorded(plainMap(1000), nil), Live{}).ServeHTTP(w, httptest.NewRequest("GET", "/hostmap.json", http.NoBody))
+	if all := w.Body.Len(); w.octets > all/4 {
+		t.Errorf("a write of %d octets, of %d in all", w.octets, all)
+	}
+	var m mapjson.Map
+	if err := json.Unmarshal(w.Body.Bytes(), &m); err != nil || len(m.Sites) != 1000 || len(m.Certificates) != 1000 {
+		t.Errorf("%d sites, %d certificates, error %v, want 1000 each", len(m.Sites), len(m.Certificates), err)
+	}
 }
 
 // BenchmarkPage asks for each page of a map of a hundred thousand hosts. The

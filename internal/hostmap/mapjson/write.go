@@ -1,41 +1,71 @@
 package mapjson
 
 import (
+	"bufio"
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"iter"
 	"strings"
 	"time"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
-// Write writes a host map.
-func Write(w io.Writer, m *hostmap.Map) error { return json.NewEncoder(w).Encode(mapOf(m)) }
+// Write writes a host map, piece by piece: one of a hundred thousand hosts is
+// some 70 MiB.
+func Write(w io.Writer, m *hostmap.Map) error {
+	b := bufio.NewWriterSize(w, 32<<10)
+	p := pieces{b, json.NewEncoder(b)}
+	p.text(`{"unservedClass":`)
+	_ = p.value(m.Class().Name)
+	p.text(`,"classes":`)
+	_ = p.value(classesOf(m))
+	p.text(`,"defaultCertificates":`)
+	_ = p.value(refsOf(m.Defaults()))
+	p.text(`,"certificates":[`)
+	writeAll(p, m.AllCertificates(), certificateOf)
+	p.text(`],"sites":[`)
+	writeAll(p, m.AllSites(), siteOf)
+	p.text("]}\n")
+	return b.Flush()
+}
 
-// mapOf is the form of a host map.
-func mapOf(m *hostmap.Map) Map {
-	out := Map{
-		UnservedClass:       m.Class().Name,
-		Classes:             []Class{},
-		DefaultCertificates: refsOf(m.Defaults()),
-		Certificates:        []Certificate{},
-		Sites:               []Site{},
-	}
-	seen := make(map[string]bool)
-	class := func(c *hostmap.Class) {
-		if !seen[c.Name] {
-			seen[c.Name] = true
-			out.Classes = append(out.Classes, classOf(c))
+// pieces writes parts of a JSON text. The first error stays with b, whose Flush
+// tells it.
+type pieces struct {
+	b *bufio.Writer
+	e *json.Encoder // to b; it ends each value with a line
+}
+
+func (p pieces) text(s string) { _, _ = p.b.WriteString(s) }
+
+func (p pieces) value(v any) error { return p.e.Encode(v) }
+
+// writeAll writes the forms of some values, until a write fails.
+func writeAll[T, F any](p pieces, all iter.Seq[T], formOf func(T) F) {
+	separator := ""
+	for v := range all {
+		p.text(separator)
+		separator = ","
+		if p.value(formOf(v)) != nil {
+			return
 		}
 	}
-	class(m.Class())
-	for _, c := range m.Certificates() {
-		out.Certificates = append(out.Certificates, certificateOf(c))
+}
+
+// classesOf are the classes of a map, each once.
+func classesOf(m *hostmap.Map) (out []Class) {
+	seen := make(map[string]bool)
+	add := func(c *hostmap.Class) {
+		if !seen[c.Name] {
+			seen[c.Name] = true
+			out = append(out, classOf(c))
+		}
 	}
-	for _, s := range m.Sites() {
-		class(s.Class)
-		out.Sites = append(out.Sites, siteOf(s))
+	add(m.Class())
+	for s := range m.AllSites() {
+		add(s.Class)
 	}
 	return out
 }
