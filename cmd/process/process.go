@@ -192,7 +192,7 @@ func Run(ctx context.Context, c Config, serving func(Addresses)) error {
 	}
 	ready := []any{"http", at.HTTP, "https", at.HTTPS, "metrics", at.Metrics, "admin", at.Admin}
 	if state := recorder.State(); state.Map != nil {
-		ready = append(ready, "hosts", state.Hosts(), "certificates", len(state.Map.Certificates()), "problems", len(state.Problems))
+		ready = append(ready, "hosts", state.Map.Hosts(), "certificates", state.Map.CertificateCount(), "problems", len(state.Problems))
 	}
 	c.Log.Info("serving", ready...)
 	if serving != nil {

@@ -194,7 +194,7 @@ func (p *pages) list(s State, a asked, k kind) listing {
 }
 
 func (p *pages) newView(s State, a asked) view {
-	return view{Query: a.query, Now: a.now, Published: s.Published, Hosts: hosts(s.Map), Kinds: kinds()}
+	return view{Query: a.query, Now: a.now, Published: s.Published, Hosts: s.Map.Hosts(), Kinds: kinds()}
 }
 
 // index is the first page: the beginning of every listing.

@@ -119,7 +119,7 @@ func (r *Recorder) Record(m *hostmap.Map, problems []hostmap.Problem, took time.
 	r.mu.Unlock()
 	r.duration.Observe(took.Seconds())
 	r.logChanges(before, problems)
-	r.log.Debug("published", "hosts", hosts(m), "problems", len(problems), "took", took)
+	r.log.Debug("published", "hosts", m.Hosts(), "problems", len(problems), "took", took)
 }
 
 // State returns what was published last. Nothing in it may be changed.
@@ -176,14 +176,6 @@ func attributes(p hostmap.Problem) []slog.Attr {
 	}
 }
 
-// Hosts is the number of hosts that are served.
-func (s State) Hosts() int { return hosts(s.Map) }
-
-// hosts is the number of hosts of a map.
-func hosts(m *hostmap.Map) int {
-	return m.Hosts()
-}
-
 // Describe implements prometheus.Collector.
 func (r *Recorder) Describe(ch chan<- *prometheus.Desc) {
 	r.duration.Describe(ch)
@@ -210,7 +202,7 @@ func (r *Recorder) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	gauge(r.desc.published, float64(state.Published.UnixMilli())/1000)
-	gauge(r.desc.hosts, float64(hosts(state.Map)))
+	gauge(r.desc.hosts, float64(state.Map.Hosts()))
 	gauge(r.desc.certificates, float64(state.Map.CertificateCount()))
 
 	if report, _ := r.audits.report(state.Map); report != nil {

@@ -113,7 +113,7 @@ func (*pages) listCertificates(s State, a asked) listing {
 	found, total := make([]*hostmap.Certificate, 0, a.rows), 0
 	later := func(x, y *hostmap.Certificate) int { return x.NotAfter.Compare(y.NotAfter) }
 	need := a.from + a.rows
-	for _, c := range s.Map.Certificates() {
+	for c := range s.Map.AllCertificates() {
 		if a.query != "" && !named(a.query, c.Secret.Namespace, c.Secret.Name) &&
 			!slices.ContainsFunc(c.Names, func(n string) bool { return strings.Contains(n, a.query) }) {
 			continue
@@ -188,7 +188,7 @@ func newSiteRow(s *hostmap.Site, now time.Time) siteRow {
 func backendName(k *hostmap.Backend) string { return k.Namespace + "/" + k.Service + ":" + k.Port }
 
 func (*pages) listSites(s State, a asked) listing {
-	rows, total := gather(a, slices.Values(s.Map.Sites()), func(s *hostmap.Site) bool { return a.query == "" || mentions(s, a.query) },
+	rows, total := gather(a, s.Map.AllSites(), func(s *hostmap.Site) bool { return a.query == "" || mentions(s, a.query) },
 		func(s *hostmap.Site) siteRow { return newSiteRow(s, a.now) })
 	return listed(a, rows, total)
 }
@@ -263,7 +263,7 @@ func (p *pages) listBackends(s State, a asked) listing {
 	failed := p.failed()
 	query, port, _ := strings.Cut(a.query, ":")
 	var first, second, others []*hostmap.Backend
-	for _, k := range s.Map.Backends() {
+	for k := range s.Map.AllBackends() {
 		if a.query != "" && !named(query, k.Namespace, k.Service) || port != "" && port != k.Port {
 			continue
 		}

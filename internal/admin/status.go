@@ -36,7 +36,7 @@ func (p *pages) status(w http.ResponseWriter, _ *http.Request) {
 		s.Connections = p.live.Connections()
 	}
 	if state := p.recorder.State(); state.Map != nil {
-		s.Hosts, s.Certificates, s.Problems = state.Hosts(), len(state.Map.Certificates()), len(state.Problems)
+		s.Hosts, s.Certificates, s.Problems = state.Map.Hosts(), state.Map.CertificateCount(), len(state.Problems)
 		s.Published = &state.Published
 		if report, _ := p.recorder.audits.report(state.Map); report != nil {
 			s.Overlaps = &report.Overlapping

@@ -113,7 +113,7 @@ func Examine(m *hostmap.Map, o Options) *Report {
 	a := &auditor{
 		index: x, options: o, left: maxWork,
 		report: &Report{
-			At: o.Now.UTC(), OneAddress: o.OneAddress, Hosts: len(x.hosts), Certificates: len(m.Certificates()),
+			At: o.Now.UTC(), OneAddress: o.OneAddress, Hosts: len(x.hosts), Certificates: m.CertificateCount(),
 			Findings: []Finding{}, Shared: []Shared{}, Classes: make(map[string]*ClassOverlaps),
 		},
 		findings: make(map[findingKey]*Finding), overlaps: make(map[overlap]bool),

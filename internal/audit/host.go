@@ -65,8 +65,8 @@ type index struct {
 
 // newIndex makes the index. Below are hosts by what follows their first label.
 func newIndex(m *hostmap.Map) *index {
-	x := &index{m: m, exact: make(map[string]*host, len(m.Sites())), below: make(map[string][]*host)}
-	for _, s := range m.Sites() {
+	x := &index{m: m, exact: make(map[string]*host, m.Hosts()), below: make(map[string][]*host)}
+	for s := range m.AllSites() {
 		if s.Host == "" {
 			continue
 		}
