@@ -135,6 +135,6 @@ func explained(cmd *cobra.Command, c process.Config, instance *instanceFlags, q 
 		return explain.Answer{}, err
 	}
 	answer := explain.Of(found.Map, q)
-	answer.Problems = explain.Concerning(found.Map, q, append(slices.Clone(found.Problems), check.Unowned(&found, q.Authority)...))
+	answer.Problems = explain.Concerning(found.Map, q, slices.Concat(found.Problems, check.Unowned(&found, q.Authority)))
 	return answer, nil
 }

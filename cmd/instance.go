@@ -154,10 +154,7 @@ func served(cmd *cobra.Command, c process.Config, instance *instanceFlags) (sour
 // found when it was made.
 func (i *instanceFlags) fetchServed(cmd *cobra.Command, c *process.Config) (o source.Outcome, err error) {
 	err = i.asked(cmd, c, func(admin string) error {
-		if err := fetchInto(cmd.Context(), admin, "hostmap.json", nil, func(body io.Reader) (err error) {
-			o.Map, err = mapjson.Read(body)
-			return err
-		}); err != nil {
+		if o.Map, err = fetchMap(cmd.Context(), admin); err != nil {
 			return err
 		}
 		return fetch(cmd.Context(), admin, "problems", nil, &o.Problems)
@@ -173,10 +170,7 @@ func (i *instanceFlags) fetchExplained(cmd *cobra.Command, c *process.Config, q 
 		query.Set("peer", q.Peer.String())
 	}
 	err = i.asked(cmd, c, func(admin string) error {
-		if err := fetchInto(cmd.Context(), admin, "hostmap.json", nil, func(body io.Reader) (err error) {
-			m, err = mapjson.Read(body)
-			return err
-		}); err != nil {
+		if m, err = fetchMap(cmd.Context(), admin); err != nil {
 			return err
 		}
 		var answer struct{ Problems []explain.Problem }
@@ -206,6 +200,15 @@ const fetchTimeout = time.Minute
 
 // errNotThere tells that an instance has no document of a name.
 var errNotThere = errors.New("404 Not Found")
+
+// fetchMap asks an admin address for its host map.
+func fetchMap(ctx context.Context, admin string) (m *hostmap.Map, err error) {
+	err = fetchInto(ctx, admin, "hostmap.json", nil, func(body io.Reader) (err error) {
+		m, err = mapjson.Read(body)
+		return err
+	})
+	return m, err
+}
 
 // fetch asks an admin address for one of its documents in JSON.
 func fetch(ctx context.Context, admin, name string, query url.Values, into any) error {

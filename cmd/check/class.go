@@ -61,15 +61,15 @@ func Unowned(o *source.Outcome, authority string) (found []hostmap.Problem) {
 			field = f.shown() + ": "
 		}
 		found = append(found, hostmap.Problem{
-			Object: object, Reason: ReasonNotOurs,
+			Object: object, Reason: reasonNotOurs,
 			Message: fmt.Sprintf("%s(host %s) %s", field, host, f.Message),
 		})
 	}
 	return found
 }
 
-// ReasonNotOurs is the reason of what [Unowned] finds.
-const ReasonNotOurs = "NotOurs"
+// reasonNotOurs is the reason of what [Unowned] finds.
+const reasonNotOurs = "NotOurs"
 
 // oursToName lists the classes that an Ingress could name to be served.
 func (b *builder) oursToName() string {
