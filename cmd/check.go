@@ -28,11 +28,17 @@ said. It exits with 3 where something is lost, or dangerous.`,
   helm template shop ./chart | ingress421 check /dev/stdin
   ingress421 check --kubeconfig ~/.kube/config -o json`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
+			if output != "table" && output != "json" {
+				return usagef("--output %q: want table or json", output)
+			}
 			if len(paths) != 0 && !cmd.Flags().Changed("pod") {
 				instance.pod = ""
 			}
 			if err := instance.settle(cmd.Flags()); err != nil {
 				return err
+			}
+			if len(paths) != 0 && (c.Manifests != "" || c.Kubeconfig != "" || instance.running() || len(objects.namespaces) != 0) {
+				return usagef("files do not go with --manifests, --kubeconfig, --pod or --namespace")
 			}
 			if instance.running() {
 				if err := instance.adopt(cmd, &c); err != nil {
@@ -41,12 +47,6 @@ said. It exits with 3 where something is lost, or dangerous.`,
 			}
 			if err := objects.settle(cmd.Flags()); err != nil {
 				return err
-			}
-			if len(paths) != 0 && (c.Manifests != "" || c.Kubeconfig != "" || instance.running() || len(c.Namespaces) != 0) {
-				return usagef("files do not go with --manifests, --kubeconfig, --pod or --namespace")
-			}
-			if output != "table" && output != "json" {
-				return usagef("--output %q: want table or json", output)
 			}
 			outcome, err := process.Load(cmd.Context(), c, paths...)
 			if err != nil {

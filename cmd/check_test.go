@@ -31,6 +31,8 @@ func TestCheckExitCodes(t *testing.T) {
 		{[]string{filepath.Join(dir, "none.yaml")}, exitFailed, "none.yaml"},
 		{[]string{good, "-o", "yaml"}, exitUsage, "--output"},
 		{[]string{good, "--namespace", "n"}, exitUsage, "--namespace"},
+		{[]string{good, "--pod", "edge/"}, exitUsage, "files do not go with"},
+		{[]string{"--pod", "edge/", "-o", "yaml"}, exitUsage, "--output"},
 		{[]string{"--kubeconfig", filepath.Join(dir, "none")}, exitFailed, "find the cluster"},
 		{[]string{"--namespace", "a b"}, exitUsage, "--namespace"},
 	} {
