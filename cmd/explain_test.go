@@ -95,3 +95,29 @@ endpoints: [{addresses: [127.0.0.1]}]
 		}
 	}
 }
+
+// An Ingress for the host that is not ours is told of, by a wildcard too.
+func TestExplainNamesUnownedIngresses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.yaml")
+	text := `apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: ours}
+spec: {controller: ingress421.dev/controller}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: shop}
+spec:
+  ingressClassName: other
+  rules: [{host: a.test}, {host: "*.w.test"}]
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for authority, told := range map[string]bool{"A.test:8443": true, "x.w.test": true, "w.test": false, "x.y.w.test": false} {
+		code, said := ran("explain", "--authority", authority, "--manifests", filepath.Dir(file))
+		if code != exitOK || strings.Contains(said, "- Ingress shop/web: ") != told {
+			t.Errorf("%s: exit code %d, want the Ingress named: %t\n%s", authority, code, told, said)
+		}
+	}
+}

@@ -42,11 +42,14 @@ func Unowned(o *source.Outcome, authority string) (found []hostmap.Problem) {
 	if err != nil {
 		return nil
 	}
+	_, parent, _ := strings.Cut(host, ".")
+	asked := func(r networkingv1.IngressRule) bool {
+		pattern, err := hostmap.Pattern(r.Host)
+		return err == nil && (pattern == host || pattern == "*."+parent)
+	}
 	b := &builder{outcome: o, ours: compile.Ours(&o.Input)}
 	for _, ing := range o.Input.Ingresses {
-		if _, ours := b.ours.Named(ingress.ClassName(ing)); ours || !slices.ContainsFunc(ing.Spec.Rules, func(r networkingv1.IngressRule) bool {
-			return strings.EqualFold(r.Host, host)
-		}) {
+		if _, ours := b.ours.Named(ingress.ClassName(ing)); ours || !slices.ContainsFunc(ing.Spec.Rules, asked) {
 			continue
 		}
 		object := hostmap.Object{Kind: "Ingress", Namespace: ing.Namespace, Name: ing.Name}
