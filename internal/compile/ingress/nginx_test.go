@@ -144,7 +144,7 @@ The syntax is [RE2's](https://github.com/google/re2/wiki/Syntax): a path with a 
 A snippet is read as data and does what it says there, if all of it is understood:
 
 - ` + "`more_set_headers`, `more_clear_headers`, `add_header`, `proxy_hide_header`" + ` for responses, our own too; ` + "`proxy_set_header`, `more_set_input_headers`," + `
-  ` + "`more_clear_input_headers`" + ` for requests to backends. Fields that frame messages and ` + "`Host`" + ` are not changed.
+  ` + "`more_clear_input_headers`" + ` for requests to backends, the last two in a ` + "`configuration-snippet`" + ` alone. Fields that frame messages and ` + "`Host`" + ` are not changed.
 - ` + "`client_max_body_size`, `proxy_connect_timeout`, `proxy_read_timeout`, `proxy_send_timeout`" + `.
 - ` + "`return`" + ` with a status, a text or a URL; ` + "`rewrite`" + ` that redirects all paths, or one.
 - ` + "`deny` and `allow`" + `, what is denied first, and ` + "`all`" + ` at the end.

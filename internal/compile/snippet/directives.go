@@ -17,9 +17,9 @@ func directives(name string) func(r *reader, args []string) error {
 	case "more_clear_headers":
 		return func(r *reader, args []string) error { return clearHeaders(&r.fields.set, args) }
 	case "more_set_input_headers":
-		return func(r *reader, args []string) error { return r.moreHeaders(&r.request, args) }
+		return func(r *reader, args []string) error { return r.inputHeaders(r.moreHeaders, args) }
 	case "more_clear_input_headers":
-		return func(r *reader, args []string) error { return clearHeaders(&r.request, args) }
+		return func(r *reader, args []string) error { return r.inputHeaders(clearHeaders, args) }
 	case "add_header":
 		return (*reader).addHeader
 	case "proxy_hide_header":
@@ -99,7 +99,7 @@ func unneeded(d *directive) bool {
 // moreHeaders reads "Name: value" of the module headers-more. Without a value the
 // field goes.
 func (r *reader) moreHeaders(to *[]hostmap.FieldEdit, args []string) error {
-	if len(args) == 0 || r.inner != "" && to == &r.request {
+	if len(args) == 0 {
 		return errValue
 	}
 	for _, arg := range args {
@@ -135,6 +135,16 @@ func clearHeaders(to *[]hostmap.FieldEdit, args []string) error {
 		*to = append(*to, hostmap.FieldEdit{Op: hostmap.RemoveField, Name: name})
 	}
 	return nil
+}
+
+// inputHeaders reads edits of a request's fields. Unlike proxy_set_header those of
+// a server hold in nginx for all locations, and a server has none here: what
+// clients must not say would pass.
+func (r *reader) inputHeaders(read func(to *[]hostmap.FieldEdit, args []string) error, args []string) error {
+	if r.level != OfLocation || r.inner != "" {
+		return errValue
+	}
+	return read(&r.request, args)
 }
 
 func (r *reader) addHeader(args []string) error {

@@ -15,13 +15,6 @@ const maxTexts = 64
 // alternatives and what may be left out. Others are not understood. So nothing
 // is compiled for the wire, and what holds here holds in PCRE.
 func compare(c *hostmap.Condition, expression string) bool {
-	if c.Fold {
-		lower := strings.ToLower(expression)
-		if lower != expression && strings.Contains(expression, `\`) {
-			return false // \S is not \s
-		}
-		expression = lower
-	}
 	re, err := syntax.Parse(expression, syntax.Perl)
 	if err != nil {
 		return false
@@ -57,7 +50,9 @@ func compare(c *hostmap.Condition, expression string) bool {
 			return false
 		}
 	}
-	c.Texts = strings.Join(texts, "\n")
+	if c.Texts = strings.Join(texts, "\n"); c.Fold {
+		c.Texts = strings.ToLower(c.Texts)
+	}
 	return true
 }
 

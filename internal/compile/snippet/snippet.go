@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
@@ -140,12 +141,9 @@ func (r *reader) finish() (Snippet, error) {
 	if err := r.settleAccess(); err != nil {
 		return Snippet{}, err
 	}
-	slices.SortStableFunc(r.places, func(a, b place) int {
-		if a.rank != b.rank || a.rank == rankRegex {
-			return a.rank - b.rank
-		}
-		return len(b.answer.When.Texts) - len(a.answer.When.Texts)
-	})
+	if err := r.sortPlaces(); err != nil {
+		return Snippet{}, err
+	}
 	answers := r.answers
 	for _, p := range r.places {
 		answers = append(answers, p.answer)
@@ -161,6 +159,25 @@ func (r *reader) finish() (Snippet, error) {
 		r.out.Terms.RequestFields = hostmap.NewFieldEdits(r.request...)
 	}
 	return r.out, nil
+}
+
+// sortPlaces puts places into the order in which nginx tries them.
+func (r *reader) sortPlaces() error {
+	for _, first := range r.places {
+		for _, p := range r.places {
+			if first.rank == rankFirst && p.rank == rankPrefix && strings.HasPrefix(p.answer.When.Texts, first.answer.When.Texts) {
+				// The longer one has its requests, behind regular expressions.
+				return errors.New("a location without ^~ lies within one that has it")
+			}
+		}
+	}
+	slices.SortStableFunc(r.places, func(a, b place) int {
+		if a.rank != b.rank || a.rank == rankRegex {
+			return a.rank - b.rank
+		}
+		return len(b.answer.When.Texts) - len(a.answer.When.Texts)
+	})
+	return nil
 }
 
 // defaultType is ingress-nginx's.

@@ -100,6 +100,7 @@ func TestSnippetsOfLocations(t *testing.T) {
 		{`if ($uri ~ "^/v[0-9]+/") { return 403; }`, "error: "},
 		{`if ($uri ~ "^/(?!public)") { return 403; }`, "error: "},
 		{`if ($uri ~* "\S") { return 403; }`, "error: "},
+		{`if ($uri ~* "\.GIT$") { return 403; }`, `answers [403 where uri ends with (any case) [".git"]]`},
 		{`if ($cookie_A = b) { return 403; }`, `answers [403 where cookie_A is ["b"]]`},
 		{`if ($arg_a = b) { return 403; }`, "error: "},
 		{`if ($host = a) { proxy_pass http://x; }`, "error: "},
@@ -152,6 +153,11 @@ func TestSnippetsOfServers(t *testing.T) {
 			"location /a { return 403; }\nlocation /ab { return 404; }\nlocation = /a { return 200 ok; }\nlocation ~* \\.git { deny all; access_log off; }",
 			`answers [200 "ok" text/html where uri is ["/a"], 403 where uri contains (any case) [".git"], 404 where uri begins with ["/ab"], 403 where uri begins with ["/a"]]`,
 		},
+		{"location ^~ /a { return 403; }\nlocation ~ b { return 404; }\nlocation /c { return 410; }", `answers [403 where uri begins with ["/a"], 404 where uri contains ["b"], 410 where uri begins with ["/c"]]`},
+		{"location ^~ /a { return 403; }\nlocation /a/b { return 404; }", "error: "}, // in nginx the longer one has its requests
+		// Of the location's own fields only proxy_set_header takes the place of a server's.
+		{"more_clear_input_headers X-User;", "error: "},
+		{`more_set_input_headers "X-User: nobody";`, "error: "},
 		{`location / { proxy_pass http://x; }`, "error: "},
 		{`location @name { return 403; }`, "error: "},
 		{`location /a { location /a/b { deny all; } return 403; }`, "error: "},

@@ -76,7 +76,6 @@ func location(text string, known map[string]string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	rest := out
 	for _, scheme := range []string{"http://", "https://", hostmap.VariableText("scheme") + "://", hostmap.VariableText("pass_access_scheme") + "://"} {
 		after, ok := strings.CutPrefix(out, scheme)
 		if !ok {
@@ -84,8 +83,7 @@ func location(text string, known map[string]string) (string, error) {
 		}
 		for _, host := range []string{hostmap.VariableText("host"), hostmap.VariableText("http_host")} {
 			if tail, ok := strings.CutPrefix(after, host); ok {
-				rest = tail
-				return out, checkTail(rest)
+				return out, checkTail(tail)
 			}
 		}
 		i := 0
@@ -97,10 +95,10 @@ func location(text string, known map[string]string) (string, error) {
 		}
 		return out, checkTail(after[i:])
 	}
-	if !strings.HasPrefix(rest, "/") || strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, "/${") {
+	if !strings.HasPrefix(out, "/") || strings.HasPrefix(out, "//") || strings.HasPrefix(out, "/${") {
 		return "", errValue
 	}
-	return out, checkTail(rest)
+	return out, checkTail(out)
 }
 
 // checkTail tells what is wrong with what follows the host of a URL.
