@@ -40,6 +40,9 @@ func fieldsMap(t testing.TB, b *hostmap.Backend) *hostmap.Map {
 			hostmap.Answer{When: equals("args", "moved"), Status: 301, Text: "${scheme}://b.test${request_uri}"},
 			hostmap.Answer{When: equals("args", "gone"), Status: 410, Text: "gone", Type: "text/html"},
 		)}},
+		{Path: "/inside", Terms: hostmap.Terms{Answers: hostmap.NewAnswers(
+			hostmap.Answer{When: hostmap.Condition{Of: "uri", Texts: "/inside/open/", Start: true, Not: true}, Status: 403},
+		)}},
 		{Path: "/metrics/public"},
 		{Path: "/"},
 	}
@@ -95,6 +98,10 @@ func TestFieldsAndAnswersOfTerms(t *testing.T) {
 					{"a place, encoded", "GET", "/x%2f..%2f%6detrics", "", 403, "server: ingress421; x-site: all; 403 Forbidden: answer\n"},
 					{"a place, in the dark", "GET", "/x/../metrics/./y", "", 403, "server: ingress421; x-site: all; 403 Forbidden: answer\n"},
 					{"a place whose route is longer", "GET", "/metrics/public/x", "", 200, "x-seen: https|||2; server: theirs; x-backend: theirs; x-site: all; x-site-adds: some"},
+					{"all but a place, that", "GET", "/inside/open/x", "", 200, "x-seen: https|||2; server: theirs; x-backend: theirs; x-site: all; x-site-adds: some"},
+					{"all but a place, that encoded", "GET", "/inside//%6fpen/x", "", 200, "x-seen: https|||2; server: theirs; x-backend: theirs; x-site: all; x-site-adds: some"},
+					{"all but a place, another", "GET", "/inside/x", "", 403, "server: ingress421; x-site: all; 403 Forbidden: answer\n"},
+					{"all but a place, another out of it", "GET", "/inside/open/..%2fx", "", 403, "server: ingress421; x-site: all; 403 Forbidden: answer\n"},
 					{"a part", "GET", "/a/.GIT/config", "", 404, "server: ingress421; x-site: all; 404 Not Found: answer\n"},
 				} {
 					a := roundTrip(t, rt, tt.method, "https://a.test/", func(r *http.Request) {

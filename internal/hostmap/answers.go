@@ -58,12 +58,14 @@ func (c *Condition) holds(v Variables, path string, longest int) bool {
 		return true
 	case "uri":
 		// A backend may read a path in more ways than one: what keeps people
-		// out of a path keeps them out of all that can be read as it.
-		held := c.compares(path, longest)
-		if plain := plainPath(path); !held && plain != path {
-			held = c.compares(plain, longest)
+		// out of a path keeps them out of all that can be read as it, and what
+		// lets them into one place alone lets them into nothing that only
+		// begins there.
+		plain := plainPath(path)
+		if c.Not {
+			return !c.compares(plain, longest)
 		}
-		return held != c.Not
+		return c.compares(path, longest) || plain != path && c.compares(plain, longest)
 	}
 	return c.compares(valueOf(c.Of, v), longest) != c.Not
 }
