@@ -30,7 +30,7 @@ type File struct {
 	path string
 
 	mu      sync.Mutex
-	text    []byte              // last read; guarded by mu
+	text    []byte              // of the last reading, nil where it failed; guarded by mu
 	fault   string              // of the last reading; guarded by mu
 	hosts   *compile.GuardHosts // of the last that had no fault; guarded by mu
 	changed bool                // since Hosts was last called; guarded by mu
@@ -98,32 +98,28 @@ func (f *File) look() bool {
 	text, err := read(f.path)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err == nil && f.text != nil && bytes.Equal(text, f.text) {
+		return false
+	}
+	f.text = text
 	var fault string
+	var entries []compile.GuardHostsEntry
+	if err == nil {
+		entries, err = parse(text)
+	}
 	if err != nil {
 		fault = err.Error()
+	} else {
+		f.hosts = &compile.GuardHosts{Name: filepath.Base(f.path), Entries: entries}
 	}
-	if err == nil && f.text != nil && bytes.Equal(text, f.text) {
-		text = f.text
-		if f.fault == "" {
-			return false
-		}
+	if fault != "" && fault == f.fault {
+		return false
 	}
-	if err == nil {
-		entries, wrong := parse(text)
-		if wrong != nil {
-			fault = wrong.Error()
-		} else {
-			f.hosts = &compile.GuardHosts{Name: filepath.Base(f.path), Entries: entries}
-		}
-		f.text = text
-	}
-	same := fault != "" && fault == f.fault
-	f.fault = fault
-	f.changed = f.changed || !same
-	return !same
+	f.fault, f.changed = fault, true
+	return true
 }
 
-// read returns the content of a file.
+// read returns the content of a file, nil with an error.
 func read(path string) ([]byte, error) {
 	r, err := os.Open(path)
 	if err != nil {
@@ -134,8 +130,8 @@ func read(path string) ([]byte, error) {
 	if err == nil && len(text) > maxBytes {
 		err = fmt.Errorf("over %d MiB", maxBytes>>20)
 	}
-	if err == nil && text == nil {
-		text = []byte{}
+	if err != nil {
+		return nil, err
 	}
-	return text, err
+	return text, nil
 }

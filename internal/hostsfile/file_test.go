@@ -46,6 +46,7 @@ func TestParseNamesTheFault(t *testing.T) {
 		`- {hosts: [a.test], secretName: n/s, clientAuthSecret: c, clientAuth: none}`: `[0].clientAuth: "none" is not require or optional`,
 		`- {hosts: [a.test], secretName: n/s, clientAuthSecret: m/c}`:                 `[0].clientAuthSecret: "m/c" is not the name`,
 		`hosts: [a.test]`: `cannot unmarshal object`,
+		``:                `it is empty`,
 		"- hosts: [a.test]\n  secretName: n/s\n  secretName: n/t": `already set`,
 	} {
 		if _, err := parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
@@ -91,6 +92,8 @@ func TestFileKeepsTheLastGood(t *testing.T) {
 	write("- {hosts: [b.test]}")
 	wants("with a fault", "a.test", "[0].secretName", true, true)
 	wants("with the same fault", "a.test", "[0].secretName", false, false)
+	write("")
+	wants("begun to be written", "a.test", "it is empty", true, true)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}

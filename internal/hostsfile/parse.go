@@ -26,6 +26,10 @@ func parse(text []byte) ([]compile.GuardHostsEntry, error) {
 	if err := yaml.UnmarshalStrict(text, &written); err != nil {
 		return nil, errors.New(strings.Join(strings.Fields(err.Error()), " "))
 	}
+	if written == nil {
+		// So is a file that somebody has just begun to write.
+		return nil, errors.New("it is empty; write [] for no hosts")
+	}
 	out := make([]compile.GuardHostsEntry, 0, len(written))
 	first := make(map[string]int)
 	for i := range written {
