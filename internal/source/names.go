@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -35,22 +36,22 @@ const (
 type names struct {
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	log    *slog.Logger
-	// wake is called when something else was found than before, ask when a name
-	// is new.
+	// wake is called when something else was found than before. ask tells that
+	// there are fresh names.
 	wake func()
 	ask  chan struct{} // holds one
 
 	mu      sync.Mutex
-	found   map[string][]netip.Addr // sorted, by name; guarded by mu, as is the next
+	found   map[string][]netip.Addr // sorted, by name; guarded by mu, as are the next
+	fresh   map[string]struct{}     // those of found that were never looked up
 	changed bool                    // since add was called last
 
-	// made are the EndpointSlices of the last add, which the loop alone calls:
-	// what has not changed is the same object.
+	// made are the EndpointSlices of the last add, by Service, which the loop
+	// alone calls: what has not changed is the same object.
 	made map[types.NamespacedName]madeSlice
 }
 
 type madeSlice struct {
-	service   *corev1.Service
 	addresses []netip.Addr
 	slice     *discoveryv1.EndpointSlice
 }
@@ -58,7 +59,7 @@ type madeSlice struct {
 func newNames(log *slog.Logger, wake func()) *names {
 	return &names{
 		lookup: net.DefaultResolver.LookupNetIP, log: log, wake: wake, ask: make(chan struct{}, 1),
-		found: make(map[string][]netip.Addr), made: make(map[types.NamespacedName]madeSlice),
+		found: make(map[string][]netip.Addr), fresh: make(map[string]struct{}), made: make(map[types.NamespacedName]madeSlice),
 	}
 }
 
@@ -80,6 +81,7 @@ func (n *names) add(in *compile.Input) (changed bool) {
 				continue
 			}
 			n.found[name] = nil
+			n.fresh[name] = struct{}{}
 			select {
 			case n.ask <- struct{}{}:
 			default:
@@ -88,14 +90,15 @@ func (n *names) add(in *compile.Input) (changed bool) {
 		wanted[name] = true
 		key := types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
 		m := n.made[key]
-		if addresses := n.found[name]; m.slice == nil || m.service != service || !slices.Equal(m.addresses, addresses) {
-			m = madeSlice{service, addresses, compile.ExternalEndpoints(service, addresses)}
+		if addresses := n.found[name]; m.slice == nil || !slices.Equal(m.addresses, addresses) {
+			m = madeSlice{addresses, compile.ExternalEndpoints(service, addresses)}
 		}
 		made[key] = m
 	}
 	for name := range n.found {
 		if !wanted[name] {
 			delete(n.found, name)
+			delete(n.fresh, name)
 		}
 	}
 	if len(made) != 0 {
@@ -109,31 +112,43 @@ func (n *names) add(in *compile.Input) (changed bool) {
 	return changed
 }
 
-// run looks names up until ctx is done.
+// run looks names up until ctx is done: new ones at once, all of them after each
+// refresh.
 func (n *names) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		n.lookUp(ctx)
-		timer := time.NewTimer(refresh)
+	tick := time.NewTicker(refresh)
+	defer tick.Stop()
+	for {
 		select {
 		case <-ctx.Done():
-		case <-timer.C:
+			return
 		case <-n.ask:
+			n.lookUp(ctx, n.takeFresh())
+		case <-tick.C:
+			n.lookUp(ctx, n.all())
 		}
-		timer.Stop()
 	}
 }
 
-// lookUp looks up every name, and wakes the loop if something else is found.
-func (n *names) lookUp(ctx context.Context) {
+// takeFresh returns the names that were never looked up.
+func (n *names) takeFresh() []string {
 	n.mu.Lock()
-	all := make([]string, 0, len(n.found))
-	for name := range n.found {
-		all = append(all, name)
-	}
-	n.mu.Unlock()
+	defer n.mu.Unlock()
+	fresh := slices.Collect(maps.Keys(n.fresh))
+	clear(n.fresh)
+	return fresh
+}
+
+func (n *names) all() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Collect(maps.Keys(n.found))
+}
+
+// lookUp looks up names, and wakes the loop if something else is found.
+func (n *names) lookUp(ctx context.Context, some []string) {
 	var wg sync.WaitGroup
 	turns := make(chan struct{}, lookups)
-	for _, name := range all {
+	for _, name := range some {
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()

@@ -3,8 +3,10 @@ package source
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -31,6 +34,16 @@ func (z *zone) set(address string, err error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.address, z.err = address, err
+}
+
+// take returns what was asked since it was called last, sorted.
+func (z *zone) take() string {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	slices.Sort(z.asked)
+	text := strings.Join(z.asked, " ")
+	z.asked = nil
+	return text
 }
 
 func (z *zone) lookup(_ context.Context, _, host string) ([]netip.Addr, error) {
@@ -111,6 +124,47 @@ func TestExternalNames(t *testing.T) {
 			if host != "out.example.com." {
 				t.Errorf("asked for %q, want the name as a whole one", host)
 			}
+		}
+	})
+}
+
+// A new name has nobody else's looked up again, and an EndpointSlice whose
+// addresses stay is the same object: a list has new Services each time.
+func TestNewNamesAreLookedUpAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNames(slog.Default(), func() {})
+		z := new(zone)
+		z.set("203.0.113.1", nil)
+		n.lookup = z.lookup
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); n.run(ctx) }()
+		defer func() { cancel(); <-ended }()
+
+		add := func(names ...string) (slices []*discoveryv1.EndpointSlice) {
+			var in compile.Input
+			for _, name := range names {
+				in.Services = append(in.Services, &corev1.Service{
+					ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name},
+					Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: name + ".example"},
+				})
+			}
+			n.add(&in)
+			synctest.Wait()
+			return in.EndpointSlices
+		}
+		add("a")
+		before := add("a")
+		if after := add("a", "b"); !slices.Contains(after, before[0]) {
+			t.Error("an EndpointSlice was made again although nothing of it changed")
+		}
+		if got := z.take(); got != "a.example. b.example." {
+			t.Errorf("asked for %s, want each name once", got)
+		}
+		time.Sleep(refresh)
+		synctest.Wait()
+		if got := z.take(); got != "a.example. b.example." {
+			t.Errorf("asked for %s after a while, want both names", got)
 		}
 	})
 }

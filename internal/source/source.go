@@ -77,7 +77,7 @@ func Load(ctx context.Context, c Config, list List) (Outcome, error) {
 		n := newNames(cmp.Or(c.Log, slog.Default()), func() {})
 		asked := state.Input
 		n.add(&asked)
-		n.lookUp(ctx)
+		n.lookUp(ctx, n.takeFresh())
 		n.add(&state.Input)
 	}
 	o, _ := c.compile(nil, state)
