@@ -3,11 +3,8 @@ package controllers_test
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,105 +15,15 @@ import (
 
 	"github.com/ingress421/ingress421/controllers"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/test/kube"
 )
-
-// wire is a TCP connection to the API server that can be cut.
-type wire struct {
-	t      *testing.T
-	target string
-	addr   string
-
-	mu       sync.Mutex
-	listener net.Listener // guarded by mu, as is the next; nil: cut
-	open     map[net.Conn]bool
-	wg       sync.WaitGroup
-}
-
-// newWire returns a wire, cut, and the configuration to reach the server by it.
-func newWire(t *testing.T, c *rest.Config) (*wire, *rest.Config) {
-	t.Helper()
-	u, err := url.Parse(c.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The port is taken, so that it is the same after a cut.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{t: t, target: u.Host, addr: l.Addr().String(), open: make(map[net.Conn]bool)}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		w.cut()
-		w.wg.Wait()
-	})
-	c = rest.CopyConfig(c)
-	u.Host = w.addr
-	c.Host = u.String()
-	return w, c
-}
-
-// mend lets connections through.
-func (w *wire) mend() {
-	w.t.Helper()
-	l, err := net.Listen("tcp", w.addr)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.mu.Lock()
-	w.listener = l
-	w.mu.Unlock()
-	w.wg.Go(func() {
-		for {
-			near, err := l.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", w.target)
-			if err != nil {
-				near.Close()
-				continue
-			}
-			w.mu.Lock()
-			if w.listener != l {
-				near.Close()
-				far.Close()
-			}
-			w.open[near], w.open[far] = true, true
-			w.mu.Unlock()
-			for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
-				w.wg.Go(func() {
-					_, _ = io.Copy(pair[0], pair[1]) // Until either end is cut.
-					near.Close()
-					far.Close()
-				})
-			}
-		}
-	})
-}
-
-// cut ends all connections and refuses new ones.
-func (w *wire) cut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.listener != nil {
-		w.listener.Close()
-		w.listener = nil
-	}
-	for c := range w.open {
-		c.Close()
-	}
-	clear(w.open)
-}
 
 // The API server is away at the start, comes, goes, and comes back. Meanwhile
 // nothing changes, and what has changed is live within 10 s of its return.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	wire, config := newWire(t, w.cluster.Config)
+	relay, config := kube.NewRelay(t, w.cluster.Config)
 	w.create(w.ingress("a", "a.test", ""), w.service("web"), w.slice("web", "10.244.0.1"))
 	r := w.start(func(c *controllers.Config) {
 		c.Rest, c.Namespaces, c.LeaderElection = config, []string{w.namespace}, true
@@ -127,12 +34,12 @@ func TestOutage(t *testing.T) {
 	if n := r.published(); n != 0 {
 		t.Fatalf("%d maps without an API server", n)
 	}
-	wire.mend()
+	relay.Mend(t)
 	r.text("site a.test", "endpoints=10.244.0.1:8080")
 	w.status("a", "192.0.2.1")
 
 	before := r.published()
-	wire.cut()
+	relay.Cut()
 	w.create(w.ingress("b", "b.test", ""))
 	// Longer than the leader may go without renewing its lease.
 	<-time.After(14 * time.Second)
@@ -141,7 +48,7 @@ func TestOutage(t *testing.T) {
 	}
 	r.text("site a.test", "endpoints=10.244.0.1:8080")
 	back := time.Now()
-	wire.mend()
+	relay.Mend(t)
 	took := r.text("site a.test", "site b.test").Sub(back)
 	t.Logf("from the API server's return to the map: %v", took)
 	if took > 10*time.Second {
@@ -169,8 +76,8 @@ func TestRefusedListChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.grant("fading")
 	w.create(w.ingress("a", "a.test", ""))
-	wire, config := newWire(t, w.as("fading"))
-	wire.mend()
+	relay, config := kube.NewRelay(t, w.as("fading"))
+	relay.Mend(t)
 	r := w.start(func(c *controllers.Config) { c.Rest, c.Namespaces = config, []string{w.namespace} })
 	r.text("site a.test")
 	before := r.published()
@@ -185,8 +92,8 @@ func TestRefusedListChangesNothing(t *testing.T) {
 	}
 	w.eventually("refusal", func() (bool, error) { return list() != nil, nil })
 	// The watches begin anew, and are refused.
-	wire.cut()
-	wire.mend()
+	relay.Cut()
+	relay.Mend(t)
 	var gone networkingv1.Ingress
 	gone.Namespace, gone.Name = w.namespace, "a"
 	w.remove(&gone)

@@ -9,7 +9,8 @@
 // for scheduler and kubelet (Cluster.Pods). The API server refuses
 // EndpointSlices with loopback addresses, so give the data plane under test a
 // dialer of your own, or run the test in a network namespace in which the
-// addresses of pods are local (InNetwork).
+// addresses of pods are local (InNetwork). For an API server that goes away and
+// comes back there is a way to it that can be cut (NewRelay).
 //
 // A package whose tests share one cluster declares
 //

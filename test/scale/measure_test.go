@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,12 +69,9 @@ type run struct {
 func measure(t *testing.T, hosts int) figures {
 	f := figures{Hosts: hosts}
 	cluster := kube.Start(t)
-	server, err := url.Parse(cluster.Config.Host)
-	if err != nil || server.Host == "" {
-		t.Fatalf("address of the API server %q: %v", cluster.Config.Host, err)
-	}
-	between := newRelay(t, server.Host)
-	kubeconfig := throughRelay(t, cluster, server.Host, between.address)
+	between, config := kube.NewRelay(t, cluster.Config)
+	between.Mend(t)
+	kubeconfig := throughRelay(t, cluster, config.Host)
 	begun := time.Now()
 	w := newWorld(t, cluster, hosts)
 	t.Logf("%d hosts written in %v", hosts, time.Since(begun).Round(time.Second))
@@ -92,13 +88,13 @@ func measure(t *testing.T, hosts int) figures {
 	f.Secret = r.time(t, r.renewal)
 	r.churn(t, &f)
 
-	between.close()
+	between.Cut()
 	time.Sleep(outage) // the length of the outage
 	address, err := w.moveEndpoint(t.Context(), 0, r.next())
 	if err != nil {
 		t.Fatal(err)
 	}
-	between.open(t)
+	between.Mend(t)
 	after, err := r.prober.untilAnswer(t.Context(), host(0, 0), address)
 	if err != nil {
 		t.Error(err)
@@ -109,14 +105,14 @@ func measure(t *testing.T, hosts int) figures {
 }
 
 // throughRelay writes a kubeconfig whose server is the relay.
-func throughRelay(t *testing.T, c *kube.Cluster, server, relay string) string {
+func throughRelay(t *testing.T, c *kube.Cluster, relay string) string {
 	t.Helper()
 	text, err := os.ReadFile(c.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), server, relay)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), c.Config.Host, relay)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
