@@ -6,9 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/ingress421/ingress421/internal/testkit"
 )
@@ -35,7 +33,9 @@ func TestShortOfMemory(t *testing.T) {
 	good := s.open(t, dialing{serverName: host})
 	good.get(t, host).want(t, 200, "busy")
 
-	most := s.mostMemory(t, p)
+	// What the system can have back at any time, such as the program's own text,
+	// does not count.
+	most := p.MostMemory(t, "RssAnon")
 	var reading sync.WaitGroup
 	var open []net.Conn
 	for range conns {
@@ -101,29 +101,4 @@ func (s *stage) serveH2C(t testing.TB, host string, handler http.HandlerFunc) {
 	s.put(t, s.secret(name+"-tls", s.ca.Server(t, host)), s.service(name), s.slice(name, address, port, true),
 		s.ingress(host, name, name+"-tls", "backend-protocol", "H2C"))
 	s.live(t, host)
-}
-
-// mostMemory watches what the process holds until the returned function is
-// called, which tells the most there was. What the system can have back at any
-// time, such as the program's own text, does not count.
-func (s *stage) mostMemory(t testing.TB, p *testkit.Process) (end func() int) {
-	t.Helper()
-	over := make(chan struct{})
-	var most atomic.Int64
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		for {
-			most.Store(max(most.Load(), int64(memoryOf(t, p, "RssAnon:"))))
-			select {
-			case <-over:
-				return
-			case <-time.After(20 * time.Millisecond): // between two looks at another process
-			}
-		}
-	})
-	return func() int {
-		close(over)
-		watch.Wait()
-		return int(most.Load())
-	}
 }

@@ -5,10 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -166,27 +163,7 @@ func needDescriptors(t testing.TB, n int) {
 // rss is the resident memory of the process, in octets.
 func rss(t testing.TB, p *testkit.Process) int {
 	t.Helper()
-	return memoryOf(t, p, "VmRSS:")
-}
-
-// memoryOf is what a line of the process's status says, in octets.
-func memoryOf(t testing.TB, p *testkit.Process, title string) int {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
-	if err != nil {
-		require.Missing(t, "/proc (Linux)")
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); f[0] == title && len(f) == 3 && f[2] == "kB" {
-			n, err := strconv.Atoi(f[1])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n << 10
-		}
-	}
-	t.Fatalf("no %s in\n%s", title, text)
-	return 0
+	return p.Memory(t, "VmRSS")
 }
 
 // openFiles and goroutines are the server's, as its metrics tell.

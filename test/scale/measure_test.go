@@ -81,7 +81,7 @@ func measure(t *testing.T, hosts int) figures {
 	f.Ready = p.ready.Seconds() * 1000
 	r := &run{world: w, process: p, prober: newProber(p.Address(t, "serving", "https"), w.ca.Roots())}
 	p.settle(t)
-	f.Settled = p.resident(t)
+	f.Settled = mib(p.Memory(t, "VmRSS"))
 
 	f.Endpoints = r.time(t, r.endpoints)
 	f.Ingress = r.time(t, r.ingress)
@@ -117,6 +117,8 @@ func throughRelay(t *testing.T, c *kube.Cluster, relay string) string {
 	}
 	return path
 }
+
+func mib(octets int) float64 { return float64(octets) / (1 << 20) }
 
 func (r *run) next() int {
 	r.round++
@@ -190,7 +192,7 @@ func (r *run) churn(t *testing.T, f *figures) {
 		_, err := leases.Patch(ctx, lease.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 		return err
 	})
-	peak := r.process.peak(t)
+	peak := r.process.MostMemory(t, "VmRSS")
 	var seen []time.Duration
 	first := 10 + loadedHosts // whose endpoints nobody is asking for
 	churned := r.loaded(t, hosts, func(ctx context.Context, n int) error {
@@ -208,7 +210,7 @@ func (r *run) churn(t *testing.T, f *figures) {
 		}
 		return err
 	})
-	f.Peak = peak()
+	f.Peak = mib(peak())
 	f.InChurn = times{quantile(seen, 0.5), quantile(seen, 0.99)}
 	f.Traffic, f.TrafficChurn = calm.times, churned.times
 	f.ChurnCPU = 100 * (churned.cpu - calm.cpu).Seconds() / phase.Seconds()
@@ -303,5 +305,5 @@ func (r *run) metrics(t *testing.T) (size, took float64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return float64(n) / (1 << 20), time.Since(begun).Seconds() * 1000
+	return mib(int(n)), time.Since(begun).Seconds() * 1000
 }

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -54,23 +53,6 @@ func (p *process) cpu(t *testing.T) time.Duration {
 	return time.Duration(ticks) * clockTick
 }
 
-// resident is the memory it holds, in MiB.
-func (p *process) resident(t *testing.T) float64 {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
-	if err != nil {
-		t.Error(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		var kib float64
-		if n, _ := fmt.Sscanf(line, "VmRSS: %f kB", &kib); n == 1 {
-			return kib / 1024
-		}
-	}
-	t.Error("/proc names no VmRSS")
-	return 0
-}
-
 // settle waits until the process has nothing to do but to wait: less than a
 // twentieth of a core over two seconds.
 func (p *process) settle(t *testing.T) {
@@ -84,29 +66,4 @@ func (p *process) settle(t *testing.T) {
 		}
 	}
 	t.Error("it does not come to rest")
-}
-
-// peak watches the resident memory until the returned function is called,
-// which tells the most there was, in MiB.
-func (p *process) peak(t *testing.T) (end func() float64) {
-	t.Helper()
-	var group sync.WaitGroup
-	over, most := make(chan struct{}), 0.0
-	group.Go(func() {
-		tick := time.NewTicker(50 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			most = max(most, p.resident(t))
-			select {
-			case <-over:
-				return
-			case <-tick.C:
-			}
-		}
-	})
-	return func() float64 {
-		close(over)
-		group.Wait()
-		return most
-	}
 }
