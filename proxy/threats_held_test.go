@@ -19,13 +19,12 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
-// TestHeldHeaders holds 3,200 answered requests open with a window of zero,
+// TestHeldHeaders holds 1,200 answered requests open with a window of zero,
 // once with one field each and then with header lists that cost the client
 // some octets and a careless server kilobytes ("HTTP/2 bomb",
-// CVE-2026-49975). What the lists add must stay under 1 MiB a connection, and
-// under 64 MiB in all.
+// CVE-2026-49975). What the lists add must stay under 1 MiB a connection.
 func TestHeldHeaders(t *testing.T) {
-	const conns, streams = 32, 100
+	const conns, streams = 12, 100
 	b := tcpBackend(t, "b", func(nc net.Conn) {
 		var p [2 << 10]byte
 		seen := 0 // octets of the head's end
@@ -94,9 +93,9 @@ func TestHeldHeaders(t *testing.T) {
 	} {
 		held := hold(tt.name, tt.fields)
 		grown := max(0, int64(held)-int64(one))
-		t.Logf("%s: %d KiB more a connection than one field each, %d MiB in all", tt.name, grown/conns>>10, grown>>20)
-		if grown > conns<<20 || grown > 64<<20 {
-			t.Errorf("%s: %d octets more a connection, %d in all", tt.name, grown/conns, grown)
+		t.Logf("%s: %d KiB more a connection than one field each", tt.name, grown/conns>>10)
+		if grown > conns<<20 {
+			t.Errorf("%s: %d octets more a connection", tt.name, grown/conns)
 		}
 	}
 
