@@ -43,13 +43,19 @@ func newHouse(t testing.TB, connectTimeout time.Duration) *house {
 // publish makes a map live that has one backend, of endpoints by these numbers.
 func (h *house) publish(numbers ...byte) *Backend {
 	h.t.Helper()
-	b := &hostmap.Backend{Namespace: "default", Service: "b", Port: "80"}
+	return h.publishAs(hostmap.Backend{}, numbers...)
+}
+
+// publishAs is publish with more about the backend.
+func (h *house) publishAs(b hostmap.Backend, numbers ...byte) *Backend {
+	h.t.Helper()
+	b.Namespace, b.Service, b.Port = "default", "b", "80"
 	for _, n := range numbers {
 		b.Endpoints = append(b.Endpoints, address(n))
 	}
-	h.live = map[*hostmap.Backend]*Backend{b: h.registry.Backend(b)}
+	h.live = map[*hostmap.Backend]*Backend{&b: h.registry.Backend(&b)}
 	h.retain()
-	return h.live[b]
+	return h.live[&b]
 }
 
 // retain releases what was live and is so no more.

@@ -10,18 +10,6 @@ import (
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
 
-// publishNear makes a map live that has one backend, of which the first
-// endpoints are near.
-func (h *house) publishNear(near int, numbers ...byte) *Backend {
-	b := &hostmap.Backend{Namespace: "default", Service: "b", Port: "80", Near: near}
-	for _, n := range numbers {
-		b.Endpoints = append(b.Endpoints, address(n))
-	}
-	h.live = map[*hostmap.Backend]*Backend{b: h.registry.Backend(b)}
-	h.retain()
-	return h.live[b]
-}
-
 // load sends requests for a time, one each pause, that take as long as an
 // endpoint says, and returns how many began at each, and how many were in flight
 // at most.
@@ -139,7 +127,7 @@ func TestAllNewAreEqual(t *testing.T) {
 func TestNearEndpointsAreFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, 0)
-		b := h.publishNear(2, 1, 2, 3, 4)
+		b := h.publishAs(hostmap.Backend{Near: 2}, 1, 2, 3, 4)
 		got := h.first(b, 10)
 		if slices.Contains(got, 3) || slices.Contains(got, 4) || !slices.Contains(got, 1) || !slices.Contains(got, 2) {
 			t.Errorf("requests begin at %v", got)

@@ -11,17 +11,6 @@ import (
 	"github.com/ingress421/ingress421/proxy/upstream"
 )
 
-// publishUID makes a map live that has one backend, of a Service with an uid.
-func (h *house) publishUID(uid string, numbers ...byte) *Backend {
-	b := &hostmap.Backend{Namespace: "default", Service: "b", Port: "80", UID: uid}
-	for _, n := range numbers {
-		b.Endpoints = append(b.Endpoints, address(n))
-	}
-	h.live = map[*hostmap.Backend]*Backend{b: h.registry.Backend(b)}
-	h.retain()
-	return h.live[b]
-}
-
 // visit is a request of a client that has a cookie, "" for none. It returns where
 // it was answered and the cookie that the client has then.
 func (h *house) visit(b *Backend, cookie string, tie Tie, how func(n byte) error) (at byte, after string) {
@@ -57,7 +46,7 @@ func TestSessionsStay(t *testing.T) {
 	for name, tie := range ties {
 		t.Run(name, func(t *testing.T) {
 			h, replica := newHouse(t, 0), newHouse(t, 0)
-			b, other := h.publishUID("u", 1, 2, 3, 4), replica.publishUID("u", 1, 2, 3, 4)
+			b, other := h.publishAs(hostmap.Backend{UID: "u"}, 1, 2, 3, 4), replica.publishAs(hostmap.Backend{UID: "u"}, 1, 2, 3, 4)
 			seen := map[byte]int{}
 			for range 400 {
 				at, cookie := h.visit(b, "", tie, answers)
@@ -80,9 +69,9 @@ func TestSessionsStay(t *testing.T) {
 // What is no cookie of this backend begins a session.
 func TestForeignCookies(t *testing.T) {
 	h := newHouse(t, 0)
-	elsewhere := h.publishUID("another", 1, 2)
+	elsewhere := h.publishAs(hostmap.Backend{UID: "another"}, 1, 2)
 	_, foreign := h.visit(elsewhere, "", Tie{}, answers)
-	b := h.publishUID("u", 1, 2)
+	b := h.publishAs(hostmap.Backend{UID: "u"}, 1, 2)
 	for _, cookie := range []string{"", "x", foreign, foreign + "=", strings.Repeat("A", 24), strings.Repeat("A", 1000), "192.0.2.1:80", base64.RawURLEncoding.EncodeToString([]byte("192.0.2.1:80......"))} {
 		if _, ok := b.Session(cookie); ok {
 			t.Errorf("%q is taken", cookie)
@@ -95,11 +84,11 @@ func TestForeignCookies(t *testing.T) {
 func TestCookieTellsNothing(t *testing.T) {
 	h := newHouse(t, 0)
 	tie := Tie{Persistent: true}
-	_, a := h.visit(h.publishUID("a", 1), "", tie, answers)
-	_, b := h.visit(h.publishUID("b", 1), "", tie, answers)
+	_, a := h.visit(h.publishAs(hostmap.Backend{UID: "a"}, 1), "", tie, answers)
+	_, b := h.visit(h.publishAs(hostmap.Backend{UID: "b"}, 1), "", tie, answers)
 	h2 := newHouse(t, 0)
-	_, c := h.visit(h.publishUID("", 1), "", tie, answers)
-	_, d := h2.visit(h2.publishUID("", 1), "", tie, answers)
+	_, c := h.visit(h.publishAs(hostmap.Backend{UID: ""}, 1), "", tie, answers)
+	_, d := h2.visit(h2.publishAs(hostmap.Backend{UID: ""}, 1), "", tie, answers)
 	if a == b || c == d {
 		t.Error("cookies for one address are the same under other secrets")
 	}
@@ -111,12 +100,12 @@ func TestEndpointOfSessionGoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t, 0)
 			cookies := map[string]byte{}
-			b := h.publishUID("u", 1, 2, 3)
+			b := h.publishAs(hostmap.Backend{UID: "u"}, 1, 2, 3)
 			for range 60 {
 				at, cookie := h.visit(b, "", tie, answers)
 				cookies[cookie] = at
 			}
-			b = h.publishUID("u", 1, 2)
+			b = h.publishAs(hostmap.Backend{UID: "u"}, 1, 2)
 			for cookie, was := range cookies {
 				at, after := h.visit(b, cookie, tie, answers)
 				if was != 3 && (at != was || after != cookie) {
@@ -138,14 +127,17 @@ func TestEndpointComes(t *testing.T) {
 	for name, tie := range ties {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t, 0)
-			b := h.publishUID("u", 1, 2, 3)
+			b := h.publishAs(hostmap.Backend{UID: "u"}, 1, 2, 3)
 			cookies := map[string]byte{}
-			moved := 0
-			for len(cookies) < 300 && len(cookies) < 3 || len(cookies) < 300 && !tie.Persistent {
+			moved, many := 0, 300
+			if tie.Persistent {
+				many = 3 // A cookie is its endpoint's.
+			}
+			for len(cookies) < many {
 				at, cookie := h.visit(b, "", tie, answers)
 				cookies[cookie] = at
 			}
-			b = h.publishUID("u", 1, 2, 3, 4)
+			b = h.publishAs(hostmap.Backend{UID: "u"}, 1, 2, 3, 4)
 			for cookie, was := range cookies {
 				at, _ := h.visit(b, cookie, tie, answers)
 				if at != was {
@@ -171,7 +163,7 @@ func TestEndpointOfSessionFails(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					tie.Moves = moves
 					h := newHouse(t, 0)
-					b := h.publishUID("u", 1, 2, 3)
+					b := h.publishAs(hostmap.Backend{UID: "u"}, 1, 2, 3)
 					home, cookie := h.visit(b, "", tie, answers)
 					at, after := h.visit(b, cookie, tie, failing(refused, home))
 					if at == home || (after != cookie) != moves {
