@@ -177,19 +177,7 @@ spec:
       paths:
       - {path: /PATH, pathType: Prefix, backend: {service: {name: NAME, port: {number: 80}}}}
 ---
-apiVersion: v1
-kind: Service
-metadata: {name: NAME, namespace: default}
-spec: {ports: [{name: http, port: 80}]}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: NAME-1, namespace: default, labels: {kubernetes.io/service-name: NAME}}
-addressType: IPv4
-ports: [{name: http, port: PORT}]
-endpoints: [{addresses: [127.0.0.1]}]
----
-`
+` + service
 
 // guardedHost is host, of a class that another controller serves.
 const guardedHost = `apiVersion: networking.k8s.io/v1
@@ -201,8 +189,8 @@ spec:
 ---
 `
 
-// guardedService is a proxy of this machine.
-const guardedService = `apiVersion: v1
+// service is a Service whose one endpoint is a port of this machine.
+const service = `apiVersion: v1
 kind: Service
 metadata: {name: NAME, namespace: default}
 spec: {ports: [{name: http, port: 80}]}
@@ -265,7 +253,7 @@ func writeGuardManifests(dir string, ports map[string]int) error {
 	}
 	text := guardedHost
 	for _, name := range []string{"nginx", "haproxy"} {
-		text += strings.NewReplacer("NAME", name, "PORT", strconv.Itoa(ports[name])).Replace(guardedService)
+		text += strings.NewReplacer("NAME", name, "PORT", strconv.Itoa(ports[name])).Replace(service)
 	}
 	return os.WriteFile(filepath.Join(folder, "bench.yaml"), append([]byte(text), certificate...), 0o600)
 }
