@@ -21,7 +21,7 @@ func Backend(t testing.TB, handler http.Handler) int32 {
 	srv := &http.Server{Handler: handler, Protocols: &protocols, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = srv.Serve(ln) }()
 	t.Cleanup(func() { _ = srv.Close() })
-	return port(t, ln)
+	return Port(t, ln.Addr())
 }
 
 // FreePort is a port of loopback that nobody listens on now.
@@ -32,14 +32,15 @@ func FreePort(t testing.TB) int {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	return int(port(t, ln))
+	return int(Port(t, ln.Addr()))
 }
 
-func port(t testing.TB, ln net.Listener) int32 {
+// Port is the port of a TCP address, as an EndpointSlice has it.
+func Port(t testing.TB, a net.Addr) int32 {
 	t.Helper()
-	addr, ok := ln.Addr().(*net.TCPAddr)
+	addr, ok := a.(*net.TCPAddr)
 	if !ok {
-		t.Fatalf("listening on %s", ln.Addr())
+		t.Fatalf("%s is no TCP address", a)
 	}
 	return int32(addr.Port)
 }

@@ -106,15 +106,7 @@ func listen(t *testing.T, b *backend) int32 {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.ParseInt(port, 10, 32)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return int32(n)
+	return testkit.Port(t, server.Listener.Addr())
 }
 
 // objects are the Service of a backend, and its endpoint at a port of loopback.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +14,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/streaming/pkg/httpstream/spdy"
+
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // startKubelet adds a node whose kubelet does nothing but forward ports: those
@@ -29,20 +30,12 @@ func startKubelet(t *testing.T, clients kubernetes.Interface) (node string) {
 		forwardPorts(w, r)
 	}))
 	t.Cleanup(server.Close)
-	_, text, err := net.SplitHostPort(server.Listener.Addr().String())
+	n, err := clients.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{GenerateName: "node-"}}, metav1.CreateOptions{})
 	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{GenerateName: "node-"}}
-	if n, err = clients.CoreV1().Nodes().Create(t.Context(), n, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}}
-	n.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(port)
+	n.Status.DaemonEndpoints.KubeletEndpoint.Port = testkit.Port(t, server.Listener.Addr())
 	if _, err := clients.CoreV1().Nodes().UpdateStatus(t.Context(), n, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
