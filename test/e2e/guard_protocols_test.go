@@ -194,31 +194,15 @@ func healthServer(t *testing.T) (backend, *health.Server) {
 }
 
 func startNginxGRPC(t *testing.T, _ *stage, app backend) int32 {
-	return startProxy(t, app, []string{"nginx", "-c"}, `
-daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
-events {}
-http {
-  access_log off; client_body_temp_path body; proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+	return startNginxWith(t, app, `
   server {
     listen 127.0.0.1:%[1]d http2;
     location / { grpc_pass grpc://127.0.0.1:%[2]d; }
-  }
-}
-`, "-p", ".")
+  }`)
 }
 
 func startHAProxyGRPC(t *testing.T, _ *stage, app backend) int32 {
-	return startProxy(t, app, []string{"haproxy", "-db", "-f"}, `
-defaults
-  mode http
-  timeout connect 10s
-  timeout client 1m
-  timeout server 1m
-listen guarded
-  bind 127.0.0.1:%[1]d proto h2
-  server app 127.0.0.1:%[2]d proto h2
-`)
+	return startHAProxyWith(t, app, "proto h2")
 }
 
 // What passes arrives octet for octet as it was sent, but for the case of field

@@ -112,12 +112,7 @@ func serveGuarded(t *testing.T, srv *http.Server, p *testkit.Certificate) int32 
 }
 
 func startNginx(t *testing.T, _ *stage, app backend) int32 {
-	return startProxy(t, app, []string{"nginx", "-c"}, `
-daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
-events {}
-http {
-  access_log off; client_body_temp_path body; proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+	return startNginxWith(t, app, `
   map $http_upgrade $connection_upgrade { default upgrade; "" ""; }
   server {
     listen 127.0.0.1:%[1]d;
@@ -125,12 +120,27 @@ http {
       proxy_pass http://127.0.0.1:%[2]d; proxy_http_version 1.1; proxy_set_header Host $host;
       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
     }
-  }
+  }`)
+}
+
+// startNginxWith runs nginx with what its http section is to say beside where
+// files go.
+func startNginxWith(t *testing.T, app backend, section string) int32 {
+	return startProxy(t, app, []string{"nginx", "-c"}, `
+daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
+events {}
+http {
+  access_log off; client_body_temp_path body; proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+`+section+`
 }
 `, "-p", ".")
 }
 
-func startHAProxy(t *testing.T, _ *stage, app backend) int32 {
+func startHAProxy(t *testing.T, _ *stage, app backend) int32 { return startHAProxyWith(t, app, "") }
+
+// startHAProxyWith runs HAProxy, which speaks a protocol on both sides.
+func startHAProxyWith(t *testing.T, app backend, protocol string) int32 {
 	return startProxy(t, app, []string{"haproxy", "-db", "-f"}, `
 defaults
   mode http
@@ -138,8 +148,8 @@ defaults
   timeout client 1m
   timeout server 1m
 listen guarded
-  bind 127.0.0.1:%[1]d
-  server app 127.0.0.1:%[2]d
+  bind 127.0.0.1:%[1]d `+protocol+`
+  server app 127.0.0.1:%[2]d `+protocol+`
 `)
 }
 
