@@ -11,7 +11,6 @@ import (
 // checkTrace holds a trace to its verdict: the same one that Judge gives, and
 // exactly the steps that led to it.
 func checkTrace(t *testing.T, m *hostmap.Map, f *hostmap.Facts, q hostmap.Request, v hostmap.Verdict) {
-	t.Helper()
 	traced, trace := hostmap.JudgeTraced(m, f, q)
 	if traced != v {
 		t.Errorf("%+v on %+v: traced %+v, judged %+v", q, *f, traced, v)
