@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ingress421/ingress421/internal/compile/object"
+	"github.com/ingress421/ingress421/internal/compile/problem"
 	"github.com/ingress421/ingress421/internal/compile/snippet"
 	"github.com/ingress421/ingress421/internal/hostmap"
 )
@@ -158,7 +159,13 @@ func (r *reader) settleAuth(ing *ingress) {
 	}
 	backend, found := r.services.Backend(types.NamespacedName{Namespace: a.namespace, Name: a.service}, object.Port{Number: a.port}, &to)
 	if found.Reason != "" {
-		r.problems.Add(ing.claims.Object, found.Reason, "Annotation %q: %s Nobody is let in meanwhile (503).", nginxPrefix+"auth-url", found.Message)
+		reason, message := found.Reason, found.Message
+		if a.namespace != ing.object.Namespace {
+			// What there is in another namespace is not told.
+			reason = problem.NoEndpoints
+			message = "Service " + problem.Quote(a.namespace+"/"+a.service) + " cannot be asked at port " + strconv.Itoa(int(a.port)) + "; look whether it exists, has that port, and has endpoints that are ready."
+		}
+		r.problems.Add(ing.claims.Object, reason, "Annotation %q: %s Nobody is let in meanwhile (503).", nginxPrefix+"auth-url", message)
 	}
 	t.AuthBackend = backend
 }
