@@ -144,18 +144,24 @@ func (n *names) all() []string {
 	return slices.Collect(maps.Keys(n.found))
 }
 
-// lookUp looks up names, and wakes the loop if something else is found.
+// lookUp looks up names, and wakes the loop if something else is found. Of those
+// that cannot be looked up one is logged: anybody may have written them.
 func (n *names) lookUp(ctx context.Context, some []string) {
 	var wg sync.WaitGroup
 	turns := make(chan struct{}, lookups)
-	for _, name := range some {
+	failures := make([]error, len(some))
+	for i, name := range some {
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
-			n.lookUpOne(ctx, name)
+			failures[i] = n.lookUpOne(ctx, name)
 		})
 	}
 	wg.Wait()
+	failures = slices.DeleteFunc(failures, func(err error) bool { return err == nil })
+	if len(failures) != 0 && ctx.Err() == nil {
+		n.log.Warn("cannot look up names of Services of type ExternalName", "names", len(failures), "effect", "the last addresses stay", "error", failures[0])
+	}
 	n.mu.Lock()
 	changed := n.changed
 	n.mu.Unlock()
@@ -164,16 +170,13 @@ func (n *names) lookUp(ctx context.Context, some []string) {
 	}
 }
 
-func (n *names) lookUpOne(ctx context.Context, name string) {
+func (n *names) lookUpOne(ctx context.Context, name string) error {
 	within, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	// The name is whole: no search domain is tried.
 	addresses, err := n.lookup(within, "ip", strings.TrimSuffix(name, ".")+".")
 	if gone := (*net.DNSError)(nil); err != nil && !(errors.As(err, &gone) && gone.IsNotFound) {
-		if ctx.Err() == nil {
-			n.log.Warn("cannot look up the name of a Service of type ExternalName", "name", name, "effect", "the last addresses stay", "error", err)
-		}
-		return
+		return err // which has the name
 	}
 	for i, a := range addresses {
 		addresses[i] = a.Unmap()
@@ -185,4 +188,5 @@ func (n *names) lookUpOne(ctx context.Context, name string) {
 	if before, wanted := n.found[name]; wanted && !slices.Equal(before, addresses) {
 		n.found[name], n.changed = addresses, true
 	}
+	return nil
 }

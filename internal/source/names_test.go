@@ -20,6 +20,7 @@ import (
 
 	"github.com/ingress421/ingress421/internal/compile"
 	"github.com/ingress421/ingress421/internal/hostmap"
+	"github.com/ingress421/ingress421/internal/testkit"
 )
 
 // zone answers for DNS.
@@ -132,7 +133,8 @@ func TestExternalNames(t *testing.T) {
 // addresses stay is the same object: a list has new Services each time.
 func TestNewNamesAreLookedUpAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := newNames(slog.Default(), func() {})
+		var log testkit.Buffer
+		n := newNames(slog.New(slog.NewTextHandler(&log, nil)), func() {})
 		z := new(zone)
 		z.set("203.0.113.1", nil)
 		n.lookup = z.lookup
@@ -165,6 +167,12 @@ func TestNewNamesAreLookedUpAlone(t *testing.T) {
 		synctest.Wait()
 		if got := z.take(); got != "a.example. b.example." {
 			t.Errorf("asked for %s after a while, want both names", got)
+		}
+		z.set("", errors.New("the resolver is away"))
+		time.Sleep(refresh)
+		synctest.Wait()
+		if text := log.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, "names=2") {
+			t.Errorf("logged, want that two names cannot be looked up, once:\n%s", text)
 		}
 	})
 }
