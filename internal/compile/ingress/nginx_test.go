@@ -154,8 +154,8 @@ A snippet is read as data and does what it says there, if all of it is understoo
   that a backend may read as that path (` + "`//metrics`, `/%6detrics`" + `).
 - What needs nothing here: buffers, logs, gzip, HTTP versions, the fields by which nginx lets WebSockets pass.
 
-Variables are ` + "`$host`, `$http_host`, `$http_NAME`, `$scheme`, `$pass_access_scheme`, `$request_uri`, `$uri`, `$args`, `$is_args`, `$request_method`,\n`$remote_addr`, `$the_real_ip`, `$namespace` and `$ingress_name`" + `. ` + "`return`" + ` is given only after the rule has let a request in, and after source
-ranges: a 421 and a 403 stay.
+Variables are ` + "`$host`, `$http_host`, `$http_NAME`, `$scheme`, `$pass_access_scheme`, `$request_uri`, `$uri`, `$args`, `$is_args`, `$request_method`,\n`$remote_addr`, `$the_real_ip`, `$namespace` and `$ingress_name`" + `. ` + "`return`" + ` is given only after the rule has let a request in, and in a
+` + "`configuration-snippet`" + ` after source ranges: a 421 and a 403 stay.
 
 ## External authentication
 
